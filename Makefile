@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every target does its own set-up. What it installs stays in .venv*.
+PYTHON ?= python3
+PYTEST_ARGS ?=
+PIP := -m pip --disable-pip-version-check --require-virtualenv install --quiet
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all test-pythons check format messages proto proto-baseline bench lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' Makefile
+
+setup: .venv/.stamp ## make .venv from the hashed lock
+
+demo: setup ## a hub and five agencies on this machine: ask, refuse, repeat
+	$(BIN)/accord demo
+
+test: setup ## every test but the slow ones
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+test-all: setup ## every test
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-pythons: setup ## core and agent on Python 3.12 and 3.13, where they are installed
+	$(BIN)/python -m pytest -m "packaging and slow" tests/packaging $(PYTEST_ARGS)
+
+check: setup .venv-proto/.stamp ## format, lint, types, layers, protocol, documents
+	$(BIN)/python -m tools.check
+
+format: setup ## let ruff format and sort imports
+	$(BIN)/ruff format && $(BIN)/ruff check --fix-only --quiet
+
+messages: setup ## compile the catalogues of sentences
+	$(BIN)/python -m tools.catalogues compile
+
+proto: setup .venv-proto/.stamp ## generate the stubs under proto/
+	.venv-proto/bin/python -m tools.stubs generate
+
+proto-baseline: setup .venv-proto/.stamp ## on a release: what `make check` compares the protocol with
+	.venv-proto/bin/python -m tools.stubs baseline
+
+bench: setup ## print the figures that the project answers for
+	$(BIN)/python -m benchmarks
+
+lock: .venv-lock/.stamp ## resolve again: requirements.lock and tools/proto.lock
+	.venv-lock/bin/python -m tools.lock
+
+clean: ## remove what the targets made
+	rm -rf .venv .venv-proto .venv-lock uv.lock dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.stamp: requirements.lock pyproject.toml
+	$(PYTHON) tools/interpreter.py
+	$(PYTHON) -m venv .venv
+	$(BIN)/python $(PIP) --require-hashes -r requirements.lock
+	$(BIN)/python $(PIP) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+.venv-proto/.stamp: tools/proto.lock
+	$(PYTHON) tools/interpreter.py
+	$(PYTHON) -m venv .venv-proto
+	.venv-proto/bin/python $(PIP) --require-hashes -r tools/proto.lock
+	@touch $@
+
+.venv-lock/.stamp: Makefile
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python $(PIP) "uv>=0.13,<0.14"
+	@touch $@

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Resolve the dependencies again and write the two hashed locks.
+
+The locks name no registry, so that they install from whichever one a machine uses.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ADDRESS = re.compile(r"^\s*--|[a-z]+://| @ ", re.MULTILINE)
+
+
+def main() -> int:
+    """Write requirements.lock and tools/proto.lock."""
+    uv = Path(sys.executable).with_name("uv")
+    environment = os.environ | {"UV_PYTHON_DOWNLOADS": "never"}
+    python = ["--python", sys.executable]
+    form = ["--quiet", "--no-header"]
+    commands = {
+        "requirements.lock": [
+            *("export", "--format=requirements-txt", "--all-extras", "--all-groups"),
+            *("--no-emit-project", "--upgrade"),
+        ],
+        "tools/proto.lock": [
+            *("pip", "compile", "--universal", "--generate-hashes", "--upgrade"),
+            *("--python-version=3.11", "--no-emit-index-url", "tools/proto.in"),
+        ],
+    }
+    for lock, command in commands.items():
+        subprocess.run(
+            [uv, *command, *form, *python, "--output-file", lock],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        named = [
+            line
+            for line in (ROOT / lock).read_text().splitlines()
+            if "--hash=" not in line and ADDRESS.search(line)
+        ]
+        if named:
+            print(f"{lock} would name an address: {named[0].strip()}", file=sys.stderr)
+            return 1
+        print(f"wrote {lock}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
