@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What agreement, model and query fix about an answer before anybody touches a record.
+
+The hub computes the terms to price and to ask; every agent computes them again and
+refuses a requisition that says otherwise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+
+from accord.core.agreement import Agreement
+from accord.core.decide import Analyst
+from accord.core.layout import Layout, lay_out
+from accord.core.measure import ComponentVector, component_vector
+from accord.core.model import DataModel
+from accord.core.privacy import Loss, Mechanism, mechanism_class
+from accord.core.query import Query
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """Layout, declared vector and sensitivities of one query under one agreement."""
+
+    layout: Layout
+    vector: ComponentVector
+    agencies: int
+    """A: agencies that may know one person; what the noise is calibrated to."""
+
+    @property
+    def d1(self) -> int:
+        """L1 sensitivity over all agencies, in stored integers."""
+        return self.vector.d1(self.agencies)
+
+    @property
+    def d2_squared(self) -> int:
+        """Square of the L2 sensitivity over all agencies."""
+        return self.vector.d2_squared(self.agencies)
+
+    def loss(self, mechanism: Mechanism) -> Loss:
+        """Return what a release with *mechanism* costs, rounded up."""
+        return mechanism.loss(d1=self.d1, d2_squared=self.d2_squared)
+
+
+def terms(agreement: Agreement, model: DataModel, query: Query) -> Terms:
+    """Return the terms of *query*, which is canonical under *model*.
+
+    Raises:
+        InvalidQuery: TOO_MANY_CELLS.
+    """
+    return Terms(
+        layout=lay_out(query, model),
+        vector=component_vector(query, model, agreement.bounds),
+        agencies=agreement.person_in_at_most,
+    )
+
+
+def mechanism_for(agreement: Agreement, found: Terms, at_most: Loss) -> Mechanism:
+    """Return the least noise whose loss stays within *at_most*.
+
+    Raises:
+        InvalidQuery: the loss is in the wrong unit or too small.
+    """
+    chosen = mechanism_class(agreement.accounting)
+    return chosen.for_loss(at_most, d1=found.d1, d2_squared=found.d2_squared)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Requisition:
+    """What the hub asks of every member of one cohort."""
+
+    query_id: str
+    """UUID that the analyst's program chose for the submission."""
+    query: Query
+    agreement_version: int
+    agreement_digest: str
+    model_digest: str
+    cohort: str
+    members: tuple[str, ...]
+    """Sorted."""
+    mechanism: Mechanism
+    loss: Loss
+    layout_digest: str
+    purpose: str
+    analyst: Analyst
+    """The hub's claim."""
+    issued_at: datetime.datetime
+    expires_at: datetime.datetime

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may call what. A method that is missing here is refused."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+
+
+class Caller(enum.Enum):
+    """How a caller must have proved who it is before a service sees the call."""
+
+    ANYBODY = "anybody"
+    """Nothing is shown that needs proof."""
+    TOKEN_IN_REQUEST = "enrolment token"  # noqa: S105  # no secret
+    """The service trades the token that the request holds."""
+    AGENT = "agent"
+    """A client certificate of an agency."""
+    ANALYST = "analyst"
+    """A bearer token; the service finds out whose."""
+
+
+AUTHORITY: Mapping[str, Caller] = MappingProxyType(
+    {
+        "/accord.v1.EnrolmentService/Enrol": Caller.TOKEN_IN_REQUEST,
+        "/accord.v1.AgentService/Connect": Caller.AGENT,
+        "/accord.v1.AgentService/Renew": Caller.AGENT,
+        "/accord.v1.AgentService/FetchPolicy": Caller.AGENT,
+        "/accord.v1.AnalystService/ListAgreements": Caller.ANALYST,
+        "/accord.v1.AnalystService/DescribeAgreement": Caller.ANALYST,
+        "/accord.v1.AnalystService/PriceQuery": Caller.ANALYST,
+        "/accord.v1.AnalystService/SubmitQuery": Caller.ANALYST,
+        "/accord.v1.AnalystService/GetSubmission": Caller.ANALYST,
+        "/accord.v1.AnalystService/ListReleases": Caller.ANALYST,
+        "/accord.v1.AnalystService/GetRelease": Caller.ANALYST,
+        "/accord.v1.AnalystService/GetBudget": Caller.ANALYST,
+        "/grpc.health.v1.Health/Check": Caller.ANYBODY,
+        "/grpc.health.v1.Health/Watch": Caller.ANYBODY,
+    }
+)
+"""Every method with what its caller needs; a test compares it with the protocol."""

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Strict YAML: every problem, each at its place, all at once."""
+
+from __future__ import annotations
+
+import datetime
+from fractions import Fraction
+
+import pydantic
+import pytest
+
+from accord.core.document import (
+    LARGEST_DOCUMENT,
+    DocumentError,
+    ExactNumber,
+    Strict,
+    parse_document,
+)
+
+
+class Inner(Strict):
+    """A nested form."""
+
+    amount: ExactNumber
+    name: str
+
+
+class Outer(Strict):
+    """A form with the kinds of entries that documents have."""
+
+    entries: dict[str, Inner] = {}
+    numbers: list[int] = []
+    first: datetime.date | None = pydantic.Field(alias="from", default=None)
+    either: list[str] | str = ""
+
+
+def problems_of(text: str) -> list[str]:
+    """Return the problems of *text* as they are printed."""
+    with pytest.raises(DocumentError) as caught:
+        parse_document(text, Outer, source="a.yaml")
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_a_good_document_becomes_its_form() -> None:
+    """Numbers are exact decimals, dates are dates, plain words stay words."""
+    text = "entries: {no: {amount: 1e-9, name: on}}\nfrom: 2026-01-31\n"
+    form = parse_document(text, Outer, source="a.yaml")
+    assert form.entries["no"].amount == Fraction(1, 10**9)
+    assert form.entries["no"].name == "on"
+    assert form.first == datetime.date(2026, 1, 31)
+
+
+def test_all_problems_come_at_once_with_line_and_column() -> None:
+    """Nobody has to correct one mistake to see the next."""
+    text = (
+        "entries:\n"
+        "  a: {amount: x, nmae: y}\n"
+        "numbers: [1, two]\n"
+        "from: 2026-02-31\n"
+        "numbres: []\n"
+    )
+    found = problems_of(text)
+    places = [line.split(": ")[0] for line in found]
+    assert places == ["2:3", "2:7", "2:18", "3:14", "4:1", "5:1"]
+    assert "Did you mean 'name'?" in found[2]
+    assert "Did you mean 'numbers'?" in found[5]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("entries: &x {}\n", "anchors"),
+        ("entries: {}\nnumbers: *x\n", "aliases"),
+        ("either: !!str 1\n", "tags"),
+        ("%YAML 1.1\n---\neither: x\n", "directives"),
+        ("either: a\neither: b\n", "twice"),
+        ("either: [\n", "not valid YAML"),
+        ("- a\n", "named entries"),
+        ("either: '\ud800'\n", "not valid YAML"),
+        ("", "named entries"),
+        ("either: \x00\n", "not valid YAML"),
+        ("a" * (LARGEST_DOCUMENT + 1), "longer than"),
+        ("[" * 5000, "nested too deeply"),
+    ],
+)
+def test_dangerous_or_broken_yaml_is_refused(text: str, words: str) -> None:
+    """One sentence, with a place; never the parser's own exception."""
+    found = problems_of(text)
+    assert words in found[0]
+    assert found[0].split(":")[0].isdigit()
+
+
+def test_a_value_is_never_echoed_by_a_wrong_type() -> None:
+    """What somebody typed in the wrong place may be a secret."""
+    assert not any("hunter2" in line for line in problems_of("numbers: [hunter2]\n"))
