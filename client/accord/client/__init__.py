@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The analyst's SDK: ask agencies together, read answers with honest error bars.
+
+::
+
+    import accord.client as accord
+
+    hub = accord.connect("hub.example.org:8443", token="accord_a1_…")
+    trend = (
+        hub.agreement("regional-trends")
+        .persons()
+        .by("registered_month", "region")
+        .where(exploitation_type="forced_labour")
+        .release(epsilon=0.5, purpose="prevention planning")
+    )
+    trend.to_polars()
+
+Asking is in `Hub`, `Agreement` and `Question`; waiting in `Pending`; reading in
+`Result`. Everything that can go wrong is an `AccordError` with a stable ``reason``.
+"""
+
+from accord.client.pending import Pending, Progress
+from accord.client.profile import Profile
+from accord.client.question import Question
+from accord.client.result import Cost, Coverage, Estimate, Result, Row
+from accord.client.session import Agreement, Hub, connect
+from accord.core.errors import (
+    AccordError,
+    BudgetExhausted,
+    Conflict,
+    DeadlineExceeded,
+    IntegrityError,
+    InternalError,
+    InvalidQuery,
+    NotFound,
+    PolicyDenied,
+    PreconditionFailed,
+    RequisitionRefused,
+    Unauthenticated,
+    Unreachable,
+)
+
+__all__ = [
+    "AccordError",
+    "Agreement",
+    "BudgetExhausted",
+    "Conflict",
+    "Cost",
+    "Coverage",
+    "DeadlineExceeded",
+    "Estimate",
+    "Hub",
+    "IntegrityError",
+    "InternalError",
+    "InvalidQuery",
+    "NotFound",
+    "Pending",
+    "PolicyDenied",
+    "PreconditionFailed",
+    "Profile",
+    "Progress",
+    "Question",
+    "RequisitionRefused",
+    "Result",
+    "Row",
+    "Unauthenticated",
+    "Unreachable",
+    "connect",
+]

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What may be spent, what is spent, what is left."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from accord.client.result import Cost
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One account with one of its limits."""
+
+    name: str
+    period: str
+    """``for ever`` or a number of days."""
+    cap: Cost
+    spent: Cost
+    left: Cost
+    """Epsilon under zCDP converts each amount by itself, so spent and left do not add
+    up to the cap; ``left_share`` is of the unit that is really counted."""
+    left_share: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the documented form."""
+        return {
+            "name": self.name,
+            "period": self.period,
+            "cap": self.cap.as_json(),
+            "spent": self.spent.as_json(),
+            "left": self.left.as_json(),
+            "left_share": self.left_share,
+        }
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """All accounts that a question under one agreement draws on."""
+
+    agreement: str
+    accounting: str
+    delta: float
+    accounts: tuple[Account, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the documented form."""
+        return {
+            "agreement": self.agreement,
+            "accounting": self.accounting,
+            "delta": self.delta,
+            "accounts": [account.as_json() for account in self.accounts],
+        }
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a question would cost and how wrong its cells would be."""
+
+    cost: Cost
+    half_width: float
+    """Expected distance of a cell from its bounded target, in counts."""
+    level: float
+    cells: int
+    edition: str
+    from_archive: bool
+    """Whether a stored release would be served at no cost."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the documented form."""
+        return {
+            "cost": self.cost.as_json(),
+            "half_width": self.half_width,
+            "level": self.level,
+            "cells": self.cells,
+            "edition": self.edition,
+            "from_archive": self.from_archive,
+        }

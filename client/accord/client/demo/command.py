@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``accord demo``: what happens, in order, and what is printed."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+import accord.client as accord
+from accord.client.demo.stage import AGREEMENT, Stage, set_the_stage
+from accord.client.progress import waiting
+from accord.client.question import Question
+from accord.client.tables import budget_table, cross_table, result_table
+from accord.core.errors import AccordError
+
+PURPOSE = "prevention planning"
+TREND_EPSILON = 2.5
+TABLE_EPSILON = 2.0
+
+
+def run_demo(*, keep: bool, as_json: bool) -> None:
+    """Set up, ask four questions, show what is left, and stop.
+
+    Args:
+        keep: leave everything running and say how to talk to it.
+        as_json: print one JSON object instead of tables.
+    """
+    screen = Console(quiet=as_json)
+    folder = Path(tempfile.mkdtemp(prefix="accord-demo-"))
+    today = datetime.datetime.now(datetime.UTC).date()
+    stage = set_the_stage(folder, today, lambda words: screen.print(f"· {words}"))
+    try:
+        with accord.connect(stage.hub, token=stage.token) as hub:
+            told = _ask(hub.agreement(AGREEMENT), today, screen)
+    except BaseException:
+        stage.stop()
+        raise
+    if as_json:
+        sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
+    if keep:
+        _say_how_to_go_on(stage, Console(stderr=as_json))
+        return
+    stage.stop()
+    shutil.rmtree(folder)
+    screen.print("· everything is stopped, and the invented records are gone")
+
+
+def _ask(
+    agreement: accord.Agreement, today: datetime.date, screen: Console
+) -> dict[str, Any]:
+    """Ask the four questions and return what came of them."""
+    labour = agreement.persons().where(exploitation_type="forced_labour")
+    trend = labour.by("registered_month").where(registered_month=_last_months(today))
+    table = (
+        agreement.persons()
+        .by("region", "exploitation_type")
+        .where(registered_month=_last_months(today)[-12:])
+    )
+    replies = [
+        _release(trend, TREND_EPSILON, screen, "1. A monthly trend", result_table),
+        _release(table, TABLE_EPSILON, screen, "2. A cross-table", cross_table),
+    ]
+    heading = "3. A question that the agreement does not allow"
+    refusals = [_refused(agreement, screen, heading)]
+    heading = "4. The first question again"
+    replies.append(_release(trend, TREND_EPSILON, screen, heading, _repeated))
+    budget = agreement.budget()
+    screen.print("\n[bold]What is left[/]")
+    screen.print(budget_table(budget.accounts))
+    return {
+        "replies": [reply.as_json() for reply in replies],
+        "refusals": refusals,
+        "budget": budget.as_json(),
+    }
+
+
+def _release(
+    question: Question,
+    epsilon: float,
+    screen: Console,
+    heading: str,
+    draw: Callable[[accord.Result], object],
+) -> accord.Result:
+    screen.print(f"\n[bold]{heading}[/]")
+    pending = question.release(epsilon=epsilon, purpose=PURPOSE, wait=False)
+    result = waiting(pending, screen, timeout=60, quiet=screen.quiet)
+    screen.print(draw(result))
+    return result
+
+
+def _repeated(result: accord.Result) -> str:
+    return (
+        f"The stored release {result.id}: the same {len(result)} numbers, "
+        f"charged ε = {result.charged.epsilon:g}."
+    )
+
+
+def _refused(
+    agreement: accord.Agreement, screen: Console, heading: str
+) -> dict[str, str]:
+    """Ask what is not allowed and return the refusal."""
+    screen.print(
+        f"\n[bold]{heading}[/]: persons by citizenship and day-to-day policing"
+    )
+    question = agreement.persons().by("citizenship")
+    try:
+        question.release(epsilon=TABLE_EPSILON, purpose="investigation")
+    except AccordError as refusal:
+        screen.print(f"Refused ({refusal.reason}): {refusal.sentence}")
+        return {"reason": refusal.reason, "text": refusal.sentence}
+    return {"reason": "", "text": ""}
+
+
+def _last_months(today: datetime.date) -> list[str]:
+    """Return the 24 months that the case files span, oldest first."""
+    number = today.year * 12 + today.month - 1
+    return [f"{n // 12:04d}-{n % 12 + 1:02d}" for n in range(number - 23, number + 1)]
+
+
+def _say_how_to_go_on(stage: Stage, screen: Console) -> None:
+    pids = " ".join(str(process.pid) for process in stage.processes)
+    screen.print("\n[bold]The network is still running.[/] Talk to it with:")
+    screen.print(f"  export ACCORD_HUB={stage.hub}", soft_wrap=True)
+    screen.print(f"  export ACCORD_TOKEN={stage.token}", soft_wrap=True)
+    screen.print(f"  accord describe {AGREEMENT}")
+    screen.print(
+        f"  accord query --by region --epsilon 1 --purpose '{PURPOSE}'",
+        soft_wrap=True,
+    )
+    screen.print(f"State and logs are in {stage.folder}.", soft_wrap=True)
+    screen.print("Stop it, and remove the invented records, with:")
+    screen.print(f"  kill {pids} && rm -r {stage.folder}", soft_wrap=True)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The analyst's side of the wire: one channel, typed errors, deadlines on all calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from accord.client.profile import Profile
+from accord.rpc.address import parse_address
+from accord.rpc.channel import analyst_channel
+from accord.rpc.first_contact import fetch_authority
+from accord.rpc.limits import DEADLINES
+from accord.rpc.status import error_of
+from accord.rpc.tokens import TokenKind, parse
+from accord.v1.analyst_pb2_grpc import AnalystServiceStub
+
+Response = TypeVar("Response", bound=Message)
+
+
+class Wire:
+    """A connection to one hub for one analyst; close it, or use it in a ``with``."""
+
+    def __init__(self, profile: Profile) -> None:
+        """Read the hub's authority, compare it with the token's, open the channel.
+
+        Raises:
+            Unauthenticated: the token is malformed, or this is not its hub.
+            Unreachable: nobody answers at the address.
+        """
+        token = parse(profile.token, TokenKind.ANALYST)
+        address = parse_address(profile.hub)
+        authority = fetch_authority(address, token.fingerprint)
+        self._channel = analyst_channel(address, authority, token)
+        self.stub = AnalystServiceStub(self._channel)
+
+    def call(self, method: Callable[..., Response], request: Message) -> Response:
+        """Call *method* of the stub, with the deadline that goes with its request.
+
+        Raises:
+            AccordError: rebuilt from what the hub said.
+        """
+        with _typed_errors():
+            return method(request, timeout=_deadline(request))
+
+    def close(self) -> None:
+        """Close the channel."""
+        self._channel.close()
+
+
+def _deadline(request: Message) -> float:
+    name = request.DESCRIPTOR.name.removesuffix("Request")
+    return DEADLINES[f"/accord.v1.AnalystService/{name}"]
+
+
+@contextmanager
+def _typed_errors() -> Iterator[None]:
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise error_of(error) from None

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an analyst holds: frames, notebook tables, the documented JSON form."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+
+from rich.console import Console
+
+from accord.client.decode import result_of
+from accord.client.result import Result, display_cells
+from accord.client.tables import cross_table, result_table
+from accord.v1 import analyst_pb2 as pb
+from accord.v1 import common_pb2
+
+
+def estimate(value: float, half: float = 10.25) -> pb.Estimate:
+    """Return an estimate with a symmetric interval."""
+    return pb.Estimate(estimate=value, lower=value - half, upper=value + half, sd=5.1)
+
+
+def some_result(*, from_archive: bool = False) -> Result:
+    """Return a result with two dimensions, one cell of it suppressed."""
+    release = pb.Release(
+        id="9f0c8d7e-6c1e-4c5e-9d42-0d8f2a6d5c11",
+        agreement="regional-trends",
+        agreement_version=2,
+        edition="2026-09",
+        measure="persons",
+        by=[
+            common_pb2.Grouping(dimension="gender", level="gender"),
+            common_pb2.Grouping(dimension="region", level="region"),
+        ],
+        where=[common_pb2.Filter(dimension="age_band", values=["0-17"])],
+        rows=[
+            pb.Row(values=["woman", "<north>"], estimate=estimate(123.75)),
+            pb.Row(values=["woman", "south"], estimate=pb.Estimate(suppressed=True)),
+            pb.Row(values=["man", "<north>"], estimate=estimate(-3.5)),
+            pb.Row(values=["man", "south"], estimate=estimate(1500.25)),
+        ],
+        persons=estimate(1700, 40),
+        dropped=estimate(12, 40),
+        cost=pb.Cost(epsilon=0.5, rho=0.0031),
+        delta=1e-9,
+        coverage=pb.Coverage(answered=["a", "b", "c", "d"], missing=["police"]),
+        level=0.9532,
+        released_at=1_790_000_000,
+        groups_per_person=3,
+        suppress_below=10,
+        person_losses=[pb.PersonLoss(agencies=1, epsilon=0.1)],
+        not_covered=["Linkage errors are not covered."],
+    )
+    charged = pb.Cost() if from_archive else release.cost
+    return result_of(release, charged=charged, from_archive=from_archive)
+
+
+def printed(drawing: object) -> str:
+    """Return what a terminal of 120 columns shows."""
+    screen = Console(file=io.StringIO(), width=120)
+    screen.print(drawing)
+    assert isinstance(screen.file, io.StringIO)
+    return screen.file.getvalue()
+
+
+def test_frames_hold_the_released_numbers_and_nulls_where_suppressed() -> None:
+    """Nothing is rounded, and a suppressed cell has no number anywhere."""
+    result = some_result()
+    polars = result.to_polars()
+    pandas = result.to_pandas()
+    arrow = result.to_arrow()
+    names = [*("gender", "region"), *("estimate", "lower", "upper", "sd", "suppressed")]
+    assert polars.columns == list(pandas.columns) == arrow.column_names == names
+    assert polars["estimate"].to_list() == [123.75, None, -3.5, 1500.25]
+    assert pandas["estimate"].isna().tolist() == [False, True, False, False]
+    assert arrow["upper"].to_pylist() == [134.0, None, 6.75, 1510.5]
+    assert polars["suppressed"].to_list() == [False, True, False, False]
+
+
+def test_the_json_form_is_the_documented_one() -> None:
+    """Rows have dimensions and numbers side by side."""
+    reply = json.loads(json.dumps(some_result(from_archive=True).as_json()))
+    assert set(reply) == {"release", "charged", "from_archive"}
+    assert reply["charged"] == {"epsilon": 0.0, "rho": 0.0}
+    release = reply["release"]
+    assert release["by"] == ["gender", "region"]
+    assert release["rows"][0] == {
+        "gender": "woman",
+        "region": "<north>",
+        "estimate": 123.75,
+        "lower": 113.5,
+        "upper": 134.0,
+        "sd": 5.1,
+        "suppressed": False,
+    }
+    assert release["rows"][1]["estimate"] is None
+    assert release["coverage"] == {
+        "answered": ["a", "b", "c", "d"],
+        "missing": ["police"],
+    }
+
+
+def test_a_terminal_table_says_what_has_to_be_read_with_it() -> None:
+    """Interval, coverage, cost, suppression; intervals are rounded outwards."""
+    text = printed(result_table(some_result()))
+    assert "persons by gender, region where age_band = 0-17" in text
+    assert "113 … 134" in text
+    assert "4 of 5 agencies, without police" in text
+    assert "suppressed" in text
+    assert "Linkage errors" in text
+    assert display_cells(some_result().rows[2])[2:] == ["-4", "-14 … 7", "5.1"]
+
+
+def test_a_cross_table_has_one_line_per_value_of_the_first_dimension() -> None:
+    """With estimate and half-width in each cell."""
+    text = printed(cross_table(some_result()))
+    assert "124 ± 10" in text
+    assert "1,500 ± 10" in text
+
+
+def test_a_repeat_says_that_it_was_free() -> None:
+    """And a paid one what it cost."""
+    assert any("free" in note for note in some_result(from_archive=True).footnotes())
+    assert any("ε = 0.5" in note for note in some_result().footnotes())
+
+
+def test_a_notebook_table_escapes_values() -> None:
+    """Values come from a policy file, and still nothing is trusted."""
+    html = some_result()._repr_html_()
+    assert "&lt;north&gt;" in html
+    assert "<north>" not in html
+
+
+def test_times_are_utc() -> None:
+    """Whatever the machine's time zone."""
+    assert some_result().released_at.tzinfo is datetime.UTC
