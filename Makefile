@@ -41,7 +41,7 @@ proto-baseline: setup .venv-proto/.stamp ## on a release: what `make check` comp
 	.venv-proto/bin/python -m tools.stubs baseline
 
 bench: setup ## print the figures that the project answers for
-	$(BIN)/python -m benchmarks
+	@set -e; for file in $$(grep -l __main__ benchmarks/*.py); do $(BIN)/python -m benchmarks.$$(basename $$file .py); done
 
 lock: .venv-lock/.stamp ## resolve again: requirements.lock and tools/proto.lock
 	.venv-lock/bin/python -m tools.lock

@@ -120,12 +120,13 @@ def targets() -> frozenset[str]:
 @cache
 def help_of(program: str, words: tuple[str, ...]) -> str | None:
     """Return what the program answers to --help, or None where it knows no such."""
+    main = importlib.import_module(PROGRAMS[program]).main
     answer = io.StringIO()
     before = sys.argv
     sys.argv = [program, *words, "--help"]
     try:
         with contextlib.redirect_stdout(answer), contextlib.redirect_stderr(answer):
-            importlib.import_module(PROGRAMS[program]).main()
+            main()
     except SystemExit as end:
         return answer.getvalue() if not end.code else None
     finally:

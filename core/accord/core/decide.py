@@ -13,7 +13,8 @@ import datetime
 from collections.abc import Iterator
 from fractions import Fraction
 
-from accord.core.agreement import ALL_VALUES, Agreement
+from accord.core.agreement import Agreement
+from accord.core.agreement_form import ALL_VALUES
 from accord.core.errors import PolicyDenied
 from accord.core.messages import sentence
 from accord.core.model import DataModel

@@ -22,7 +22,7 @@ import functools
 import math
 import statistics
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from accord.core.errors import InvalidQuery
 from accord.core.privacy import (
@@ -58,6 +58,8 @@ def probability(mechanism: Mechanism, value: int) -> float:
             return _term(scale, value) / _normaliser(scale)
         case DiscreteLaplace():
             return math.tanh(0.5 / scale) * math.exp(-abs(value) / scale)
+        case _:
+            assert_never(mechanism)
 
 
 def cumulative(mechanism: Mechanism, value: int) -> float:
@@ -80,6 +82,8 @@ def upper_tail(mechanism: Mechanism, value: int) -> float:
             return _gaussian_tail_sum(scale, value) / _normaliser(scale)
         case DiscreteLaplace():
             return math.exp(-value / scale) / (1.0 + math.exp(-1.0 / scale))
+        case _:
+            assert_never(mechanism)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -91,6 +95,8 @@ def standard_deviation(mechanism: Mechanism) -> float:
             return math.sqrt(_gaussian_variance(scale))
         case DiscreteLaplace():
             return 1.0 / (math.sqrt(2.0) * math.sinh(0.5 / scale))
+        case _:
+            assert_never(mechanism)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -166,10 +172,12 @@ def _guess(mechanism: Mechanism, outside: float) -> int:
     match mechanism:
         case DiscreteGaussian():
             quantile = -statistics.NormalDist().inv_cdf(outside / 2.0)
-            return max(int(scale * quantile - 0.5), 0)
+            return int(scale * quantile) + 1
         case DiscreteLaplace():
             base = math.log(2.0 / (outside * (1.0 + math.exp(-1.0 / scale))))
             return max(int(scale * base - 1.0), 0)
+        case _:
+            assert_never(mechanism)
 
 
 def _term(scale: float, value: float) -> float:

@@ -27,7 +27,7 @@ import dataclasses
 import enum
 import math
 from fractions import Fraction
-from typing import ClassVar, Self, TypeAlias
+from typing import ClassVar, Self, TypeAlias, assert_never
 
 from accord.core.errors import InvalidQuery
 
@@ -219,6 +219,8 @@ def mechanism_class(
             return DiscreteGaussian
         case Accounting.PURE:
             return DiscreteLaplace
+        case _:
+            assert_never(accounting)
 
 
 def loss_of_person(
@@ -240,6 +242,8 @@ def loss_of_person(
             return exact * part**2
         case Accounting.PURE:
             return exact * part
+        case _:
+            assert_never(accounting)
 
 
 def nano_up(amount: Fraction) -> int:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from accord.core.agreement import LABEL
+from accord.core.agreement_form import LABEL
 from accord.core.errors import (
     ConfigurationError,
     IntegrityError,
@@ -124,7 +124,9 @@ def new_authority(
 
 def certificate_request(key: PrivateKey) -> bytes:
     """Return a PKCS #10 request in DER; only its public key matters."""
-    request = x509.CertificateSigningRequestBuilder().subject_name(_name("accord-agent"))
+    request = x509.CertificateSigningRequestBuilder().subject_name(
+        _name("accord-agent")
+    )
     return request.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
 
 
@@ -153,7 +155,7 @@ def requested_key(csr_der: bytes) -> ec.EllipticCurvePublicKey:
     )
 
 
-def issue(  # noqa: PLR0913  # the parts of a certificate
+def issue(
     ca_key: PrivateKey,
     ca_cert: x509.Certificate,
     csr_der: bytes,
@@ -191,7 +193,7 @@ def issue(  # noqa: PLR0913  # the parts of a certificate
     )
 
 
-def issue_server(  # noqa: PLR0913  # the parts of a certificate
+def issue_server(
     ca_key: PrivateKey,
     ca_cert: x509.Certificate,
     public_key: ec.EllipticCurvePublicKey,
@@ -278,7 +280,9 @@ def _builder(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - min(_MOST_SKEW, lifetime / 10))
         .not_valid_after(now + lifetime)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), False)
+        .add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False
+        )
     )
 
 

@@ -16,7 +16,10 @@ from types import MappingProxyType
 import grpc
 from google.protobuf import any_pb2
 from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import (  # type: ignore[import-untyped]  # ships no py.typed
+    error_details_pb2,
+    status_pb2,
+)
 
 from accord.core.errors import (
     AccordError,
@@ -112,7 +115,9 @@ def _code(error: grpc.RpcError) -> grpc.StatusCode:
 def _rich(error: grpc.RpcError) -> tuple[str, error_details_pb2.ErrorInfo] | None:
     """Return message and reason of one of our own errors, or nothing."""
     trailing = getattr(error, "trailing_metadata", None)
-    pairs: Iterable[tuple[str, object]] = (trailing() if callable(trailing) else ()) or ()
+    pairs: Iterable[tuple[str, object]] = (
+        trailing() if callable(trailing) else ()
+    ) or ()
     for key, value in pairs:
         if key != _DETAILS_KEY or not isinstance(value, bytes):
             continue
@@ -129,44 +134,59 @@ def _rich(error: grpc.RpcError) -> tuple[str, error_details_pb2.ErrorInfo] | Non
     return None
 
 
+_BARE: Mapping[grpc.StatusCode, tuple[type[AccordError], str, str]] = MappingProxyType(
+    {
+        grpc.StatusCode.UNAVAILABLE: (
+            Unreachable,
+            "HUB_UNREACHABLE",
+            "There is no connection to {peer}; check address, network and hub.",
+        ),
+        grpc.StatusCode.DEADLINE_EXCEEDED: (
+            DeadlineExceeded,
+            "DEADLINE_EXCEEDED",
+            "There was no answer from {peer} in time.",
+        ),
+        grpc.StatusCode.CANCELLED: (
+            Unreachable,
+            "CALL_CANCELLED",
+            "The call to {peer} was cancelled.",
+        ),
+        grpc.StatusCode.UNAUTHENTICATED: (
+            Unauthenticated,
+            "IDENTITY_UNKNOWN",
+            "The credential is not one that {peer} knows.",
+        ),
+        grpc.StatusCode.PERMISSION_DENIED: (
+            PolicyDenied,
+            "CALL_DENIED",
+            "The call is not allowed by {peer}.",
+        ),
+        grpc.StatusCode.UNIMPLEMENTED: (
+            PreconditionFailed,
+            "CALL_UNKNOWN",
+            "This call is not known to {peer}; check its port and its version.",
+        ),
+        grpc.StatusCode.RESOURCE_EXHAUSTED: (
+            Unreachable,
+            "TRANSPORT_LIMIT",
+            "A message or the number of calls is above what {peer} takes.",
+        ),
+    }
+)
+"""What a status means that gRPC itself made, without a reason of ours."""
+
+
 def _bare(code: grpc.StatusCode, peer: str) -> AccordError:
-    """Return the meaning of a status that gRPC itself made."""
-    match code:
-        case grpc.StatusCode.UNAVAILABLE:
-            return Unreachable(
-                "HUB_UNREACHABLE",
-                f"There is no connection to {peer}. Check the address, the network "
-                "and that the hub runs; then try again.",
-            )
-        case grpc.StatusCode.DEADLINE_EXCEEDED:
-            return DeadlineExceeded(
-                "DEADLINE_EXCEEDED", f"There was no answer from {peer} in time."
-            )
-        case grpc.StatusCode.CANCELLED:
-            return Unreachable("CALL_CANCELLED", f"The call to {peer} was cancelled.")
-        case grpc.StatusCode.UNAUTHENTICATED:
-            return Unauthenticated(
-                "IDENTITY_UNKNOWN", f"The credential is not one that {peer} knows."
-            )
-        case grpc.StatusCode.PERMISSION_DENIED:
-            return PolicyDenied("CALL_DENIED", f"The call is not allowed by {peer}.")
-        case grpc.StatusCode.UNIMPLEMENTED:
-            return PreconditionFailed(
-                "CALL_UNKNOWN",
-                f"This call is not known to {peer}. Check the port and that both "
-                "sides have versions that go together.",
-            )
-        case grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return Unreachable(
-                "TRANSPORT_LIMIT",
-                f"A message or the number of calls is above what {peer} takes.",
-            )
-        case _:
-            return InternalError("CALL_FAILED", f"The call to {peer} failed inside it.")
+    known, reason, sentence = _BARE.get(
+        code, (InternalError, "CALL_FAILED", "The call to {peer} failed inside it.")
+    )
+    return known(reason, sentence.format(peer=peer))
 
 
 def _printable(text: str, most: int) -> str:
     return "".join(
-        letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}"
+        letter
+        if letter.isprintable() or letter == "\n"
+        else "\N{REPLACEMENT CHARACTER}"
         for letter in text[:most]
     )

@@ -9,8 +9,9 @@ from fractions import Fraction
 
 import pytest
 
-from accord.core.agreement import Agreement, load_agreement, load_members
+from accord.core.agreement import Agreement, load_agreement
 from accord.core.document import DocumentError
+from accord.core.members import load_members
 from accord.core.privacy import Accounting
 from tests.unit.core.test_model import small_model
 
