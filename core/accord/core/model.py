@@ -42,13 +42,16 @@ MOST_LEAVES = 4096
 
 Name = Annotated[
     str,
+    pydantic.Field(max_length=63),
     worded(
-        r"[a-z][a-z0-9_]{0,62}",
-        "a name has lower-case letters, digits and underscores, at most 63.",
+        r"(?!(person|person_known|order_key)$)[a-z](?:_?[a-z0-9])*_?",
+        "a name has lower-case letters, digits and single underscores; `person`, "
+        "`person_known` and `order_key` are taken.",
     ),
 ]
 ModelName = Annotated[
     str,
+    pydantic.Field(max_length=63),
     worded(
         r"[a-z0-9][a-z0-9-]{0,62}",
         "a data model's name has lower-case letters, digits and hyphens, at most 63.",

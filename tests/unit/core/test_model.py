@@ -109,6 +109,8 @@ def test_names_that_do_not_exist_get_the_nearest_one() -> None:
         ("bounds: [0, 730.5]", "bounds: [0, 3000000000]", "2147483647"),
         ("days_in_care:", "gender:", "already"),
         ("gender: {title: G", "Gender: {title: G", "lower-case"),
+        ("gender: {title: G", "person: {title: G", "are taken"),
+        ("gender: {title: G", "a__0: {title: G", "single underscores"),
         ("until: 2020-05", "until: 2020-13", "month is expected"),
     ],
 )
