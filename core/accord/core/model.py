@@ -125,8 +125,7 @@ class Dimension:
         Raises:
             InvalidQuery: UNKNOWN_VALUE, with the nearest name that exists.
         """
-        found = self._spans.get(node)
-        if found is None:
+        if (found := self._spans.get(node)) is None:
             raise InvalidQuery(
                 "UNKNOWN_VALUE",
                 f"The dimension {self.name!r} has no value of that name."

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -224,12 +225,13 @@ def _free_at(tx: Transaction, line: Line, window: Window, now: int) -> int:
     ).fetchall()
     # From the newest back: the first one that does not fit beside what is asked,
     # and all older ones, have to leave.
-    total = line.amount
-    for at, amount in rows:
-        total += amount
-        if total > window.cap:
-            return int(at) + length
-    return now
+    totals = itertools.accumulate(amount for _, amount in rows)
+    leaving = next(
+        at
+        for (at, _), total in zip(rows, totals, strict=True)
+        if total + line.amount > window.cap
+    )
+    return int(leaving) + length
 
 
 def _exhausted(short: Sequence[_Shortfall]) -> BudgetExhausted:

@@ -23,8 +23,8 @@ from accord.ledger.account import (
     moment,
     require_account,
 )
-from accord.ledger.head import lock_head
-from accord.ledger.transaction import Transaction
+from accord.ledger.schema import check_schema
+from accord.ledger.transaction import Transaction, require_open
 
 _ENTRY: Final = """
 SELECT e.id, e.state, r.height, r.at, s.at, l.account, l.unit, l.amount
@@ -219,14 +219,17 @@ def used_in_window(
 def verify(tx: Transaction) -> int:
     """Check that totals, states and history agree; return the height.
 
-    Keeps writers out until the caller's transaction ends. It finds a database that was
-    edited by hand or half restored. An old but complete copy is consistent: compare
-    the height with what others have seen.
+    It finds a database that was edited by hand or half restored. An old but complete
+    copy is consistent: compare the height with what others have seen. The transaction
+    has to show one moment: any does on SQLite, REPEATABLE READ on PostgreSQL.
 
     Raises:
+        ConfigurationError: the ledger has another format.
         IntegrityError: they do not agree.
+        InternalError: no transaction is open.
     """
-    head = lock_head(tx)
+    require_open(tx)
+    check_schema(tx)
     for sql, sentence in _CONTRADICTIONS:
         if tx.execute(sql, {}).fetchall()[0][0]:
             raise _inconsistent(sentence)
@@ -240,7 +243,7 @@ def verify(tx: Transaction) -> int:
         if sums.get(place) != totals.get(place):
             sentence = f"the total of account {place[0]} is not the sum of its entries"
             raise _inconsistent(sentence)
-    return head.height
+    return height(tx)
 
 
 def _inconsistent(finding: str) -> IntegrityError:

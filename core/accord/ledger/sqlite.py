@@ -59,9 +59,7 @@ def open_database(
             connection.execute(f"PRAGMA {pragma}").close()
     except sqlite3.Error as error:
         connection.close()
-        if (code := _primary(error)) in _BUSY or code in _CAUSES:
-            raise _explained(code, path.name) from error
-        raise
+        raise _explained(_primary(error), path.name) from error
     return connection
 
 
@@ -105,10 +103,10 @@ def _explained(code: int, name: str) -> AccordError:
             f"Database {name} is locked by another program that has not let go of it"
             " in time: see which one has it open, then try again. Nothing was changed.",
         )
+    cause = _CAUSES.get(code, f"SQLite reports result {code}: restore it from a copy")
     return PreconditionFailed(
         "DATABASE_UNUSABLE",
-        f"Database {name} cannot be used, {_CAUSES[code]}. What was not committed is"
-        " undone.",
+        f"Database {name} cannot be used, {cause}. What was not committed is undone.",
     )
 
 

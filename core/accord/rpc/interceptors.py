@@ -39,10 +39,10 @@ from accord.rpc.limits import DEADLINES
 from accord.rpc.peer import bearer_token, peer_agency
 from accord.rpc.status import to_status
 
-Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
-Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
-Behaviour: TypeAlias = Callable[[Any, Context], Any]
+Behaviour: TypeAlias = "Callable[[Any, Context], Any]"
 
 Result = TypeVar("Result")
 

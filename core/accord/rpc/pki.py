@@ -36,7 +36,7 @@ SERVER_NAME = "accord-hub"
 AUTHORITY_LIFETIME = datetime.timedelta(days=3650)
 
 _NETWORK = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
-_AGENCY_URI = re.compile(rf"spiffe://{_NETWORK}/agency/(?P<label>{LABEL[1:-1]})")
+_AGENCY_URI = re.compile(rf"spiffe://{_NETWORK}/agency/(?P<label>{LABEL})")
 _MOST_SKEW = datetime.timedelta(minutes=5)
 
 PrivateKey = ec.EllipticCurvePrivateKey
