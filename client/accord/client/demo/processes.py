@@ -55,8 +55,7 @@ def run(program: str, *arguments: str) -> dict[str, Any]:
             f"accord-{program} {arguments[0]} ended with {done.returncode}: "
             f"{done.stderr.strip() or done.stdout.strip()}",
         )
-    lines = done.stdout.strip().splitlines()
-    found: dict[str, Any] = json.loads(lines[-1]) if lines else {}
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 

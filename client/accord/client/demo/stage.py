@@ -58,7 +58,7 @@ def set_the_stage(
         state = folder / "hub"
         say("the hub makes its keys, its database and a sample agreement")
         run(
-            *("hub", "init", "--state", str(state), "--host", "127.0.0.1"),
+            *("hub", "init", "--state", str(state), "--listen", "127.0.0.1"),
             *("--public-port", str(public), "--agent-port", str(private)),
         )
         _renew_agreement(state / "policies/agreements" / f"{AGREEMENT}.yaml", today)

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``accord-agent``: what an agency's staff types.
+
+Results go to standard output, everything else to standard error. Every error is a
+sentence with a way out and the exit status of its kind; a traceback is never shown.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from accord.agent.answer import utc_now
+from accord.agent.build import parts_of
+from accord.agent.editions import calendars, freeze_due, held_editions
+from accord.agent.enrol import enrol as join_hub
+from accord.agent.identity import IdentityFiles
+from accord.agent.ingest import check as check_sources
+from accord.agent.ingest import ingest as ingest_sources
+from accord.agent.ingest import remove as remove_from_store
+from accord.agent.mapping import Mapping, load_mapping, peek_model
+from accord.agent.policies import PolicyCache, model_for_mapping, read_document
+from accord.agent.running import run_agent
+from accord.agent.screens import (
+    editions_json,
+    parts_json,
+    print_json,
+    print_line,
+    show_editions,
+    show_parts,
+    show_report,
+    waiting_json,
+)
+from accord.agent.state import AgentState, state_root
+from accord.agent.status import Status, status_of
+from accord.core.errors import AccordError, ConfigurationError
+from accord.rpc.address import parse_address
+
+app = typer.Typer(
+    name="accord-agent",
+    help="Answer agreed questions about your records; the records stay here.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+StateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        help="State directory; else $ACCORD_AGENT_STATE, else the usual place.",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+MappingOption = Annotated[
+    Path, typer.Option("--mapping", "-m", help="Mapping file.", show_default=False)
+]
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        help="Data model file; else as the hub sent it, else the sample.",
+        show_default=False,
+    ),
+]
+Sources = Annotated[
+    list[Path],
+    typer.Argument(
+        help="CSV or Parquet files; together one source.", metavar="SOURCE…"
+    ),
+]
+
+FROM_INPUT = "-"
+"""In the place of a token, which else can be seen in the list of processes."""
+
+console = Console()
+"""Where results go."""
+
+screen = Console(stderr=True)
+"""Where warnings and errors go."""
+
+
+@app.command()
+def init(*, state: StateOption = None, as_json: AsJson = False) -> None:
+    """Make the state directory with the agency's own keys."""
+    made = AgentState.create(state_root(state))
+    if as_json:
+        print_json(console, {"state": str(made.root)})
+        return
+    print_line(console, f"The agent's state is in {made.root}.")
+    print_line(
+        console,
+        "Keep a copy of its folder `keys` in a safe place: without the pseudonym key "
+        "no later store knows the same persons.",
+    )
+
+
+@app.command()
+def enrol(
+    *,
+    hub: Annotated[
+        str, typer.Option(help="The hub, as HOST:PORT.", show_default=False)
+    ],
+    token: Annotated[
+        str,
+        typer.Option(
+            help="One-time token from the hub's operator; - reads it from input.",
+            show_default=False,
+        ),
+    ],
+    state: StateOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Join a hub with a one-time token."""
+    address = parse_address(hub)
+    made = AgentState.create(state_root(state))
+    text = sys.stdin.readline().strip() if token == FROM_INPUT else token
+    membership = join_hub(IdentityFiles(made.keys), address, text)
+    found = {"agency": membership.agency, "hub": str(membership.hub)}
+    if as_json:
+        print_json(console, found)
+        return
+    print_line(console, f"This agent is now {found['agency']!r} at {found['hub']}.")
+    print_line(console, "Next: `accord-agent ingest`, then `accord-agent run`.")
+
+
+@app.command()
+def check(
+    sources: Sources,
+    *,
+    mapping: MappingOption,
+    model: ModelOption = None,
+    state: StateOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a mapping would make of a source; nothing is stored."""
+    opened = AgentState.open(state_root(state))
+    limits = opened.settings().ingest
+    report = check_sources(opened, _mapping(opened, mapping, model), sources, limits)
+    if as_json:
+        print_json(console, report.as_json())
+        return
+    show_report(console, report)
+    print_line(console, "Nothing was stored.")
+
+
+@app.command()
+def ingest(
+    sources: Sources,
+    *,
+    mapping: MappingOption,
+    model: ModelOption = None,
+    state: StateOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Store what a mapping makes of a source, in the place of its earlier part."""
+    opened = AgentState.open(state_root(state))
+    limits = opened.settings().ingest
+    done = ingest_sources(
+        opened, _mapping(opened, mapping, model), sources, limits, utc_now()
+    )
+    if as_json:
+        content = {"report": done.report.as_json(), "parts": parts_json(done.parts)}
+        print_json(console, content)
+        return
+    show_report(console, done.report)
+    show_parts(console, done.parts)
+
+
+@app.command()
+def remove(
+    part: Annotated[str, typer.Argument(help="Name of a mapping.")],
+    *,
+    state: StateOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take what a mapping stored out of the store; frozen editions keep it."""
+    opened = AgentState.open(state_root(state))
+    left = remove_from_store(opened, part, opened.settings().ingest, utc_now())
+    if as_json:
+        print_json(console, {"parts": parts_json(left)})
+        return
+    show_parts(console, left)
+
+
+@app.command()
+def freeze(*, state: StateOption = None, as_json: AsJson = False) -> None:
+    """Freeze the editions that the calendar asks for; `run` does so by itself."""
+    opened = AgentState.open(state_root(state))
+    agreements = PolicyCache(opened, "").agreements()
+    frozen, waiting = freeze_due(opened, calendars(agreements), utc_now())
+    if as_json:
+        content = {"frozen": editions_json(frozen), "waiting": waiting_json(waiting)}
+        print_json(console, content)
+        return
+    show_editions(console, "frozen now", frozen)
+    for wait in waiting:
+        print_line(console, f"{wait.calendar}/{wait.name} waits: {wait.sentence}")
+
+
+@app.command()
+def editions(*, state: StateOption = None, as_json: AsJson = False) -> None:
+    """List the frozen editions."""
+    held = held_editions(AgentState.open(state_root(state)))
+    if as_json:
+        print_json(console, {"editions": editions_json(held)})
+        return
+    show_editions(console, "editions", held)
+
+
+@app.command()
+def run(*, state: StateOption = None) -> None:
+    """Answer the hub's questions until told to stop."""
+    opened = AgentState.open(state_root(state))
+    settings = opened.settings()
+    if settings.unsafe_test_mode:
+        print_line(screen, UNSAFE, "bold red")
+    run_agent(opened, settings)
+
+
+@app.command()
+def status(*, state: StateOption = None, as_json: AsJson = False) -> None:
+    """Show who this agent is, what it holds and what its records have lost."""
+    opened = AgentState.open(state_root(state))
+    found = status_of(opened, opened.settings(), utc_now())
+    if as_json:
+        print_json(console, found.as_json())
+        return
+    _show_status(opened, found)
+
+
+UNSAFE = (
+    "UNSAFE TEST MODE: this agent's own caps are lifted. Its answers protect nobody. "
+    "Use it only on records that nobody is in."
+)
+
+
+def _mapping(state: AgentState, file: Path, model: Path | None) -> Mapping:
+    text = read_document(file)
+    name = peek_model(text, file.name)
+    return load_mapping(text, file.name, model_for_mapping(state, name, model))
+
+
+def _show_status(state: AgentState, found: Status) -> None:
+    print_line(console, f"state       {state.root}")
+    for name, value in found.lines():
+        print_line(console, f"{name:<11} {value}")
+    if found.unsafe_test_mode:
+        print_line(console, UNSAFE, "bold red")
+    show_parts(console, parts_of(state.current).values())
+    show_editions(console, "editions", held_editions(state))
+
+
+def main() -> None:
+    """Run the command; an error is one sentence and an exit status."""
+    try:
+        status_code = app(standalone_mode=False)
+    except AccordError as error:
+        print_line(screen, error.sentence, "red")
+        sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - process boundary: no traceback leaves
+        sys.exit(_stranger(error))
+    sys.exit(status_code if isinstance(status_code, int) else 0)
+
+
+def _stranger(error: Exception) -> int:
+    """Say what can be said of an error that is not ours; return the exit status."""
+    usage = getattr(error, "exit_code", None)
+    show = getattr(error, "show", None)
+    if callable(show) and isinstance(usage, int):
+        show()
+        return usage
+    print_line(
+        screen,
+        f"Something went wrong that should not ({type(error).__name__}). Nothing that "
+        "was stored before is lost. Please report what you did.",
+        "red",
+    )
+    return ConfigurationError.exit_code if isinstance(error, OSError) else 70
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dates as sources write them, read as the period that they name.
+
+A reader turns a text into the name of a month, quarter or year of a calendar
+dimension, or into a day. It never guesses between day and month: a form is ISO 8601
+or is spelt out in the mapping.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Sequence
+
+Reader = Callable[[str], str | None]
+"""Returns the name of a period, or nothing where the text has another form."""
+
+_YEAR = re.compile(r"(?P<year>\d{4})")
+_QUARTER = re.compile(r"(?P<year>\d{4})[- ]?[Qq](?P<quarter>[1-4])")
+_MONTH = re.compile(r"(?P<year>\d{4})-?(?P<month>0[1-9]|1[0-2])")
+_DAY = re.compile(
+    r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})"
+    r"(?:[T ][0-9:.,]+(?:Z|[+-][0-9:]+)?)?"
+)
+
+_ALLOWED = frozenset("YmdbBHMSfpzZ%")
+
+
+def period_reader(form: str) -> Reader:
+    """Return the reader for a word (day, month, quarter, year) or a format."""
+    readers: dict[str, Reader] = {
+        "day": _day,
+        "month": _month,
+        "quarter": _quarter,
+        "year": _year,
+    }
+    return readers.get(form) or _formatted(form)
+
+
+def first_that_reads(readers: Sequence[Reader]) -> Reader:
+    """Return a reader that tries others in turn."""
+
+    def read(text: str) -> str | None:
+        for reader in readers:
+            if (found := reader(text)) is not None:
+                return found
+        return None
+
+    return read
+
+
+def day_number(text: str, formats: Sequence[str]) -> int | None:
+    """Return a day as the number 20260131, or nothing where no format fits.
+
+    The difference of two such numbers, divided by 10000 and rounded down, is an age in
+    full years.
+    """
+    for form in formats:
+        day = _parsed(text, form)
+        if day is not None:
+            return day.year * 10_000 + day.month * 100 + day.day
+    return None
+
+
+def wrong_format(form: str, *, day: bool) -> str | None:
+    """Return what is wrong with a format, if anything.
+
+    Args:
+        form: as for `datetime.datetime.strptime`.
+        day: whether it must name a whole day; else a year is enough.
+    """
+    directives = re.findall(r"%(.)", form)
+    months = sum(directives.count(letter) for letter in "mbB")
+    foreign = [letter for letter in directives if letter not in _ALLOWED]
+    words = "" if day else "day, month, quarter, year, or "
+    rules = (
+        (not directives, f"expected {words}a format such as `%d/%m/%Y`."),
+        ("y" in foreign, "years of two digits are ambiguous; use %Y."),
+        (
+            bool(foreign),
+            f"it has %{''.join(foreign)[:1]}, which is not supported here.",
+        ),
+        (directives.count("Y") != 1, "the format needs %Y once."),
+        (
+            months > 1 or directives.count("d") > months,
+            "the format needs its month once, and a day only with a month.",
+        ),
+        (
+            day and not ("d" in directives and months),
+            "the format needs a whole day: %Y, %m (or %b, %B) and %d.",
+        ),
+    )
+    return next((sentence for broken, sentence in rules if broken), None)
+
+
+def _year(text: str) -> str | None:
+    match = _YEAR.fullmatch(text)
+    return match["year"] if match else None
+
+
+def _quarter(text: str) -> str | None:
+    match = _QUARTER.fullmatch(text)
+    return f"{match['year']}-Q{match['quarter']}" if match else None
+
+
+def _month(text: str) -> str | None:
+    match = _MONTH.fullmatch(text)
+    return f"{match['year']}-{match['month']}" if match else None
+
+
+def _day(text: str) -> str | None:
+    day = _iso_day(text)
+    return f"{day.year:04d}-{day.month:02d}" if day else None
+
+
+def _iso_day(text: str) -> datetime.date | None:
+    match = _DAY.fullmatch(text)
+    if match is None:
+        return None
+    try:
+        return datetime.date(int(match["year"]), int(match["month"]), int(match["day"]))
+    except ValueError:
+        return None
+
+
+def _formatted(form: str) -> Reader:
+    whole = any(f"%{letter}" in form for letter in "mbB")
+
+    def read(text: str) -> str | None:
+        day = _parsed(text, form)
+        if day is None:
+            return None
+        return f"{day.year:04d}-{day.month:02d}" if whole else f"{day.year:04d}"
+
+    return read
+
+
+def _parsed(text: str, form: str) -> datetime.date | None:
+    if form == ISO_DAY:
+        return _iso_day(text)
+    try:
+        # A day has no time zone, and none is asked for.
+        return datetime.datetime.strptime(text, form).date()  # noqa: DTZ007
+    except ValueError:
+        return None
+
+
+ISO_DAY = "%Y-%m-%d"
+"""Default format of days; a time of day behind it is ignored."""

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands show: tables for people, the same as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from accord.agent.build import Part
+from accord.agent.editions import Edition, Waiting
+from accord.agent.report import SENTENCES, Report
+
+
+def print_json(console: Console, content: object) -> None:
+    """Print one JSON document, unwrapped and uncoloured."""
+    console.print(
+        json.dumps(content, ensure_ascii=False, indent=2),
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def print_line(console: Console, text: str, style: str | None = None) -> None:
+    """Print a sentence as it is."""
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def show_report(console: Console, report: Report) -> None:
+    """Show what would be stored, or was."""
+    console.print(_counts(report))
+    if report.refusals:
+        console.print(_refusals(report))
+    console.print(_recorded(report))
+
+
+def _counts(report: Report) -> Table:
+    table = _table(f"{report.mapping}: {', '.join(report.files)}", ["rows", "#"])
+    table.add_row("read", f"{report.read:,}")
+    table.add_row("cases", f"{report.kept:,}")
+    table.add_row("repeated exactly", f"{report.collapsed:,}")
+    table.add_row("refused", f"{report.refused:,}")
+    what = "distinct persons" if report.names_persons else "records without a person"
+    table.add_row(what, f"{report.persons:,}")
+    return table
+
+
+def _refusals(report: Report) -> Table:
+    table = _table("refused", ["dimension", "reason", "rows", "first rows"])
+    for (place, reason), refusal in sorted(report.refusals.items()):
+        table.add_row(
+            place or "–",
+            f"{reason.word}: {SENTENCES[reason]}",
+            f"{refusal.rows:,}",
+            report.rows_named(refusal),
+        )
+    return table
+
+
+def _recorded(report: Report) -> Table:
+    table = _table("recorded", ["dimension", "share of the cases", "out of bounds"])
+    for name in report.dimensions:
+        outside = report.outside.get(name)
+        table.add_row(
+            name,
+            f"{report.share_recorded(name):.1%}",
+            "" if outside is None else f"{outside:,}",
+        )
+    return table
+
+
+def parts_json(parts: Iterable[Part]) -> list[dict[str, Any]]:
+    """Return parts for machines."""
+    return [
+        {
+            "part": part.name,
+            "cases": part.rows,
+            "persons": part.persons,
+            "data_model": part.data_model,
+            "data_model_digest": part.model_digest,
+            "ingested_at": part.ingested_at.isoformat(),
+        }
+        for part in parts
+    ]
+
+
+def show_parts(console: Console, parts: Iterable[Part]) -> None:
+    """Show of what the store consists."""
+    table = _table("store", ["part", "cases", "persons", "data model", "ingested"])
+    for part in parts:
+        table.add_row(
+            part.name,
+            f"{part.rows:,}",
+            f"{part.persons:,}",
+            part.data_model,
+            f"{part.ingested_at:%Y-%m-%d %H:%M} UTC",
+        )
+    console.print(table)
+
+
+def editions_json(editions: Iterable[Edition]) -> list[dict[str, Any]]:
+    """Return editions for machines."""
+    return [
+        {
+            "number": edition.number,
+            "name": edition.name,
+            "every": edition.every.value,
+            "embargo_days": edition.embargo_days,
+            "frozen_at": edition.frozen_at.isoformat(),
+            "data_model": edition.data_model,
+            "data_model_digest": edition.data_model_digest,
+        }
+        for edition in editions
+    ]
+
+
+def show_editions(console: Console, title: str, editions: Sequence[Edition]) -> None:
+    """Show frozen editions."""
+    if not editions:
+        print_line(console, f"{title}: none.")
+        return
+    columns = ["number", "name", "calendar", "frozen", "data model"]
+    table = _table(title, columns)
+    for edition in editions:
+        table.add_row(
+            str(edition.number),
+            edition.name,
+            f"{edition.every.value}, embargo {edition.embargo_days} days",
+            f"{edition.frozen_at:%Y-%m-%d %H:%M} UTC",
+            f"{edition.data_model} {edition.data_model_digest[:12]}",
+        )
+    console.print(table)
+
+
+def waiting_json(waiting: Iterable[Waiting]) -> list[dict[str, Any]]:
+    """Return editions that have to wait, for machines."""
+    return [
+        {
+            "calendar": wait.calendar,
+            "name": wait.name,
+            "reason": wait.reason,
+            "text": wait.sentence,
+        }
+        for wait in waiting
+    ]
+
+
+def _table(title: str, columns: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number == 0 else "default")
+    return table

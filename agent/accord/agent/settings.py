@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of the agent: ``config.toml`` in the state directory, then environment.
+
+An environment variable ``ACCORD_AGENT_INGEST__MEMORY`` wins over ``memory`` in the
+table ``[ingest]`` of the file. Unknown names are refused in both, because a misspelt
+limit that is silently ignored protects nobody. Policies are not settings.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any
+
+import pydantic
+import pydantic_settings
+
+from accord.core.document import Strict
+from accord.core.errors import ConfigurationError, suggestion
+
+PREFIX = "ACCORD_AGENT_"
+
+STATE_VARIABLE = f"{PREFIX}STATE"
+"""Names the state directory; the only variable that is no setting."""
+
+
+def _exact(value: object) -> object:
+    """Read a number as the decimal that is written; text comes from the environment."""
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            return Fraction(str(value))
+        except (ValueError, ZeroDivisionError):
+            pass
+    if isinstance(value, Fraction):
+        return value
+    message = "a number is expected here"
+    raise ValueError(message)
+
+
+Number = Annotated[Fraction, pydantic.BeforeValidator(_exact)]
+Epsilon = Annotated[Number, pydantic.Field(gt=0, le=1000)]
+Delta = Annotated[Number, pydantic.Field(gt=0, lt=Fraction(1, 1000))]
+Size = Annotated[str, pydantic.Field(pattern=r"^[1-9][0-9]{0,5}(MiB|GiB|TiB)$")]
+
+
+class ZcdpCap(Strict):
+    """Lifetime cap of the zCDP account, as (epsilon, delta)."""
+
+    epsilon: Epsilon = Fraction(100)
+    delta: Delta = Fraction(1, 10**9)
+
+
+class PureCap(Strict):
+    """Lifetime cap of the pure account."""
+
+    epsilon: Epsilon = Fraction(100)
+
+
+class Lifetime(Strict):
+    """What this agency's records may ever lose, over all agreements.
+
+    The agency's own last word, beside what agreements and members say; the hub keeps
+    its account too. Their guarantee is the sum of both numbers.
+    """
+
+    zcdp: ZcdpCap = ZcdpCap()
+    pure: PureCap = PureCap()
+
+
+class Ingest(Strict):
+    """Limits of the program that reads sources."""
+
+    memory: Size = "1GiB"
+    spill: Size = "50GiB"
+    """Most that it may write to the disk of the state directory for the time being."""
+    threads: Annotated[int, pydantic.Field(ge=1, le=64)] = 1
+
+
+class Settings(pydantic_settings.BaseSettings):
+    """Everything that may be set; a default for each."""
+
+    model_config = pydantic_settings.SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_default=True,
+    )
+
+    unsafe_test_mode: bool = False
+    """Lifts this agent's own caps. For tests on data that nobody is in."""
+    lifetime: Lifetime = Lifetime()
+    ingest: Ingest = Ingest()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[pydantic_settings.BaseSettings],  # noqa: ARG003 - its form
+        init_settings: pydantic_settings.PydanticBaseSettingsSource,
+        env_settings: pydantic_settings.PydanticBaseSettingsSource,
+        dotenv_settings: pydantic_settings.PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: pydantic_settings.PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[pydantic_settings.PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, which comes in as arguments."""
+        return env_settings, init_settings
+
+
+def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read ``config.toml`` (which may be absent) and the environment.
+
+    Raises:
+        ConfigurationError: SETTINGS_INVALID, with every entry that is wrong.
+    """
+    environment = os.environ if environment is None else environment
+    problems = unknown_variables(environment)
+    if problems:
+        raise ConfigurationError("SETTINGS_INVALID", "\n".join(problems))
+    written = _read(path)
+    try:
+        return Settings(**written)
+    except pydantic.ValidationError as error:
+        lines = [
+            f"{path.name}: {'.'.join(str(part) for part in detail['loc'])}: "
+            f"{_sentence(detail['type'], str(detail['msg']), detail['loc'])}"
+            for detail in error.errors(include_input=False, include_url=False)
+        ]
+        raise ConfigurationError("SETTINGS_INVALID", "\n".join(lines)) from None
+    except pydantic_settings.SettingsError:
+        raise ConfigurationError(
+            "SETTINGS_INVALID",
+            f"An environment variable {PREFIX}… cannot be read: write a table's "
+            f"entries one by one, such as {PREFIX}INGEST__MEMORY.",
+        ) from None
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Return a sentence for every variable with our prefix that sets nothing."""
+    known = {STATE_VARIABLE, *_names(Settings, PREFIX)}
+    return [
+        f"The environment variable {name} is not a setting.{suggestion(name, known)}"
+        for name in sorted(environment)
+        if name.upper().startswith(PREFIX) and name.upper() not in known
+    ]
+
+
+def _names(form: type[pydantic.BaseModel], prefix: str) -> list[str]:
+    names: list[str] = []
+    for field, entry in form.model_fields.items():
+        kind = entry.annotation
+        name = f"{prefix}{field.upper()}"
+        if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel):
+            names.extend(_names(kind, f"{name}__"))
+        else:
+            names.append(name)
+    return names
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(
+            "SETTINGS_INVALID", f"{path.name} is not valid TOML: {error}."
+        ) from None
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError(
+            "SETTINGS_INVALID", f"{path.name} cannot be read as UTF-8 text."
+        ) from None
+
+
+def _sentence(kind: str, message: str, place: tuple[int | str, ...]) -> str:
+    if kind == "extra_forbidden":
+        form: Any = Settings
+        for part in place[:-1]:
+            form = form.model_fields[str(part)].annotation
+        known = list(form.model_fields)
+        hint = suggestion(str(place[-1]), known) or f" Known here: {', '.join(known)}."
+        return f"there is no such setting.{hint}"
+    if kind == "string_pattern_mismatch":
+        return "a size is expected here, such as 512MiB or 4GiB."
+    return message[:1].lower() + message[1:].rstrip(".") + "."

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's state directory: what lies where, and who may write it at a time.
+
+::
+
+    config.toml            settings
+    keys/                  secrets, 0600
+    agent.db               the agency's own ledger, and which questions were answered
+    policies/              agreements, data models and members as received
+    store/current          -> builds/ID, switched in one step
+    store/builds/ID/       one complete store: columns, persons, and its parts
+    store/editions/C/E/    frozen snapshots, hard links into the build that they froze
+    scratch/               private, of a running ingest; emptied by the next one
+
+The directory belongs to one user. Nothing in it is meant for the hub.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import shutil
+import sqlite3
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import platformdirs
+
+from accord.agent.keys import make_key, read_key
+from accord.agent.settings import STATE_VARIABLE, Settings, load_settings
+from accord.core.errors import ConfigurationError, Conflict, PreconditionFailed
+from accord.ledger import check_schema, create_schema
+from accord.ledger.sqlite import open_database, transaction
+
+PSEUDONYM_KEY = "pseudonym.key"
+STORE_KEY = "store.key"
+
+_CONFIGURATION = """\
+# Settings of this agent. Every entry has a default; remove the # to change one.
+#
+# [lifetime.zcdp]     # what this agency's records may ever lose, over all agreements
+# epsilon = 100
+# delta = 1e-9
+#
+# [lifetime.pure]
+# epsilon = 100
+#
+# [ingest]
+# memory = "1GiB"
+# spill = "50GiB"
+# threads = 1
+"""
+
+_TABLES = (
+    """
+CREATE TABLE IF NOT EXISTS answered (
+    query_id TEXT NOT NULL PRIMARY KEY,
+    substance TEXT NOT NULL,
+    at TEXT NOT NULL
+)
+""",
+    """
+CREATE TABLE IF NOT EXISTS edition (
+    calendar TEXT NOT NULL,
+    name TEXT NOT NULL,
+    frozen_at TEXT NOT NULL,
+    PRIMARY KEY (calendar, name)
+)
+""",
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AgentState:
+    """Names of everything under one root."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """Settings."""
+        return self.root / "config.toml"
+
+    @property
+    def keys(self) -> Path:
+        """Secrets, and the certificates that go with them."""
+        return self.root / "keys"
+
+    @property
+    def database(self) -> Path:
+        """Ledger and answered questions."""
+        return self.root / "agent.db"
+
+    @property
+    def policies(self) -> Path:
+        """Cache of policy documents."""
+        return self.root / "policies"
+
+    @property
+    def store(self) -> Path:
+        """Root of builds and editions."""
+        return self.root / "store"
+
+    @property
+    def current(self) -> Path:
+        """The store that the next edition freezes."""
+        return self.store / "current"
+
+    @property
+    def builds(self) -> Path:
+        """Complete stores, of which `current` points to one."""
+        return self.store / "builds"
+
+    @property
+    def editions(self) -> Path:
+        """Frozen snapshots by calendar."""
+        return self.store / "editions"
+
+    @property
+    def scratch(self) -> Path:
+        """Private temporary files."""
+        return self.root / "scratch"
+
+    @classmethod
+    def create(cls, root: Path) -> Self:
+        """Make the directory with new keys; what exists already is left as it is.
+
+        Raises:
+            ConfigurationError: STATE_NOT_WRITABLE, or KEYS_LOST where a store exists
+                without the keys that it was built with.
+        """
+        state = cls(root)
+        try:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not any(root.iterdir()):
+                root.chmod(0o700)
+            for folder in (state.keys, state.policies, state.store, state.scratch):
+                folder.mkdir(mode=0o700, exist_ok=True)
+            for folder in (state.builds, state.editions):
+                folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                "STATE_NOT_WRITABLE",
+                f"The state directory {root} cannot be made: {error.strerror}. Name "
+                "another with --state.",
+            ) from error
+        state._check_owner_only()
+        state._make_keys()
+        if not state.config.exists():
+            state.config.write_text(_CONFIGURATION, encoding="utf-8")
+        with (
+            contextlib.closing(open_database(state.database)) as connection,
+            transaction(connection) as tx,
+        ):
+            create_schema(tx)
+            for table in _TABLES:
+                tx.execute(table, {})
+        return state
+
+    @classmethod
+    def open(cls, root: Path) -> Self:
+        """Return the state directory of an agent that was set up.
+
+        Raises:
+            ConfigurationError: STATE_ABSENT or STATE_EXPOSED.
+        """
+        state = cls(root)
+        if not state.database.is_file():
+            raise ConfigurationError(
+                "STATE_ABSENT",
+                f"There is no agent in {root}. Set one up with `accord-agent init` or "
+                "`accord-agent enrol`, or name its directory with --state.",
+            )
+        state._check_owner_only()
+        return state
+
+    def settings(self) -> Settings:
+        """Return the settings in force.
+
+        Raises:
+            ConfigurationError: SETTINGS_INVALID.
+        """
+        return load_settings(self.config)
+
+    def pseudonym_key(self) -> bytes:
+        """Return the key under which persons get pseudonyms."""
+        return read_key(self.keys / PSEUDONYM_KEY)
+
+    def store_key(self) -> bytes:
+        """Return the key under which cases are put in order."""
+        return read_key(self.keys / STORE_KEY)
+
+    @contextlib.contextmanager
+    def ledger(self) -> Iterator[sqlite3.Connection]:
+        """Open the database for one thread.
+
+        Raises:
+            ConfigurationError: it is of another format.
+            PreconditionFailed: it cannot be opened, or the disk is full.
+            Unreachable: another program keeps it locked.
+        """
+        with contextlib.closing(open_database(self.database)) as connection:
+            check_schema(connection)
+            yield connection
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Be the only one to change the store.
+
+        Raises:
+            Conflict: STORE_BUSY, another command is at it.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(self.store / ".lock", flags, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise Conflict(
+                    "STORE_BUSY",
+                    "Another command is changing this agent's store; try again when it "
+                    "has ended.",
+                ) from None
+            yield
+        finally:
+            os.close(descriptor)
+
+    def free_space(self) -> str:
+        """Return how much the disk of the state directory can still take, in words."""
+        return f"{shutil.disk_usage(self.root).free / 2**30:.1f} GiB"
+
+    def _check_owner_only(self) -> None:
+        if self.root.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise ConfigurationError(
+                "STATE_EXPOSED",
+                f"The state directory {self.root} can be read by others than its "
+                "owner. Set its mode to 0700.",
+            )
+
+    def _make_keys(self) -> None:
+        for name in (PSEUDONYM_KEY, STORE_KEY):
+            path = self.keys / name
+            if path.exists():
+                read_key(path)
+                continue
+            if self.current.is_symlink() or any(self.editions.iterdir()):
+                raise ConfigurationError(
+                    "KEYS_LOST",
+                    f"{path} is missing, and the store here was built with it: restore "
+                    "it from a copy. A new key would make strangers of all persons.",
+                )
+            make_key(path)
+
+
+def state_root(option: Path | None) -> Path:
+    """Return the state directory: option, environment, systemd's, or the user's own."""
+    if option is not None:
+        return option
+    named = os.environ.get(STATE_VARIABLE)
+    if named:
+        return Path(named)
+    given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if given:
+        return Path(given)
+    return platformdirs.user_data_path("accord-agent", appauthor=False)
+
+
+def disk_trouble(error: OSError, state: AgentState) -> PreconditionFailed:
+    """Return what to tell the person whose disk refused a write."""
+    return PreconditionFailed(
+        "STORE_NOT_WRITABLE",
+        f"The store cannot be written: {error.strerror or type(error).__name__}. The "
+        f"disk of the state directory has {state.free_space()} free. The store that "
+        "was there is unchanged; see to the disk and run the command again.",
+    )

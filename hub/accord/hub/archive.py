@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was published: found by question, served again at no cost, never changed."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+
+from accord.core.privacy import Loss
+from accord.hub.db.engine import microseconds
+from accord.hub.db.tables import RELEASES
+from accord.v1 import analyst_pb2
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What identifies the releases that answer an ask."""
+
+    query_key: str
+    archive_digest: str
+    at_least: Loss
+    """What was asked to be spent: a stored release must be no less accurate."""
+    unsafe: bool
+    """Releases of the unsafe test mode answer only asks in that mode."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """One release as the archive holds it."""
+
+    id: str
+    agreement: str
+    loss: Loss
+    content: bytes = dataclasses.field(repr=False)
+
+    @property
+    def release(self) -> analyst_pb2.Release:
+        """The message, from the very bytes that were stored."""
+        return analyst_pb2.Release.FromString(self.content)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One release in a list."""
+
+    number: int
+    """Goes up with every release."""
+    summary: analyst_pb2.ReleaseSummary
+
+
+def store(  # noqa: PLR0913  # a row has these parts
+    tx: sa.Connection,
+    release: analyst_pb2.Release,
+    noisy: Sequence[int],
+    *,
+    submission: str,
+    ledger_entry: str,
+    agreement_digest: str,
+    cohort: str,
+    question: Question,
+    at: dt.datetime,
+) -> None:
+    """Keep a release; in the transaction that charges for it."""
+    tx.execute(
+        RELEASES.insert(),
+        {
+            "id": release.id,
+            "submission": submission,
+            "ledger_entry": ledger_entry,
+            "agreement": release.agreement,
+            "agreement_digest": agreement_digest,
+            "query_key": question.query_key,
+            "archive_digest": question.archive_digest,
+            "nano_rho": release.cost.loss.nano_rho,
+            "nano_epsilon": release.cost.loss.nano_epsilon,
+            "cohort": cohort,
+            "unsafe": question.unsafe,
+            "released_at": microseconds(at),
+            "summary": summary_of(release).SerializeToString(deterministic=True),
+            "message": release.SerializeToString(deterministic=True),
+            "noisy": b"".join(
+                entry.to_bytes(8, "little", signed=True) for entry in noisy
+            ),
+        },
+    )
+
+
+def find(tx: sa.Connection, question: Question) -> Stored | None:
+    """Return the most accurate stored answer that is accurate enough, if any.
+
+    Among equally accurate ones it is always the first, so that repeats agree.
+    """
+    row = tx.execute(
+        sa.select(RELEASES)
+        .where(
+            RELEASES.c.query_key == question.query_key,
+            RELEASES.c.archive_digest == question.archive_digest,
+            RELEASES.c.unsafe == question.unsafe,
+            RELEASES.c.nano_rho >= question.at_least.nano_rho,
+            RELEASES.c.nano_epsilon >= question.at_least.nano_epsilon,
+        )
+        .order_by(
+            RELEASES.c.nano_rho.desc(),
+            RELEASES.c.nano_epsilon.desc(),
+            RELEASES.c.number,
+        )
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else _stored(row)
+
+
+def get(tx: sa.Connection, release: str) -> Stored | None:
+    """Return the release with an id, if it exists."""
+    row = tx.execute(sa.select(RELEASES).where(RELEASES.c.id == release)).one_or_none()
+    return None if row is None else _stored(row)
+
+
+def before(
+    tx: sa.Connection, agreements: Iterable[str], number: int | None, most: int
+) -> list[Listed]:
+    """Return releases of some agreements with lower numbers, newest first."""
+    chosen = (
+        sa.select(RELEASES.c.number, RELEASES.c.summary)
+        .where(RELEASES.c.agreement.in_(sorted(agreements)))
+        .order_by(RELEASES.c.number.desc())
+        .limit(most)
+    )
+    if number is not None:
+        chosen = chosen.where(RELEASES.c.number < number)
+    return [
+        Listed(
+            number=row.number,
+            summary=analyst_pb2.ReleaseSummary.FromString(row.summary),
+        )
+        for row in tx.execute(chosen).all()
+    ]
+
+
+def summary_of(release: analyst_pb2.Release) -> analyst_pb2.ReleaseSummary:
+    """Return what lists show of a release: its question and price, no figure."""
+    return analyst_pb2.ReleaseSummary(
+        id=release.id,
+        agreement=release.agreement,
+        edition=release.edition,
+        measure=release.measure,
+        by=release.by,
+        where=release.where,
+        cost=release.cost,
+        released_at=release.released_at,
+    )
+
+
+def _stored(row: sa.Row[tuple[object, ...]]) -> Stored:
+    return Stored(
+        id=row.id,
+        agreement=row.agreement,
+        loss=Loss(nano_rho=row.nano_rho, nano_epsilon=row.nano_epsilon),
+        content=row.message,
+    )

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happened, in order, for ever: who asked, what was decided, paid and published.
+
+Rows are added in the transaction of what they tell and never changed. Facts are names,
+ids, reasons and amounts of privacy loss; no value that came from a record, and no
+figure of a release, may ever be one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import enum
+from typing import Final
+
+import sqlalchemy as sa
+
+from accord.hub.db.engine import microseconds, moment
+from accord.hub.db.tables import AUDIT
+
+FACTS: Final = frozenset(
+    {
+        "agency",
+        "agreement",
+        "agreement_version",
+        "analyst",
+        "answered",
+        "awaited",
+        "clauses",
+        "cohort",
+        "edition",
+        "follows",
+        "missing",
+        "nano_epsilon",
+        "nano_rho",
+        "organisation",
+        "purpose",
+        "query_key",
+        "reason",
+        "refused",
+        "release",
+        "roles",
+        "serial",
+        "submission",
+        "token",
+        "unsafe",
+    }
+)
+"""The only facts that an event can have."""
+
+
+class Event(enum.StrEnum):
+    """Everything that is noted."""
+
+    TOKEN_CREATED = "token.created"  # noqa: S105  # a name, no secret
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105  # the same
+    AGENCY_ENROLLED = "agency.enrolled"
+    AGENCY_REVOKED = "agency.revoked"
+    CERTIFICATE_RENEWED = "certificate.renewed"
+    ANALYST_ADDED = "analyst.added"
+    ANALYST_REVOKED = "analyst.revoked"
+    QUERY_REFUSED = "query.refused"
+    QUERY_ACCEPTED = "query.accepted"
+    QUERY_FOLLOWED = "query.followed"
+    QUERY_SERVED_FROM_ARCHIVE = "query.served-from-archive"
+    QUERY_FAILED = "query.failed"
+    REQUISITION_REFUSED = "requisition.refused"
+    ANSWER_REJECTED = "answer.rejected"
+    RELEASE_PUBLISHED = "release.published"
+
+
+Fact = str | int | bool | list[str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """One row of the log."""
+
+    number: int
+    at: dt.datetime
+    event: str
+    facts: dict[str, Fact]
+
+
+def note(tx: sa.Connection, event: Event, at: dt.datetime, **facts: Fact) -> None:
+    """Add a row, in the transaction that does what it tells.
+
+    Raises:
+        ValueError: a fact of another name than those in `FACTS`.
+    """
+    foreign = facts.keys() - FACTS
+    if foreign:
+        sentence = f"not a fact of the audit log: {', '.join(sorted(foreign))}"
+        raise ValueError(sentence)
+    tx.execute(
+        AUDIT.insert(),
+        {"at": microseconds(at), "event": event.value, "facts": facts},
+    )
+
+
+def newest(tx: sa.Connection, most: int, *, event: str | None = None) -> list[Note]:
+    """Return the last rows, oldest first."""
+    chosen = sa.select(AUDIT).order_by(AUDIT.c.number.desc()).limit(most)
+    if event is not None:
+        chosen = chosen.where(AUDIT.c.event == event)
+    rows = tx.execute(chosen).all()
+    return [
+        Note(number=row.number, at=moment(row.at), event=row.event, facts=row.facts)
+        for row in reversed(rows)
+    ]

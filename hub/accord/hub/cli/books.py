@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Look at what was spent, what happened, and how the hub is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import sqlalchemy as sa
+import typer
+
+from accord.hub import audit, registry, submissions
+from accord.hub.cli.common import (
+    AsJson,
+    StateOption,
+    day_and_time,
+    opened,
+    reading,
+    show,
+    show_table,
+)
+from accord.hub.db.engine import LedgerTransaction, microseconds
+from accord.hub.db.tables import RELEASES
+from accord.ledger import Unit, height, verify
+from accord.ledger.account import shown
+
+ledger_app = typer.Typer(no_args_is_help=True, help="Spent privacy budget.")
+audit_app = typer.Typer(no_args_is_help=True, help="What happened.")
+
+_ACCOUNTS = """
+SELECT name, unit, used, reserved FROM ledger_account ORDER BY name, unit
+"""
+
+_SERVED = {
+    True: "The hub is being served.",
+    False: "Nobody serves this hub now; `accord-hub serve` does.",
+}
+
+
+@ledger_app.command("show")
+def show_ledger(state: StateOption = None, as_json: AsJson = False) -> None:
+    """Show every account: what was charged and what is reserved."""
+    with reading(opened(state)) as tx:
+        ledger = LedgerTransaction(tx)
+        reached = verify(ledger)
+        found = ledger.execute(_ACCOUNTS, {}).fetchall()
+    rows = [
+        {
+            "account": row[0],
+            "unit": row[1],
+            "charged": row[2] - row[3],
+            "reserved": row[3],
+        }
+        for row in found
+    ]
+    if as_json:
+        show({"height": reached, "accounts": rows}, as_json=True)
+        return
+    for row in rows:
+        unit = Unit(row["unit"])
+        row["charged"] = shown(row["charged"], unit)
+        row["reserved"] = shown(row["reserved"], unit)
+    show_table("accounts", rows, as_json=False, empty="Nothing was ever spent.")
+    typer.echo(f"Height {reached}; the ledger is consistent.")
+
+
+@audit_app.command("show")
+def show_audit(
+    last: Annotated[int, typer.Option(min=1, max=100_000, help="How many.")] = 50,
+    event: Annotated[
+        str | None, typer.Option(help="Only this event, such as release.published.")
+    ] = None,
+    state: StateOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the last events, oldest first."""
+    with reading(opened(state)) as tx:
+        notes = audit.newest(tx, last, event=event)
+    rows = [
+        {
+            "number": each.number,
+            "at": day_and_time(microseconds(each.at)),
+            "event": each.event,
+            "facts": each.facts,
+        }
+        for each in notes
+    ]
+    show_table("events", rows, as_json=as_json, empty="Nothing has happened yet.")
+
+
+def status(state: StateOption = None, as_json: AsJson = False) -> None:
+    """Tell how the hub is: served or not, agencies, questions, releases, ledger."""
+    place = opened(state)
+    with reading(place) as tx:
+        seen = registry.sightings(tx)
+        counts = submissions.counts(tx)
+        counted = sa.select(sa.func.count()).select_from(RELEASES)
+        releases = tx.execute(counted).scalar_one()
+        reached = height(LedgerTransaction(tx))
+    served = place.is_served()
+    agencies = [
+        {
+            "agency": each.agency,
+            "last_hello": day_and_time(microseconds(each.at)),
+            "agent_version": each.agent_version,
+        }
+        for _, each in sorted(seen.items())
+    ]
+    show(
+        {
+            "state": str(place.root),
+            "serving": served,
+            "agencies": agencies,
+            "submissions": counts,
+            "releases": releases,
+            "ledger_height": reached,
+        },
+        as_json=as_json,
+        text=(
+            f"{_SERVED[served]}\n"
+            f"Agencies seen: {', '.join(sorted(seen)) or 'none'}.\n"
+            f"Questions waiting: {counts['collecting']}, released:"
+            f" {counts['released']}, failed: {counts['failed']}.\n"
+            f"Releases: {releases}. Ledger height: {reached}."
+        ),
+    )

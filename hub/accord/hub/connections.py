@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Agents' open streams: one writer for each, ended when their certificate is.
+
+gRPC never looks at a certificate again once a stream is open, so `Connections.guard`
+does: it ends streams whose certificate expired or was revoked (which another process
+may have done, in the database), and streams that have gone silent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from accord.core.errors import (
+    AccordError,
+    Conflict,
+    PolicyDenied,
+    Unauthenticated,
+    Unreachable,
+)
+from accord.rpc.limits import HEARTBEAT_SECONDS, SILENCE_SECONDS
+from accord.rpc.peer import PeerAgency
+from accord.v1 import agent_pb2
+
+GUARD_SECONDS: Final = 1.0
+"""How often streams are looked at."""
+
+MOST_WAITING: Final = 1000
+"""Messages that may wait for an agent that does not read."""
+
+Held = tuple[str, str]
+"""Agency and serial number of a certificate."""
+
+
+class Connection:
+    """One stream of one agent."""
+
+    def __init__(self, peer: PeerAgency, now: float) -> None:
+        """Begin with nothing to say."""
+        self.peer = peer
+        self.heard_at = now
+        self._spoke_at = now
+        self._sequence = 0
+        self._waiting: asyncio.Queue[agent_pb2.ConnectResponse] = asyncio.Queue(
+            MOST_WAITING
+        )
+        self._end = asyncio.Event()
+        self._error: AccordError | None = None
+
+    def send(self, message: agent_pb2.ConnectResponse) -> None:
+        """Put a message in line; an agent that never reads loses its stream."""
+        try:
+            self._waiting.put_nowait(message)
+        except asyncio.QueueFull:
+            self.end(
+                Unreachable("AGENT_SLOW", "The agent does not read what the hub sends.")
+            )
+
+    def end(self, error: AccordError) -> None:
+        """Let the stream end with an error."""
+        if self._error is None:
+            self._error = error
+            self._end.set()
+
+    async def write(
+        self, write: Callable[[agent_pb2.ConnectResponse], Awaitable[None]]
+    ) -> None:
+        """Write what is in line, one message at a time, for ever."""
+        while True:
+            message = await self._waiting.get()
+            await write(message)
+
+    async def ended(self) -> None:
+        """Wait for the end.
+
+        Raises:
+            AccordError: why it ended.
+        """
+        await self._end.wait()
+        if self._error is not None:
+            raise self._error
+
+    def beat(self, now: float) -> None:
+        """Send a heartbeat if it is time for one, and end a silent stream."""
+        if now - self.heard_at > SILENCE_SECONDS:
+            self.end(
+                Unreachable("AGENT_SILENT", "The hub has not heard the agent lately.")
+            )
+        elif now - self._spoke_at >= HEARTBEAT_SECONDS:
+            self._spoke_at = now
+            self._sequence += 1
+            heartbeat = agent_pb2.Heartbeat(sequence=self._sequence)
+            self.send(agent_pb2.ConnectResponse(heartbeat=heartbeat))
+
+
+class Connections:
+    """The newest stream of every agency."""
+
+    def __init__(self, clock: Callable[[], dt.datetime]) -> None:
+        """Begin with nobody."""
+        self._clock = clock
+        self._open: dict[str, Connection] = {}
+        self._stopping = False
+
+    def open(self, peer: PeerAgency) -> Connection:
+        """Take a new stream; an older one of the same agency ends.
+
+        Raises:
+            Unreachable: HUB_STOPPING.
+        """
+        if self._stopping:
+            raise _stopping()
+        connection = Connection(peer, asyncio.get_running_loop().time())
+        older = self._open.get(peer.label)
+        if older is not None:
+            older.end(
+                Conflict(
+                    "STREAM_REPLACED",
+                    "Another stream of this agency was opened; only one is kept.",
+                )
+            )
+        self._open[peer.label] = connection
+        return connection
+
+    def close(self, connection: Connection) -> None:
+        """Forget a stream that has ended."""
+        if self._open.get(connection.peer.label) is connection:
+            del self._open[connection.peer.label]
+
+    def connected(self) -> list[str]:
+        """Return the agencies with an open stream."""
+        return sorted(self._open)
+
+    def send(self, agency: str, message: agent_pb2.ConnectResponse) -> None:
+        """Send to an agency if it is connected; else it hears when it comes back."""
+        connection = self._open.get(agency)
+        if connection is not None:
+            connection.send(message)
+
+    def end_all(self) -> None:
+        """End every stream, for a hub that stops; agents will come back."""
+        self._stopping = True
+        for connection in self._open.values():
+            connection.end(_stopping())
+
+    async def guard(
+        self,
+        still_valid: Callable[[list[Held]], Awaitable[set[Held]]],
+        thrown_out: Callable[[str], None],
+    ) -> None:
+        """Look after all streams, for ever.
+
+        Args:
+            still_valid: returns which certificates are not revoked.
+            thrown_out: told of every agency whose certificate was revoked.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            now, moment = self._clock(), loop.time()
+            for connection in list(self._open.values()):
+                if now >= connection.peer.expires_at:
+                    connection.end(
+                        Unauthenticated(
+                            "CERTIFICATE_EXPIRED",
+                            "The agency's certificate has expired: renew it, or enrol"
+                            " again with a new token.",
+                        )
+                    )
+                connection.beat(moment)
+            await self._end_revoked(still_valid, thrown_out)
+            await asyncio.sleep(GUARD_SECONDS)
+
+    async def _end_revoked(
+        self,
+        still_valid: Callable[[list[Held]], Awaitable[set[Held]]],
+        thrown_out: Callable[[str], None],
+    ) -> None:
+        held = {
+            (connection.peer.label, connection.peer.serial): connection
+            for connection in self._open.values()
+        }
+        if not held:
+            return
+        try:
+            valid = await still_valid(list(held))
+        except Unreachable as error:
+            structlog.get_logger().warning("revocation.unchecked", reason=error.reason)
+            return
+        for place in held.keys() - valid:
+            held[place].end(certificate_revoked())
+            thrown_out(place[0])
+
+
+def certificate_revoked() -> PolicyDenied:
+    """Return what an agency hears whose certificate was revoked."""
+    return PolicyDenied(
+        "CERTIFICATE_REVOKED",
+        "The hub's operator has revoked this agency's certificate: talk to them; a new"
+        " token lets the agency in again.",
+    )
+
+
+def _stopping() -> Unreachable:
+    return Unreachable("HUB_STOPPING", "The hub stops; connect again in a moment.")

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hub's tables, beside those of the ledger.
+
+No column holds a vector of one agency, and none an exact sum: ``releases`` has what
+was published, noise included. ``audit`` and ``releases`` only grow; triggers refuse
+every change. Moments are microseconds since 1970, UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+
+FORMAT: Final = 1
+"""Number of the table layout that this program reads and writes."""
+
+METADATA: Final = sa.MetaData()
+
+META: Final = sa.Table(
+    "hub_meta",
+    METADATA,
+    sa.Column("one", sa.Integer, sa.CheckConstraint("one = 1"), primary_key=True),
+    sa.Column("format", sa.Integer, nullable=False),
+)
+
+TOKENS: Final = sa.Table(
+    "enrolment_tokens",
+    METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("agency", sa.Text, nullable=False),
+    sa.Column("secret_digest", sa.Text, nullable=False, unique=True),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+    sa.Column("used_at", sa.BigInteger),
+    # SHA-256 of the public key that it was traded for: the same key may ask again.
+    sa.Column("used_by_key", sa.Text),
+    sa.Column("revoked_at", sa.BigInteger),
+)
+
+CERTIFICATES: Final = sa.Table(
+    "certificates",
+    METADATA,
+    sa.Column("serial", sa.Text, primary_key=True),
+    sa.Column("agency", sa.Text, nullable=False, index=True),
+    sa.Column("issued_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+    sa.Column("revoked_at", sa.BigInteger),
+)
+
+ANALYSTS: Final = sa.Table(
+    "analysts",
+    METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("organisation", sa.Text, nullable=False),
+    sa.Column("roles", sa.JSON, nullable=False),
+    sa.Column("secret_digest", sa.Text, nullable=False, unique=True),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("revoked_at", sa.BigInteger),
+)
+
+SIGHTINGS: Final = sa.Table(
+    "agent_sightings",
+    METADATA,
+    sa.Column("agency", sa.Text, primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("agent_version", sa.Text, nullable=False),
+    sa.Column("ledger_height", sa.BigInteger, nullable=False),
+)
+
+EDITIONS: Final = sa.Table(
+    "editions",
+    METADATA,
+    sa.Column("agency", sa.Text, primary_key=True),
+    sa.Column("every", sa.Text, primary_key=True),
+    sa.Column("embargo_days", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("data_model", sa.Text, nullable=False),
+    sa.Column("data_model_digest", sa.Text, nullable=False),
+)
+
+SUBMISSIONS: Final = sa.Table(
+    "submissions",
+    METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("analyst", sa.Text, nullable=False),
+    # SHA-256 of what was asked: the same id must stand for the same question.
+    sa.Column("request_digest", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("agreement", sa.Text, nullable=False),
+    sa.Column("agreement_digest", sa.Text, nullable=False),
+    sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("query_key", sa.Text, nullable=False),
+    sa.Column("archive_digest", sa.Text, nullable=False),
+    sa.Column("nano_rho", sa.BigInteger, nullable=False),
+    sa.Column("nano_epsilon", sa.BigInteger, nullable=False),
+    sa.Column("cohort", sa.Text, nullable=False),
+    # The signed requisition: what agencies are asked, the same bytes every time.
+    sa.Column("payload", sa.LargeBinary, nullable=False),
+    sa.Column("signature", sa.LargeBinary, nullable=False),
+    sa.Column("unsafe", sa.Boolean, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+    # Another submission that asks the same and pays for it.
+    sa.Column("follows", sa.Text),
+    sa.Column("settled_at", sa.BigInteger),
+    sa.Column("release", sa.Text),
+    sa.Column("from_archive", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("sentence", sa.Text),
+    sa.Column("facts", sa.JSON),
+    sa.CheckConstraint("state IN ('collecting', 'released', 'failed')"),
+    sa.CheckConstraint("(state = 'released') = (release IS NOT NULL)"),
+    sa.Index("submissions_by_question", "query_key", "archive_digest", "state"),
+    sa.Index("submissions_by_state", "state"),
+)
+
+RELEASES: Final = sa.Table(
+    "releases",
+    METADATA,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("submission", sa.Text, nullable=False, unique=True),
+    sa.Column("ledger_entry", sa.Text, nullable=False, unique=True),
+    sa.Column("agreement", sa.Text, nullable=False),
+    sa.Column("agreement_digest", sa.Text, nullable=False),
+    sa.Column("query_key", sa.Text, nullable=False),
+    sa.Column("archive_digest", sa.Text, nullable=False),
+    sa.Column("nano_rho", sa.BigInteger, nullable=False),
+    sa.Column("nano_epsilon", sa.BigInteger, nullable=False),
+    sa.Column("cohort", sa.Text, nullable=False),
+    sa.Column("unsafe", sa.Boolean, nullable=False),
+    sa.Column("released_at", sa.BigInteger, nullable=False),
+    # The message that every reader gets, byte for byte.
+    sa.Column("message", sa.LargeBinary, nullable=False),
+    # What lists show of it.
+    sa.Column("summary", sa.LargeBinary, nullable=False),
+    # The whole vector with its noise, little-endian 64-bit integers.
+    sa.Column("noisy", sa.LargeBinary, nullable=False),
+    sa.Index("releases_by_question", "query_key", "archive_digest"),
+    sa.Index("releases_by_agreement", "agreement", "number"),
+)
+
+AUDIT: Final = sa.Table(
+    "audit",
+    METADATA,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    # Names, ids, reasons and amounts; never a value that came from a record.
+    sa.Column("facts", sa.JSON, nullable=False),
+)
+
+GROWING_ONLY: Final = tuple(
+    f"CREATE TRIGGER {table.name}_no_{verb.lower()} BEFORE {verb} ON {table.name}"
+    f" BEGIN SELECT RAISE(ABORT, '{table.name} only grows'); END"
+    for table in (AUDIT, RELEASES)
+    for verb in ("UPDATE", "DELETE")
+)
+"""Statements that make SQLite refuse to change what was published or noted."""

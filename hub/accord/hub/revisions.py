@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who waits for news of a submission, and when there is some.
+
+Revisions only go up, also over a restart of the hub: they begin at the time of the
+start. What has ended has the last revision of all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+FINAL: Final = 2**62
+"""Revision of a submission that has ended."""
+
+
+class Revisions:
+    """Numbers of what waits; lives on one event loop."""
+
+    def __init__(self, now: dt.datetime) -> None:
+        """Begin above everything that an earlier process gave out."""
+        self._latest = int(now.timestamp() * 1000)
+        self._first = self._latest
+        self._numbers: dict[str, int] = {}
+        self._listeners: dict[str, set[asyncio.Event]] = {}
+
+    def of(self, submission: str) -> int:
+        """Return the revision of a submission that waits."""
+        return self._numbers.get(submission, self._first)
+
+    def bump(self, submissions: Iterable[str]) -> None:
+        """Say that there is news."""
+        for submission in submissions:
+            self._latest += 1
+            self._numbers[submission] = self._latest
+            self._wake(submission)
+
+    def end(self, submissions: Iterable[str]) -> None:
+        """Say that submissions have ended; nothing more is kept of them."""
+        for submission in submissions:
+            self._numbers.pop(submission, None)
+            self._wake(submission)
+
+    def _wake(self, submission: str) -> None:
+        for event in self._listeners.get(submission, ()):
+            event.set()
+
+    @contextlib.contextmanager
+    def listening(self, submission: str) -> Iterator[asyncio.Event]:
+        """Give what will be set at the next news of a submission."""
+        event = asyncio.Event()
+        listeners = self._listeners.setdefault(submission, set())
+        listeners.add(event)
+        try:
+            yield event
+        finally:
+            listeners.discard(event)
+            if not listeners and self._listeners.get(submission) is listeners:
+                del self._listeners[submission]

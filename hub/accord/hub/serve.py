@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A hub that serves: everything put together, started, and stopped cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime as dt
+import signal
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Final
+
+import structlog
+
+from accord.core.errors import InternalError
+from accord.core.privacy import DiscreteGaussian, DiscreteLaplace
+from accord.hub.accounts import of_agency, of_agreement, of_analyst
+from accord.hub.asking import Desk, Terms
+from accord.hub.authority import Authority, load_authority
+from accord.hub.collection import Collection
+from accord.hub.connections import Connections
+from accord.hub.db.engine import Store
+from accord.hub.noise import add_noise
+from accord.hub.policies import Policies, load_policies
+from accord.hub.pricing import epsilon_for, loss_for
+from accord.hub.reading import Reader
+from accord.hub.revisions import Revisions
+from accord.hub.server_certificate import ServerCertificate
+from accord.hub.services.agents import AgentService
+from accord.hub.services.analysts import AnalystService
+from accord.hub.services.enrolment import EnrolmentService
+from accord.hub.settings import HubSettings, load_settings
+from accord.hub.state import State
+from accord.rpc.interceptors import ErrorBoundary
+from accord.rpc.server import Listener, agent_server, public_server
+from accord.v1 import agent_pb2_grpc, analyst_pb2_grpc, enrolment_pb2_grpc
+
+GRACE_SECONDS: Final = 3.0
+"""Time for calls to end when the hub stops."""
+
+Clock = Callable[[], dt.datetime]
+
+
+def utc_now() -> dt.datetime:
+    """Return the time of the machine."""
+    return dt.datetime.now(dt.UTC)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Where a hub listens."""
+
+    public: str
+    agents: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a hub is made of, loaded and checked."""
+
+    state: State
+    settings: HubSettings
+    policies: Policies
+    authority: Authority
+
+
+def load_parts(state: State, clock: Clock = utc_now) -> Parts:
+    """Read everything that a hub needs, and trust none of it unchecked.
+
+    Raises:
+        ConfigurationError: something is missing or wrong.
+    """
+    state.require()
+    return Parts(
+        state=state,
+        settings=load_settings(state.config),
+        policies=load_policies(state.policies),
+        authority=load_authority(state.keys, clock()),
+    )
+
+
+class Hub:
+    """A running hub; `start` and `stop` it on one event loop."""
+
+    def __init__(self, parts: Parts, clock: Clock = utc_now) -> None:
+        """Open the database; nothing is served yet.
+
+        Raises:
+            ConfigurationError: the database is missing or of another format.
+            IntegrityError: the ledger contradicts itself.
+        """
+        settings = parts.settings
+        self._parts = parts
+        self._store = Store(parts.state.database)
+        try:
+            self._store.check()
+        except BaseException:
+            self._store.close()
+            raise
+        self._connections = Connections(clock)
+        revisions = Revisions(clock())
+        self._collection = Collection(
+            store=self._store,
+            policies=parts.policies,
+            connections=self._connections,
+            revisions=revisions,
+            clock=clock,
+            unsafe=settings.unsafe_test_mode,
+        )
+        lifetime = dt.timedelta(hours=settings.agent_certificate_hours)
+        self._agents = AgentService(
+            store=self._store,
+            authority=parts.authority,
+            policies=parts.policies,
+            connections=self._connections,
+            collection=self._collection,
+            lifetime=lifetime,
+            clock=clock,
+        )
+        self._enrolment = EnrolmentService(
+            store=self._store,
+            authority=parts.authority,
+            policies=parts.policies,
+            lifetime=lifetime,
+            clock=clock,
+            agent_port=lambda: self._agent_port,
+        )
+        desk = Desk(
+            store=self._store,
+            authority=parts.authority,
+            policies=parts.policies,
+            collection=self._collection,
+            terms=Terms(
+                answer_within=dt.timedelta(seconds=settings.answer_within_seconds),
+                unsafe=settings.unsafe_test_mode,
+            ),
+            clock=clock,
+        )
+        self._analysts = AnalystService(
+            store=self._store,
+            policies=parts.policies,
+            desk=desk,
+            reader=Reader(self._store, parts.policies, clock),
+            collection=self._collection,
+            revisions=revisions,
+            clock=clock,
+        )
+        self._identity = ServerCertificate(parts.authority, settings.hosts, clock)
+        self._agent_port = 0
+        self._listeners: list[Listener] = []
+        self._background: list[asyncio.Task[None]] = []
+
+    async def start(self) -> Addresses:
+        """Serve both ports; take up what waited.
+
+        Raises:
+            ConfigurationError: PORT_UNAVAILABLE.
+        """
+        settings, authority = self._parts.settings, self._parts.authority
+        host = f"[{settings.listen}]" if ":" in settings.listen else settings.listen
+        agents = agent_server(
+            f"{host}:{settings.agent_port}",
+            self._identity,
+            authority.pem,
+            [
+                lambda server: agent_pb2_grpc.add_AgentServiceServicer_to_server(
+                    self._agents, server
+                )
+            ],
+            ErrorBoundary(),
+        )
+        self._agent_port = agents.port
+        public = public_server(
+            f"{host}:{settings.public_port}",
+            self._identity,
+            [
+                lambda server: (
+                    enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(
+                        self._enrolment, server
+                    )
+                ),
+                lambda server: analyst_pb2_grpc.add_AnalystServiceServicer_to_server(
+                    self._analysts, server
+                ),
+            ],
+            ErrorBoundary(),
+        )
+        await asyncio.to_thread(warm_up, self._parts.policies)
+        await self._collection.resume()
+        self._background = [
+            asyncio.create_task(self._collection.run()),
+            asyncio.create_task(
+                self._connections.guard(
+                    self._agents.still_valid, self._collection.forget
+                )
+            ),
+        ]
+        self._listeners = [public, agents]
+        for listener in self._listeners:
+            await listener.start()
+        return Addresses(public=f"{host}:{public.port}", agents=f"{host}:{agents.port}")
+
+    async def broken(self) -> None:
+        """Return when a part that should run for ever has ended."""
+        await asyncio.wait(self._background, return_when=asyncio.FIRST_COMPLETED)
+
+    async def stop(self) -> None:
+        """End streams and calls; finish what is being committed."""
+        self._connections.end_all()
+        await asyncio.gather(*(each.stop(GRACE_SECONDS) for each in self._listeners))
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._collection.stop()
+        await asyncio.to_thread(self._store.close)
+
+
+def warm_up(policies: Policies) -> None:
+    """Load what is slow to load, and convert every cap, before anybody waits for it.
+
+    Raises:
+        InternalError: the noise sampler or the conversions cannot be trusted.
+    """
+    for agreement in policies.agreements.values():
+        single = agreement.form.spend.each_release_at_most.epsilon
+        epsilon_for(agreement, loss_for(agreement, single))
+        of_agreement(agreement)
+        of_analyst(agreement, "nobody")
+        for party in agreement.parties:
+            of_agency(agreement, policies.members, party)
+    for mechanism in (
+        DiscreteGaussian(scale=Fraction(1)),
+        DiscreteLaplace(scale=Fraction(1)),
+    ):
+        add_noise([0], mechanism, d1=1, d2_squared=1)
+
+
+async def run(parts: Parts, ready: Callable[[Addresses], None]) -> None:
+    """Serve until the process is told to end (SIGTERM or SIGINT).
+
+    Raises:
+        InternalError: a part of the hub ended by itself.
+    """
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    log = structlog.get_logger()
+    hub = Hub(parts)
+    try:
+        addresses = await hub.start()
+        log.info("hub.ready")
+        ready(addresses)
+        waits = [asyncio.create_task(told.wait()), asyncio.create_task(hub.broken())]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+    finally:
+        await hub.stop()
+    if not told.is_set():
+        raise InternalError(
+            "HUB_BROKEN", "A part of the hub ended by itself; its log says which."
+        )
+    log.info("hub.stopped")
+
+
+def serve(state: State, ready: Callable[[Addresses], None]) -> None:
+    """Be the hub of *state* until told to end.
+
+    Raises:
+        AccordError: it cannot start, or broke.
+    """
+    parts = load_parts(state)
+    with state.serving(), contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(run(parts, ready))

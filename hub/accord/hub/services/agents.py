@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Agents over mutual TLS: their stream, their certificates, their policies.
+
+Who an agent is comes from its certificate, never from what it says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+import grpc
+from cryptography import x509
+
+from accord.core.errors import DeadlineExceeded, InvalidQuery, Unreachable
+from accord.hub import registry
+from accord.hub.authority import Authority
+from accord.hub.collection import Collection
+from accord.hub.connections import (
+    Connection,
+    Connections,
+    Held,
+    certificate_revoked,
+)
+from accord.hub.db.engine import Store
+from accord.hub.policies import Policies
+from accord.hub.registry import Sighting
+from accord.rpc.codec import HeldEdition, edition_from_message
+from accord.rpc.peer import PeerAgency, peer_agency
+from accord.rpc.pki import certificate_pem, expiry_of, serial_of
+from accord.v1 import agent_pb2, agent_pb2_grpc
+
+HELLO_SECONDS: Final = 20.0
+"""Time for an agent to say hello once its stream is open."""
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class AgentService(agent_pb2_grpc.AgentServiceServicer):
+    """Serves agencies that have a certificate of this hub."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        authority: Authority,
+        policies: Policies,
+        connections: Connections,
+        collection: Collection,
+        lifetime: dt.timedelta,
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        """Keep what streams and certificates are made of."""
+        self._store = store
+        self._authority = authority
+        self._policies = policies
+        self._connections = connections
+        self._collection = collection
+        self._lifetime = lifetime
+        self._clock = clock
+
+    async def Connect(  # type: ignore[override]  # a coroutine, as ErrorBoundary wants
+        self,
+        request_iterator: AsyncIterator[agent_pb2.ConnectRequest],
+        context: Context,
+    ) -> None:
+        """Keep an agent's stream until it, its certificate or the hub ends."""
+        peer = peer_agency(context)
+        await self._greet(peer, await _hello(request_iterator))
+        connection = self._connections.open(peer)
+        # Nothing is awaited from here to the first message in line: what is opened
+        # later reaches the connection, what was open before is pending.
+        connection.send(agent_pb2.ConnectResponse(welcome=self._welcome(peer)))
+        for message in self._collection.pending(peer.label):
+            connection.send(message)
+        tasks = [
+            asyncio.create_task(self._read(connection, request_iterator)),
+            asyncio.create_task(connection.write(context.write)),
+            asyncio.create_task(connection.ended()),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            self._connections.close(connection)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def Renew(
+        self, request: agent_pb2.RenewRequest, context: Context
+    ) -> agent_pb2.RenewResponse:
+        """Give an agency that is not revoked a new certificate for a new key."""
+        peer = peer_agency(context)
+
+        def renew() -> x509.Certificate:
+            now = self._clock()
+            with self._store.write() as tx:
+                if not registry.is_valid(tx, peer.label, peer.serial):
+                    raise certificate_revoked()
+                certificate = self._authority.issue(
+                    request.certificate_request,
+                    agency=peer.label,
+                    network=self._policies.members.network,
+                    lifetime=self._lifetime,
+                    now=now,
+                )
+                registry.record_certificate(
+                    tx,
+                    peer.label,
+                    serial_of(certificate),
+                    now=now,
+                    expires_at=expiry_of(certificate),
+                    renewed=True,
+                )
+            return certificate
+
+        certificate = await self._store.run(renew)
+        return agent_pb2.RenewResponse(
+            certificate=certificate_pem(certificate).decode()
+        )
+
+    async def FetchPolicy(
+        self, request: agent_pb2.FetchPolicyRequest, context: Context
+    ) -> agent_pb2.FetchPolicyResponse:
+        """Give the exact bytes of a document that concerns the agency."""
+        peer = peer_agency(context)
+        valid = await self.still_valid([(peer.label, peer.serial)])
+        if not valid:
+            raise certificate_revoked()
+        content = self._policies.document_for(peer.label, request.path)
+        return agent_pb2.FetchPolicyResponse(content=content)
+
+    async def still_valid(self, held: list[Held]) -> set[Held]:
+        """Return which certificates were issued here and not revoked."""
+
+        def look() -> set[Held]:
+            with self._store.read() as tx:
+                return registry.valid_among(tx, held)
+
+        return await self._store.run(look)
+
+    async def _greet(self, peer: PeerAgency, hello: agent_pb2.Hello) -> None:
+        """Remember what an agent says of itself, unless it may not come in."""
+        sighting = Sighting(
+            agency=peer.label,
+            at=self._clock(),
+            agent_version=hello.agent_version,
+            ledger_height=hello.ledger_height,
+        )
+        editions = [edition_from_message(each) for each in hello.editions]
+
+        def remember() -> None:
+            with self._store.write() as tx:
+                if not registry.is_valid(tx, peer.label, peer.serial):
+                    raise certificate_revoked()
+                registry.record_sighting(tx, sighting)
+                registry.record_editions(tx, peer.label, editions)
+
+        await self._store.run(remember)
+
+    def _welcome(self, peer: PeerAgency) -> agent_pb2.Welcome:
+        return agent_pb2.Welcome(
+            agreements=[
+                agent_pb2.PolicyName(path=each.path, digest=each.digest)
+                for each in self._policies.of_party(peer.label)
+            ],
+            now=int(self._clock().timestamp()),
+        )
+
+    async def _read(
+        self,
+        connection: Connection,
+        messages: AsyncIterator[agent_pb2.ConnectRequest],
+    ) -> None:
+        """Take what the agent says until it hangs up."""
+        agency = connection.peer.label
+        loop = asyncio.get_running_loop()
+        async for message in messages:
+            connection.heard_at = loop.time()
+            match message.WhichOneof("message"):
+                case "answer":
+                    self._collection.answered(agency, message.answer)
+                case "refusal":
+                    self._collection.refused(agency, message.refusal)
+                case "editions":
+                    await self._announced(agency, message.editions)
+                case "hello":
+                    raise InvalidQuery(
+                        "HELLO_REPEATED", "An agent says hello once on each stream."
+                    )
+                case _:
+                    pass
+
+    async def _announced(self, agency: str, message: agent_pb2.Editions) -> None:
+        editions: list[HeldEdition] = [
+            edition_from_message(each) for each in message.editions
+        ]
+
+        def remember() -> None:
+            with self._store.write() as tx:
+                registry.record_editions(tx, agency, editions)
+
+        await self._store.run(remember)
+
+
+async def _hello(messages: AsyncIterator[agent_pb2.ConnectRequest]) -> agent_pb2.Hello:
+    """Return the first message, which must be a hello.
+
+    Raises:
+        InvalidQuery: HELLO_EXPECTED.
+        DeadlineExceeded: HELLO_AWAITED.
+        Unreachable: AGENT_GONE.
+    """
+    try:
+        async with asyncio.timeout(HELLO_SECONDS):
+            first = await anext(messages)
+    except TimeoutError:
+        raise DeadlineExceeded(
+            "HELLO_AWAITED", "The agent opened a stream and did not say hello."
+        ) from None
+    except StopAsyncIteration:
+        raise Unreachable("AGENT_GONE", "The agent hung up at once.") from None
+    if first.WhichOneof("message") != "hello":
+        raise InvalidQuery("HELLO_EXPECTED", "An agent says hello first.")
+    return first.hello

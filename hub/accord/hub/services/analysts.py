@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Analysts over TLS with a bearer token: what they may ask, at what price, and answers.
+
+An agreement that is not for the caller does not exist for the caller. Every read of a
+release is decided afresh.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import structlog
+
+from accord.core.decide import Analyst
+from accord.core.errors import NotFound
+from accord.core.interval import half_width
+from accord.hub import registry
+from accord.hub.asking import Desk
+from accord.hub.collection import Collection
+from accord.hub.db.engine import Store
+from accord.hub.describing import balances, budget, description, summary
+from accord.hub.planning import agreement_for, common_editions, visible
+from accord.hub.policies import Policies
+from accord.hub.pricing import cost_message
+from accord.hub.reading import Reader, collecting, failed
+from accord.hub.revisions import Revisions
+from accord.hub.submissions import Submission, SubmissionState
+from accord.rpc.peer import bearer_token
+from accord.v1 import analyst_pb2, analyst_pb2_grpc
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
+    """Serves everybody whose token the hub issued."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        policies: Policies,
+        desk: Desk,
+        reader: Reader,
+        collection: Collection,
+        revisions: Revisions,
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        """Keep what answers are made of."""
+        self._store = store
+        self._policies = policies
+        self._desk = desk
+        self._reader = reader
+        self._collection = collection
+        self._revisions = revisions
+        self._clock = clock
+
+    async def ListAgreements(
+        self, request: analyst_pb2.ListAgreementsRequest, context: Context
+    ) -> analyst_pb2.ListAgreementsResponse:
+        """List the agreements that the caller is a recipient of."""
+        analyst = await self._analyst(context)
+        found = visible(self._policies, analyst).values()
+        return analyst_pb2.ListAgreementsResponse(
+            agreements=[summary(agreement) for agreement in found]
+        )
+
+    async def DescribeAgreement(
+        self, request: analyst_pb2.DescribeAgreementRequest, context: Context
+    ) -> analyst_pb2.DescribeAgreementResponse:
+        """Tell what can be asked under an agreement."""
+        analyst = await self._analyst(context)
+        agreement = agreement_for(self._policies, request.agreement, analyst)
+        model = self._policies.model_of(agreement)
+        announced = await self._desk.announced(agreement)
+        largest = next(iter(agreement.cohorts))
+        editions = common_editions(agreement, model, announced, largest)
+        return description(agreement, model, editions)
+
+    async def PriceQuery(
+        self, request: analyst_pb2.PriceQueryRequest, context: Context
+    ) -> analyst_pb2.PriceQueryResponse:
+        """Tell what a question would cost; nothing is asked of anybody."""
+        analyst = await self._analyst(context)
+        found = await self._desk.plan(analyst, request)
+        width = half_width(found.mechanism)
+        return analyst_pb2.PriceQueryResponse(
+            cost=cost_message(found.agreement, found.loss),
+            half_width=width.half_width / found.terms.vector.cells.scale,
+            level=width.level,
+            cells=found.terms.layout.n_cells,
+            from_archive=await self._desk.is_archived(found),
+            edition=found.query.edition,
+        )
+
+    async def SubmitQuery(
+        self, request: analyst_pb2.SubmitQueryRequest, context: Context
+    ) -> analyst_pb2.SubmitQueryResponse:
+        """Take a question, or say how it is if it came before."""
+        analyst = await self._analyst(context)
+        structlog.contextvars.bind_contextvars(query_id=request.id)
+        submission = await self._desk.submit(analyst, request)
+        return analyst_pb2.SubmitQueryResponse(
+            submission=await self._message(submission)
+        )
+
+    async def GetSubmission(
+        self, request: analyst_pb2.GetSubmissionRequest, context: Context
+    ) -> analyst_pb2.GetSubmissionResponse:
+        """Tell how a submission of the caller is, at once or when there is news."""
+        analyst = await self._analyst(context)
+        structlog.contextvars.bind_contextvars(query_id=request.id)
+        submission = await self._own(analyst, request.id)
+        if not submission.is_settled and request.wait_seconds:
+            submission = await self._wait(analyst, submission, request)
+        if submission.state is SubmissionState.RELEASED:
+            agreement_for(self._policies, submission.agreement, analyst)
+        return analyst_pb2.GetSubmissionResponse(
+            submission=await self._message(submission)
+        )
+
+    async def ListReleases(
+        self, request: analyst_pb2.ListReleasesRequest, context: Context
+    ) -> analyst_pb2.ListReleasesResponse:
+        """List what was published and the caller may read, newest first."""
+        analyst = await self._analyst(context)
+        if request.agreement:
+            names = [agreement_for(self._policies, request.agreement, analyst).name]
+        else:
+            names = list(visible(self._policies, analyst))
+        return await self._reader.page(
+            analyst, names, request.page_token, request.page_size
+        )
+
+    async def GetRelease(
+        self, request: analyst_pb2.GetReleaseRequest, context: Context
+    ) -> analyst_pb2.GetReleaseResponse:
+        """Give a release to whoever may ask its question now."""
+        analyst = await self._analyst(context)
+        structlog.contextvars.bind_contextvars(release_id=request.id)
+        release = await self._reader.release(analyst, request.id)
+        return analyst_pb2.GetReleaseResponse(release=release)
+
+    async def GetBudget(
+        self, request: analyst_pb2.GetBudgetRequest, context: Context
+    ) -> analyst_pb2.GetBudgetResponse:
+        """Tell what is spent and left, for everybody and for the caller."""
+        analyst = await self._analyst(context)
+        agreement = agreement_for(self._policies, request.agreement, analyst)
+
+        def look() -> analyst_pb2.GetBudgetResponse:
+            with self._store.read() as tx:
+                found = balances(tx, agreement, analyst.id, self._clock())
+            return budget(agreement, found)
+
+        return await self._store.run(look)
+
+    async def _analyst(self, context: Context) -> Analyst:
+        """Return who calls.
+
+        Raises:
+            Unauthenticated: TOKEN_UNKNOWN.
+        """
+        secret = bearer_token(context).secret_digest()
+
+        def look() -> Analyst:
+            with self._store.read() as tx:
+                return registry.authenticate(tx, secret)
+
+        analyst = await self._store.run(look)
+        structlog.contextvars.bind_contextvars(analyst=analyst.id)
+        return analyst
+
+    async def _own(self, analyst: Analyst, submission: str) -> Submission:
+        """Return a submission of the analyst.
+
+        Raises:
+            NotFound: SUBMISSION_UNKNOWN, also where it is somebody else's.
+        """
+        known = await self._desk.find(submission)
+        if known is None or known.analyst != analyst.id:
+            raise NotFound(
+                "SUBMISSION_UNKNOWN",
+                "You have no submission with this id.",
+                submission=submission,
+            )
+        return known
+
+    async def _wait(
+        self,
+        analyst: Analyst,
+        submission: Submission,
+        request: analyst_pb2.GetSubmissionRequest,
+    ) -> Submission:
+        """Return the submission once it is newer than the caller knows, or in time.
+
+        News is listened for before the row is read, so none falls in between.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + request.wait_seconds
+        while not submission.is_settled:
+            paying = submission.follows or submission.id
+            with self._revisions.listening(paying) as news:
+                submission = await self._own(analyst, submission.id)
+                left = until - loop.time()
+                if (
+                    left <= 0
+                    or submission.is_settled
+                    or self._revisions.of(paying) > request.after_revision
+                ):
+                    break
+                try:
+                    async with asyncio.timeout(left):
+                        await news.wait()
+                except TimeoutError:
+                    break
+            submission = await self._own(analyst, submission.id)
+        return submission
+
+    async def _message(self, submission: Submission) -> analyst_pb2.Submission:
+        """Return a submission as its analyst sees it."""
+        if submission.state is SubmissionState.RELEASED:
+            return await self._reader.released(submission)
+        if submission.ending is not None:
+            return failed(submission, submission.ending)
+        paying = submission.follows or submission.id
+        return collecting(
+            submission, self._collection.progress(paying), self._revisions.of(paying)
+        )

@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A hub for tests of the network side: real ports and TLS, no database.
+
+Its services do what a test tells them: requisitions and errors are put on a stream by
+hand, policies are a dictionary, tokens are good once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import grpc
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from accord.core.canonical import bytes_digest
+from accord.core.errors import AccordError, NotFound, Unauthenticated
+from accord.rpc import pki
+from accord.rpc.address import Address
+from accord.rpc.codec import sign_requisition
+from accord.rpc.interceptors import ErrorBoundary
+from accord.rpc.peer import PeerAgency, bearer_token, peer_agency
+from accord.rpc.server import Listener, ServerIdentity, agent_server, public_server
+from accord.rpc.tokens import Token, TokenKind, mint, parse
+from accord.v1 import (
+    agent_pb2,
+    agent_pb2_grpc,
+    analyst_pb2,
+    enrolment_pb2,
+    enrolment_pb2_grpc,
+)
+
+NETWORK = "test.example.org"
+DAY = datetime.timedelta(days=1)
+
+
+def utc_now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+async def until(condition: Callable[[], object], seconds: float = 15) -> None:
+    """Wait until *condition* holds; fail when it does not in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        await asyncio.sleep(0.01)
+
+
+@dataclasses.dataclass(eq=False)
+class Conversation:
+    """One stream of one agent."""
+
+    agency: PeerAgency
+    received: list[agent_pb2.ConnectRequest] = dataclasses.field(default_factory=list)
+    ended: bool = False
+    _outgoing: asyncio.Queue[agent_pb2.ConnectResponse | AccordError] = (
+        dataclasses.field(default_factory=asyncio.Queue)
+    )
+
+    def send(self, message: agent_pb2.ConnectResponse | AccordError) -> None:
+        self._outgoing.put_nowait(message)
+
+    async def next_outgoing(self) -> agent_pb2.ConnectResponse | AccordError:
+        return await self._outgoing.get()
+
+    def answers(self) -> list[agent_pb2.Answer]:
+        return [m.answer for m in self.received if m.HasField("answer")]
+
+    def refusals(self) -> list[agent_pb2.Refusal]:
+        return [m.refusal for m in self.received if m.HasField("refusal")]
+
+
+class HubDouble(
+    agent_pb2_grpc.AgentServiceServicer,
+    enrolment_pb2_grpc.EnrolmentServiceServicer,
+):
+    def __init__(self) -> None:
+        self.ca_key, self.ca = pki.new_authority(NETWORK, utc_now())
+        self.signing_key = ed25519.Ed25519PrivateKey.generate()
+        self.lifetime = DAY
+        self.tokens: dict[str, str] = {}
+        self.token_error: AccordError | None = None
+        self.policies: dict[str, bytes] = {}
+        self.conversations: list[Conversation] = []
+        self.revoked: set[str] = set()
+        self.renewals = 0
+        self.fetched: list[str] = []
+        self.welcomes = True
+        self.analyst_work: Callable[[], Awaitable[None]] | None = None
+        self.identity = self.server_identity()
+        self.public: Listener | None = None
+        self.agents: Listener | None = None
+
+    @property
+    def ca_pem(self) -> bytes:
+        return pki.certificate_pem(self.ca)
+
+    def server_identity(self, lifetime: datetime.timedelta = DAY) -> ServerIdentity:
+        key = pki.new_key()
+        certificate = pki.issue_server(
+            self.ca_key,
+            self.ca,
+            key.public_key(),
+            hosts=["localhost"],
+            lifetime=lifetime,
+            now=utc_now(),
+        )
+        chain = pki.certificate_pem(certificate) + self.ca_pem
+        return ServerIdentity(key=pki.key_pem(key), chain=chain)
+
+    async def start(self, agent_port: int = 0) -> None:
+        boundary = ErrorBoundary()
+        self.public = public_server(
+            "127.0.0.1:0",
+            lambda: self.identity,
+            [
+                self._add_analyst_service,
+                lambda s: enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(
+                    self, s
+                ),
+            ],
+            boundary,
+        )
+        self.agents = agent_server(
+            f"127.0.0.1:{agent_port}",
+            lambda: self.identity,
+            self.ca_pem,
+            [lambda s: agent_pb2_grpc.add_AgentServiceServicer_to_server(self, s)],
+            boundary,
+        )
+        await self.public.start()
+        await self.agents.start()
+
+    async def stop(self) -> None:
+        for listener in (self.public, self.agents):
+            if listener is not None:
+                await listener.stop(0)
+        self.public = self.agents = None
+
+    @property
+    def public_address(self) -> Address:
+        assert self.public is not None
+        return Address("127.0.0.1", self.public.port)
+
+    @property
+    def agent_address(self) -> Address:
+        assert self.agents is not None
+        return Address("127.0.0.1", self.agents.port)
+
+    def new_token(self, label: str) -> Token:
+        token = mint(TokenKind.ENROLMENT, pki.fingerprint(self.ca))
+        self.tokens[token.secret_digest()] = label
+        return token
+
+    def requisition(self, payload: bytes) -> agent_pb2.ConnectResponse:
+        signature = sign_requisition(self.signing_key, payload)
+        return agent_pb2.ConnectResponse(
+            requisition=agent_pb2.Requisition(payload=payload, signature=signature)
+        )
+
+    def welcome(self) -> agent_pb2.Welcome:
+        return agent_pb2.Welcome(
+            agreements=[
+                agent_pb2.PolicyName(path=path, digest=bytes_digest(content))
+                for path, content in self.policies.items()
+            ],
+            now=int(time.time()),
+        )
+
+    def _add_analyst_service(self, server: grpc.aio.Server) -> None:
+        """Serve the one method of it that is under test."""
+        method = grpc.unary_unary_rpc_method_handler(
+            self.GetBudget,
+            analyst_pb2.GetBudgetRequest.FromString,
+            analyst_pb2.GetBudgetResponse.SerializeToString,
+        )
+        handler = grpc.method_handlers_generic_handler(
+            "accord.v1.AnalystService", {"GetBudget": method}
+        )
+        server.add_generic_rpc_handlers([handler])
+
+    def issue(self, csr: bytes, label: str) -> str:
+        certificate = pki.issue(
+            self.ca_key,
+            self.ca,
+            csr,
+            label=label,
+            network=NETWORK,
+            lifetime=self.lifetime,
+            now=utc_now(),
+        )
+        return pki.certificate_pem(certificate).decode()
+
+    # services
+
+    async def Enrol(
+        self, request: enrolment_pb2.EnrolRequest, context: object
+    ) -> enrolment_pb2.EnrolResponse:
+        token = parse(request.token, TokenKind.ENROLMENT)
+        if self.token_error is not None:
+            raise self.token_error
+        label = self.tokens.pop(token.secret_digest(), None)
+        if label is None:
+            raise Unauthenticated("TOKEN_USED", "words of the hub")
+        return enrolment_pb2.EnrolResponse(
+            agency=label,
+            certificate=self.issue(request.certificate_request, label),
+            certificate_authority=self.ca_pem.decode(),
+            hub_key=self.signing_key.public_key().public_bytes_raw(),
+            agent_port=self.agent_address.port,
+        )
+
+    async def Renew(
+        self,
+        request: agent_pb2.RenewRequest,
+        context: grpc.aio.ServicerContext[
+            agent_pb2.RenewRequest, agent_pb2.RenewResponse
+        ],
+    ) -> agent_pb2.RenewResponse:
+        agency = peer_agency(context)
+        if agency.serial in self.revoked:
+            raise Unauthenticated("IDENTITY_UNKNOWN", "It was revoked.")
+        self.renewals += 1
+        return agent_pb2.RenewResponse(
+            certificate=self.issue(request.certificate_request, agency.label)
+        )
+
+    async def FetchPolicy(
+        self, request: agent_pb2.FetchPolicyRequest, context: object
+    ) -> agent_pb2.FetchPolicyResponse:
+        self.fetched.append(request.path)
+        if request.path not in self.policies:
+            raise NotFound("POLICY_UNKNOWN", "There is no such policy.")
+        return agent_pb2.FetchPolicyResponse(content=self.policies[request.path])
+
+    async def Connect(
+        self,
+        request_iterator: AsyncIterator[agent_pb2.ConnectRequest],
+        context: grpc.aio.ServicerContext[
+            agent_pb2.ConnectRequest, agent_pb2.ConnectResponse
+        ],
+    ) -> AsyncIterator[agent_pb2.ConnectResponse]:
+        talk = Conversation(peer_agency(context))
+        self.conversations.append(talk)
+        broken = asyncio.get_running_loop().create_future()
+
+        async def read() -> None:
+            try:
+                async for message in request_iterator:
+                    talk.received.append(message)
+            except AccordError as error:
+                broken.set_exception(error)
+
+        reader = asyncio.create_task(read())
+        try:
+            if self.welcomes:
+                yield agent_pb2.ConnectResponse(welcome=self.welcome())
+            while True:
+                given = asyncio.ensure_future(talk.next_outgoing())
+                await asyncio.wait({given, broken}, return_when=asyncio.FIRST_COMPLETED)
+                if broken.done():
+                    given.cancel()
+                    broken.result()
+                message = given.result()
+                if isinstance(message, AccordError):
+                    raise message
+                yield message
+        finally:
+            talk.ended = True
+            reader.cancel()
+
+    async def GetBudget(
+        self,
+        request: analyst_pb2.GetBudgetRequest,
+        context: grpc.aio.ServicerContext[
+            analyst_pb2.GetBudgetRequest, analyst_pb2.GetBudgetResponse
+        ],
+    ) -> analyst_pb2.GetBudgetResponse:
+        if self.analyst_work is not None:
+            await self.analyst_work()
+        return analyst_pb2.GetBudgetResponse(accounting=bearer_token(context).kind.name)
+
+
+@contextlib.asynccontextmanager
+async def running_hub() -> AsyncIterator[HubDouble]:
+    """Start a hub double and stop it at the end."""
+    hub = HubDouble()
+    await hub.start()
+    try:
+        yield hub
+    finally:
+        await hub.stop()
