@@ -39,18 +39,16 @@ class LeafFilter:
 
 
 def leaf_filters(query: Query, model: DataModel) -> tuple[LeafFilter, ...]:
-    """Return the filters of *query* as tables over leaf codes."""
-    filters = []
-    for part in query.where:
-        dimension = model.dimension(part.dimension)
-        leaves = wanted_leaves(dimension, part)
-        filters.append(
-            LeafFilter(
-                dimension=part.dimension,
-                wanted=tuple(code in leaves for code in range(len(dimension.leaves))),
-            )
+    """Return what counts for *query* as tables over leaf codes."""
+    return tuple(
+        LeafFilter(
+            dimension=name,
+            wanted=tuple(
+                code in leaves for code in range(len(model.dimension(name).leaves))
+            ),
         )
-    return tuple(filters)
+        for name, leaves in sorted(wanted_leaves(query, model).items())
+    )
 
 
 class Entries(NamedTuple):

@@ -17,8 +17,8 @@ from accord.client import profile as profiles
 from accord.client.demo.command import run_demo
 from accord.client.progress import waiting
 from accord.client.question import Question
-from accord.client.tables import budget_table, records_table, result_table
-from accord.core.errors import AccordError, InvalidQuery
+from accord.client.tables import budget_table, records_table, with_notes
+from accord.core.errors import AccordError, InternalError, InvalidQuery
 from accord.rpc.address import parse_address
 from accord.rpc.tokens import TokenKind, parse
 
@@ -59,6 +59,9 @@ Purpose = Annotated[
 Epsilon = Annotated[
     float, typer.Option("--epsilon", "-e", help="Privacy loss to spend at most.")
 ]
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
 
 console = Console()
 """Where tables go."""
@@ -360,7 +363,7 @@ def _print_result(result: accord.Result, *, as_json: bool) -> None:
     if as_json:
         _print_json(result.as_json())
     else:
-        console.print(result_table(result))
+        console.print(with_notes(result))
 
 
 def _print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
@@ -372,13 +375,40 @@ def main() -> None:
     sys.exit(run(app, notices))
 
 
-def run(command: Callable[..., object], screen: Console) -> int:
+def run(command: Callable[[], object], screen: Console) -> int:
     """Run *command*, print an error as a sentence, and return the exit status."""
     try:
-        command(standalone_mode=True)
+        command()
     except AccordError as error:
-        screen.print(error.sentence, markup=False, highlight=False, style="red")
-        return error.exit_code
+        return _say(error, screen)
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 0
+    except Exception as error:  # noqa: BLE001 - the boundary of the process
+        return _say(
+            InternalError(
+                "INTERNAL_ERROR",
+                f"The command made a mistake ({type(error).__name__}); please report "
+                "what you did. A question that was asked goes on at the hub.",
+            ),
+            screen,
+        )
     return 0
+
+
+def _say(error: AccordError, screen: Console) -> int:
+    if "--json" in sys.argv:
+        content = {
+            "reason": error.reason,
+            "text": error.sentence,
+            "metadata": error.metadata,
+        }
+        typer.echo(json.dumps({"error": content}, ensure_ascii=False), err=True)
+    else:
+        screen.print(
+            f"Error: {error.sentence}", markup=False, highlight=False, style="red"
+        )
+    return error.exit_code

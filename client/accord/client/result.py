@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
-    from rich.table import Table
+    from rich.console import Group
 
 NUMBERS = ("estimate", "lower", "upper", "sd")
 """Columns of an estimate, in order; ``suppressed`` follows."""
+
+_MOST_NAMED = 4
+"""Filter values that a title names one by one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +222,7 @@ class Result:
         meaning = (
             f"Intervals hold the bounded total with probability {self.level:.1%}. "
             f"A person counts in at most {self.groups_per_person} cells per agency; "
-            f"about {_number(self.dropped.estimate)} cells were left out for that."
+            f"{_spread(self.dropped)} cells were left out for that."
         )
         notes = [provenance, meaning, _charged(self)]
         if any(row.estimate.suppressed for row in self.rows):
@@ -229,11 +232,11 @@ class Result:
             )
         return [*notes, *self.not_covered]
 
-    def __rich__(self) -> Table:
-        """Draw the table for a terminal."""
-        from accord.client.tables import result_table
+    def __rich__(self) -> Group:
+        """Draw the table for a terminal, with its notes."""
+        from accord.client.tables import with_notes
 
-        return result_table(self)
+        return with_notes(self)
 
     def _repr_html_(self) -> str:
         """Draw the table for a notebook."""
@@ -256,7 +259,7 @@ class Result:
         if self.by:
             text += " by " + ", ".join(self.by)
         if self.where:
-            parts = (f"{name} = {' | '.join(v)}" for name, v in self.where.items())
+            parts = (f"{name} = {_shortened(v)}" for name, v in self.where.items())
             text += " where " + " and ".join(parts)
         return text
 
@@ -279,6 +282,19 @@ def display_cells(row: Row) -> list[str]:
         f"{lower:,} … {upper:,}",
         f"{shown.sd:,.1f}",
     ]
+
+
+def _shortened(values: Sequence[str]) -> str:
+    """Return filter values in one line, as first and last where there are many."""
+    if len(values) <= _MOST_NAMED:
+        return " | ".join(values)
+    return f"{values[0]} … {values[-1]} ({len(values)} values)"
+
+
+def _spread(shown: Estimate) -> str:
+    if shown.estimate is None or shown.upper is None:
+        return "an unknown number of"
+    return f"{shown.estimate:,.0f} ± {shown.upper - shown.estimate:,.0f}"
 
 
 def _number(value: float | None) -> str:

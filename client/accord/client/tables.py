@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from accord.client.result import display_cells
 
@@ -15,13 +17,33 @@ if TYPE_CHECKING:
     from accord.client.session import Account
 
 
-def result_table(result: Result) -> Table:
-    """Return the rows of *result* with its footnotes below."""
-    table = Table(
-        title=result.title(), caption="\n".join(result.footnotes()), title_style="bold"
+def with_notes(result: Result) -> Group:
+    """Return *result* as a table, with its question and what has to be read with it."""
+    return _framed(result, result.title(), result_table(result))
+
+
+def crossed_with_notes(result: Result) -> Group:
+    """Return a result over two dimensions as a cross-table, framed in the same way."""
+    half = next(
+        (
+            row.estimate.upper - row.estimate.estimate
+            for row in result.rows
+            if row.estimate.estimate is not None and row.estimate.upper is not None
+        ),
+        None,
     )
-    table.title_justify = "left"
-    table.caption_justify = "left"
+    spread = "" if half is None else f", each ±{half:,.0f} at {result.level:.1%}"
+    return _framed(result, result.title() + spread, cross_table(result))
+
+
+def _framed(result: Result, title: str, table: Table) -> Group:
+    notes = (Text(f"· {note}") for note in result.footnotes())
+    return Group(Text(title, style="bold"), table, *notes)
+
+
+def result_table(result: Result) -> Table:
+    """Return the rows of *result*, one line each."""
+    table = Table()
     for name in result.by:
         table.add_column(name, overflow="fold")
     for name in ("estimate", f"{result.level:.1%} interval", "sd"):
@@ -32,36 +54,31 @@ def result_table(result: Result) -> Table:
 
 
 def cross_table(result: Result) -> Table:
-    """Return a result over two dimensions with one column per value of the second.
+    """Return a result over two dimensions, one column per value of the second.
 
-    A cell reads ``estimate ± half-width``.
+    Cells hold estimates; they all have the same half-width.
     """
     across = list(dict.fromkeys(row.values[1] for row in result.rows))
-    cells: dict[str, dict[str, str]] = {}
+    lines: dict[str, dict[str, str]] = {}
     for row in result.rows:
-        number = row.estimate
-        shown = "–"
-        if number.estimate is not None and number.upper is not None:
-            half = number.upper - number.estimate
-            shown = f"{number.estimate:,.0f} ± {half:,.0f}"
-        cells.setdefault(row.values[0], {})[row.values[1]] = shown
-    table = Table(
-        title=result.title(), caption="\n".join(result.footnotes()), title_style="bold"
-    )
-    table.title_justify = "left"
-    table.caption_justify = "left"
-    table.add_column(result.by[0], overflow="fold")
+        estimate = display_cells(row)[len(row.values)]
+        lines.setdefault(row.values[0], {})[row.values[1]] = estimate
+    table = Table()
+    table.add_column(result.by[0], no_wrap=True)
     for value in across:
-        table.add_column(value, justify="right")
-    for value, line in cells.items():
+        table.add_column(value, justify="right", overflow="fold")
+    for value, line in lines.items():
         table.add_row(value, *(line[name] for name in across))
     return table
 
 
+def _titled(title: str) -> Table:
+    return Table(title=title, title_style="bold", title_justify="left")
+
+
 def records_table(title: str, records: Sequence[Mapping[str, object]]) -> Table:
     """Return one line for each record; the keys of the first are the columns."""
-    table = Table(title=title, title_style="bold")
-    table.title_justify = "left"
+    table = _titled(title)
     for name in records[0] if records else ():
         table.add_column(name, overflow="fold")
     for record in records:
@@ -71,8 +88,7 @@ def records_table(title: str, records: Sequence[Mapping[str, object]]) -> Table:
 
 def budget_table(accounts: Sequence[Account]) -> Table:
     """Return what is spent and left, as epsilon."""
-    table = Table(title="privacy budget", title_style="bold")
-    table.title_justify = "left"
+    table = _titled("privacy budget")
     for name in ("account", "period"):
         table.add_column(name, overflow="fold")
     for name in ("cap ε", "spent ε", "left ε", "left"):

@@ -93,6 +93,17 @@ def edition_due(period: Period, embargo_days: int, today: datetime.date) -> str:
     return period_name(period, ended)
 
 
+def period_end(name: str) -> datetime.date:
+    """Return the last day of the period *name*, or of what is left of it unrefined.
+
+    ``2026-Q1-??`` may be any day of the quarter, so it ends with the quarter.
+    """
+    year, _, rest = name.removesuffix("-??").partition("-")
+    month = 12 if not rest else int(rest[1:]) * 3 if rest[0] == "Q" else int(rest)
+    following = datetime.date(int(year) + month // 12, month % 12 + 1, 1)
+    return following - datetime.timedelta(days=1)
+
+
 _EDITION = re.compile(r"\d{4}(-(0[1-9]|1[0-2])|-Q[1-4])?")
 
 

@@ -13,10 +13,12 @@ import dataclasses
 import math
 from collections.abc import Iterator
 
+from accord.core.calendar import period_end
 from accord.core.canonical import digest
+from accord.core.dimension import UNKNOWN, Dimension
 from accord.core.errors import InvalidQuery
-from accord.core.model import DataModel, Dimension
-from accord.core.query import Filter, Measure, Query
+from accord.core.model import DataModel
+from accord.core.query import Measure, Query
 
 MOST_CELLS = 100_000
 """Cells that one answer may have."""
@@ -91,12 +93,12 @@ def lay_out(query: Query, model: DataModel) -> Layout:
     matches can hold other values too.
 
     Raises:
-        InvalidQuery: TOO_MANY_CELLS.
+        InvalidQuery: TOO_MANY_CELLS or OUTSIDE_EDITION.
     """
-    filters = {part.dimension: part for part in query.where}
+    wanted = wanted_leaves(query, model)
     axes = tuple(
         _axis(
-            model.dimension(group.dimension), group.level, filters.get(group.dimension)
+            model.dimension(group.dimension), group.level, wanted.get(group.dimension)
         )
         for group in query.group_by
     )
@@ -112,14 +114,13 @@ def lay_out(query: Query, model: DataModel) -> Layout:
     return layout
 
 
-def _axis(dimension: Dimension, level: str, part: Filter | None) -> Axis:
+def _axis(dimension: Dimension, level: str, kept: frozenset[int] | None) -> Axis:
     places = dimension.roll_up(level)
     domain = dimension.domain(level)
-    if part is None or not dimension.single:
+    if kept is None or not dimension.single:
         return Axis(
             dimension=dimension.name, level=level, values=domain, cell_of_leaf=places
         )
-    kept = wanted_leaves(dimension, part)
     reached = sorted({places[code] for code in kept})
     renumbered = {place: index for index, place in enumerate(reached)}
     return Axis(
@@ -133,8 +134,41 @@ def _axis(dimension: Dimension, level: str, part: Filter | None) -> Axis:
     )
 
 
-def wanted_leaves(dimension: Dimension, part: Filter) -> frozenset[int]:
-    """Return the codes of the leaves that *part* selects."""
-    return frozenset(
-        code for node in part.nodes for code in dimension.leaves_under(node)
+def wanted_leaves(query: Query, model: DataModel) -> dict[str, frozenset[int]]:
+    """Return for every filtered dimension the codes of the leaves that count.
+
+    These are the filters of *query* and, where the data model names an edition
+    dimension, the end of the edition: what was registered later is under embargo and
+    does not count, nor do records that may be later because only their year is known.
+
+    Raises:
+        InvalidQuery: OUTSIDE_EDITION, the filter asks for later records alone.
+    """
+    wanted = {
+        part.dimension: frozenset(
+            code
+            for node in part.nodes
+            for code in model.dimension(part.dimension).leaves_under(node)
+        )
+        for part in query.where
+    }
+    name = model.edition_dimension
+    if name is None:
+        return wanted
+    last_day = period_end(query.edition)
+    leaves = model.dimension(name).leaves
+    ended = frozenset(
+        code
+        for code, leaf in enumerate(leaves)
+        if leaf == UNKNOWN or period_end(leaf) <= last_day
     )
+    wanted[name] = wanted.get(name, ended) & ended
+    if not wanted[name]:
+        raise InvalidQuery(
+            "OUTSIDE_EDITION",
+            f"The edition {query.edition} ends with {last_day}; the filter on "
+            f"{name!r} asks for later records only. Ask for earlier ones, or wait for "
+            "a later edition.",
+            edition=query.edition,
+        )
+    return wanted

@@ -1,13 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The data model: which dimensions and quantities exist, with public domains.
 
-Every dimension is a tree. Its *leaves* are the finest values that a record can
-hold; an inner node has one more leaf, "not recorded finer", for sources that know
-the year but not the month. ``unknown`` is the last leaf of every dimension. Leaves
-are numbered in tree order, so that rolling up to any level never changes the order
-of two leaves: bounding relies on that (`Dimension.roll_up` is monotone).
-
-Domains come from the model alone, never from records: an empty value is a value.
+Domains come from the model alone, never from records: a value that nobody has is a
+value too.
 """
 
 from __future__ import annotations
@@ -15,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Annotated
 
@@ -23,6 +18,7 @@ import pydantic
 
 from accord.core.calendar import MONTH, calendar_tree
 from accord.core.canonical import bytes_digest
+from accord.core.dimension import UNKNOWN, Dimension, dimension_of_paths
 from accord.core.document import (
     DocumentError,
     ExactNumber,
@@ -33,12 +29,6 @@ from accord.core.document import (
     worded,
 )
 from accord.core.errors import InvalidQuery, suggestion
-
-UNKNOWN = "unknown"
-"""The value of a record that holds nothing usable for a dimension."""
-
-MOST_LEAVES = 4096
-"""Leaves that one dimension may have."""
 
 Name = Annotated[
     str,
@@ -57,118 +47,6 @@ ModelName = Annotated[
         "a data model's name has lower-case letters, digits and hyphens, at most 63.",
     ),
 ]
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Leaf:
-    """One finest value, with its ancestors."""
-
-    path: tuple[str, ...]
-    """Node names from the coarsest to the leaf itself."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Dimension:
-    """A property of a case with a public, ordered domain."""
-
-    name: str
-    title: str
-    levels: tuple[str, ...]
-    """Names of the levels, finest first."""
-    max_values: int
-    """Most values that one case can hold; 1 for a single-valued dimension."""
-    constant: bool
-    """Whether it never differs between the cases of one person."""
-    tree: tuple[Leaf, ...]
-    """Leaves by code; the last one is ``unknown``."""
-    _domains: Mapping[str, tuple[str, ...]] = dataclasses.field(repr=False)
-    _roll_ups: Mapping[str, tuple[int, ...]] = dataclasses.field(repr=False)
-    _spans: Mapping[str, range] = dataclasses.field(repr=False)
-
-    @property
-    def leaves(self) -> tuple[str, ...]:
-        """Names of the leaves; the index is the code that stores keep."""
-        return self._domains[self.levels[0]]
-
-    @property
-    def single(self) -> bool:
-        """Whether a case holds exactly one value."""
-        return self.max_values == 1
-
-    def domain(self, level: str) -> tuple[str, ...]:
-        """Return the ordered public values of *level*."""
-        return self._domains[self.level(level)]
-
-    def roll_up(self, level: str) -> tuple[int, ...]:
-        """Return each leaf code's index in the level's domain; never decreasing."""
-        return self._roll_ups[self.level(level)]
-
-    def level(self, name: str) -> str:
-        """Return *name* if it is a level of this dimension.
-
-        Raises:
-            InvalidQuery: UNKNOWN_LEVEL, with the levels that exist.
-        """
-        if name in self.levels:
-            return name
-        known = ", ".join(self.levels)
-        raise InvalidQuery(
-            "UNKNOWN_LEVEL",
-            f"The dimension {self.name!r} has no level {name!r}; it has: {known}."
-            + suggestion(name, self.levels),
-            dimension=self.name,
-        )
-
-    def leaves_under(self, node: str) -> range:
-        """Return the codes of the leaves under *node*, a value of any level.
-
-        Raises:
-            InvalidQuery: UNKNOWN_VALUE, with the nearest name that exists.
-        """
-        if (found := self._spans.get(node)) is None:
-            raise InvalidQuery(
-                "UNKNOWN_VALUE",
-                f"The dimension {self.name!r} has no value of that name."
-                + suggestion(node, self._spans),
-                dimension=self.name,
-            )
-        return found
-
-    def code(self, leaf: str) -> int:
-        """Return the code of the leaf called *leaf*.
-
-        An inner node's name stands for its "not recorded finer" leaf, which is what
-        a source means that knows no more.
-
-        Raises:
-            InvalidQuery: UNKNOWN_VALUE.
-        """
-        return self.leaves_under(leaf)[-1]
-
-    def level_of(self, node: str) -> str:
-        """Return the coarsest level in whose domain *node* stands by its own name."""
-        self.leaves_under(node)
-        return next(
-            level for level in reversed(self.levels) if node in self._domains[level]
-        )
-
-    def cover(self, codes: frozenset[int]) -> tuple[str, ...]:
-        """Return the fewest nodes that hold exactly the leaves *codes*, in order."""
-        nodes: list[str] = []
-        position = 0
-        by_start: dict[int, list[tuple[int, str]]] = {}
-        for node, span in self._spans.items():
-            by_start.setdefault(span.start, []).append((-len(span), node))
-        while position < len(self.tree):
-            if position not in codes:
-                position += 1
-                continue
-            for size, node in sorted(by_start[position]):
-                if codes.issuperset(self._spans[node]):
-                    nodes.append(node)
-                    position -= size
-                    break
-        return tuple(nodes)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +69,8 @@ class DataModel:
     name: str
     dimensions: Mapping[str, Dimension]
     quantities: Mapping[str, Quantity]
+    edition_dimension: str | None
+    """The calendar dimension by which an edition ends, if there is one."""
     digest: str
     """SHA-256 of the document's bytes, in hex."""
 
@@ -247,6 +127,7 @@ class DataModelForm(Strict):
 
     data_model: ModelName
     title: str = ""
+    edition_dimension: Name | None = None
     dimensions: Annotated[dict[Name, DimensionForm], pydantic.Field(min_length=1)]
     quantities: dict[Name, QuantityForm] = {}
 
@@ -276,14 +157,23 @@ def load_model(text: str, source: str) -> DataModel:
         for name in quantities
         if name in dimensions
     )
+    ending = form.edition_dimension
+    if ending is not None and not _is_calendar(form.dimensions.get(ending)):
+        sentence = "this must name a dimension with a `calendar`."
+        problems.append(problem_at(text, ("edition_dimension",), sentence))
     if problems:
         raise DocumentError(source, problems)
     return DataModel(
         name=form.data_model,
         dimensions=dimensions,
         quantities=quantities,
+        edition_dimension=ending,
         digest=bytes_digest(text.encode()),
     )
+
+
+def _is_calendar(form: DimensionForm | None) -> bool:
+    return form is not None and form.calendar is not None and form.multi is None
 
 
 def _quantity(name: str, form: QuantityForm) -> Quantity:
@@ -307,49 +197,14 @@ def _wrong_bounds(quantity: Quantity) -> list[str]:
 
 def _dimension(name: str, form: DimensionForm) -> Dimension:
     levels, paths = _paths(form)
-    tree = (*(Leaf(path=path) for path in paths), Leaf(path=(UNKNOWN,)))
-    if len(tree) > MOST_LEAVES:
-        message = f"the dimension has {len(tree)} leaves; at most {MOST_LEAVES} fit."
-        raise ValueError(message)
-    domains: dict[str, tuple[str, ...]] = {}
-    roll_ups: dict[str, tuple[int, ...]] = {}
-    for index, level in enumerate(levels):
-        depth = len(levels) - index
-        named = [leaf.path[:depth][-1] for leaf in tree]
-        domain = tuple(dict.fromkeys(named))
-        places = {value: place for place, value in enumerate(domain)}
-        domains[level] = domain
-        roll_ups[level] = tuple(places[value] for value in named)
-    return Dimension(
+    return dimension_of_paths(
         name=name,
         title=form.title,
         levels=levels,
+        paths=paths,
         max_values=form.multi or 1,
         constant=form.constant,
-        tree=tree,
-        _domains=domains,
-        _roll_ups=roll_ups,
-        _spans=_spans(tree),
     )
-
-
-def _spans(tree: Sequence[Leaf]) -> dict[str, range]:
-    """Return the run of leaf codes under every node name; names must be unique."""
-    owners: dict[str, tuple[str, ...]] = {}
-    spans: dict[str, range] = {}
-    for code, leaf in enumerate(tree):
-        if leaf.path[-1] in spans:
-            message = f"the value {leaf.path[-1]!r} stands in two places."
-            raise ValueError(message)
-        for depth in range(1, len(leaf.path) + 1):
-            prefix = leaf.path[:depth]
-            node = prefix[-1]
-            if owners.setdefault(node, prefix) != prefix:
-                message = f"the value {node!r} stands in two places."
-                raise ValueError(message)
-            start = spans[node].start if node in spans else code
-            spans[node] = range(start, code + 1)
-    return spans
 
 
 def _paths(form: DimensionForm) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

@@ -11,6 +11,7 @@ import dataclasses
 import datetime
 
 from accord.core.agreement import Agreement
+from accord.core.calendar import period_end
 from accord.core.decide import Analyst
 from accord.core.layout import Layout, lay_out
 from accord.core.measure import ComponentVector, component_vector
@@ -27,6 +28,8 @@ class Terms:
     vector: ComponentVector
     agencies: int
     """A: agencies that may know one person; what the noise is calibrated to."""
+    last_day: datetime.date | None
+    """Last day of registration that counts, where the edition ends one."""
 
     @property
     def d1(self) -> int:
@@ -47,12 +50,13 @@ def terms(agreement: Agreement, model: DataModel, query: Query) -> Terms:
     """Return the terms of *query*, which is canonical under *model*.
 
     Raises:
-        InvalidQuery: TOO_MANY_CELLS.
+        InvalidQuery: TOO_MANY_CELLS or OUTSIDE_EDITION.
     """
     return Terms(
         layout=lay_out(query, model),
         vector=component_vector(query, model, agreement.bounds),
         agencies=agreement.person_in_at_most,
+        last_day=period_end(query.edition) if model.edition_dimension else None,
     )
 
 

@@ -38,6 +38,14 @@ class Address:
         """The form that gRPC dials."""
         return f"dns:///{self}"
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is this machine, as far as the text says."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host.rstrip(".").lower() == "localhost"
+
 
 def parse_address(text: str, default_port: int = PUBLIC_PORT) -> Address:
     """Read ``host``, ``host:port``, ``[ipv6]`` or ``[ipv6]:port``.

@@ -14,13 +14,17 @@ from accord.rpc.limits import CHANNEL_OPTIONS
 from accord.rpc.pki import SERVER_NAME
 from accord.rpc.tokens import Token
 
-_OPTIONS = (*CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", SERVER_NAME))
+
+def _options(target: Address) -> tuple[tuple[str, int | str], ...]:
+    """Return the options; a proxy from the environment cannot reach this machine."""
+    direct = (("grpc.enable_http_proxy", 0),) if target.is_loopback else ()
+    return (*CHANNEL_OPTIONS, *direct, ("grpc.ssl_target_name_override", SERVER_NAME))
 
 
 def enrolment_channel(target: Address, ca_pem: bytes) -> grpc.Channel:
     """Return a channel without any credential of ours; dials when first used."""
     return grpc.secure_channel(
-        target.target, grpc.ssl_channel_credentials(ca_pem), options=_OPTIONS
+        target.target, grpc.ssl_channel_credentials(ca_pem), options=_options(target)
     )
 
 
@@ -30,7 +34,7 @@ def analyst_channel(target: Address, ca_pem: bytes, token: Token) -> grpc.Channe
         grpc.ssl_channel_credentials(ca_pem),
         grpc.access_token_call_credentials(str(token)),
     )
-    return grpc.secure_channel(target.target, credentials, options=_OPTIONS)
+    return grpc.secure_channel(target.target, credentials, options=_options(target))
 
 
 def agent_channel(
@@ -41,4 +45,4 @@ def agent_channel(
     A channel keeps its certificate: open a new one after a renewal.
     """
     credentials = grpc.ssl_channel_credentials(ca_pem, key_pem, cert_pem)
-    return grpc.aio.secure_channel(target.target, credentials, options=_OPTIONS)
+    return grpc.aio.secure_channel(target.target, credentials, options=_options(target))

@@ -8,7 +8,9 @@ from accord.core.messages import sentence
 from accord.core.terms import Terms
 
 
-def not_covered(agreement: Agreement, found: Terms, *, unsafe: bool) -> list[str]:
+def not_covered(
+    agreement: Agreement, found: Terms, *, edition: str, unsafe: bool
+) -> list[str]:
     """Return the sentences that go with every release under an agreement."""
     sentences = [
         sentence("not-covered.several-agencies"),
@@ -16,6 +18,10 @@ def not_covered(agreement: Agreement, found: Terms, *, unsafe: bool) -> list[str
         sentence("not-covered.untied-records"),
         sentence("not-covered.hub-sees-sums"),
     ]
+    if found.last_day is not None:
+        sentences.insert(
+            0, sentence("not-covered.edition", edition=edition, day=found.last_day)
+        )
     parties = len(agreement.parties)
     if found.agencies < parties:
         sentences.append(

@@ -8,6 +8,7 @@ of it; answers are in memory alone, so a restart asks again (`Collection.resume`
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import dataclasses
 import datetime as dt
 import re
@@ -36,7 +37,7 @@ TICK_SECONDS: Final = 0.5
 _CLAUSE: Final = re.compile(r"[a-z]+(\.[a-z-]+)+")
 """What the code of a reason looks like; nothing else of an agent's words is kept."""
 
-_RETRY_SECONDS: Final = 5.0
+_RETRY_SECONDS: Final = 2.0
 """Wait after the database could not be written."""
 
 Made = TypeVar("Made")
@@ -212,8 +213,8 @@ class Collection:
         self._keep(self._guarded(work))
 
     def _keep(self, work: Coroutine[None, None, Made]) -> asyncio.Task[Made]:
-        """Begin something that `stop` waits for."""
-        task = asyncio.create_task(work)
+        """Begin something that `stop` waits for, and that is part of no call."""
+        task = asyncio.create_task(work, context=contextvars.Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

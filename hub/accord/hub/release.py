@@ -108,7 +108,10 @@ def make_release(published: Published, noisy: Sequence[int]) -> analyst_pb2.Rele
         query_key=published.query.key(),
         person_losses=_person_losses(published),
         not_covered=not_covered(
-            published.agreement, published.terms, unsafe=published.unsafe
+            published.agreement,
+            published.terms,
+            edition=published.query.edition,
+            unsafe=published.unsafe,
         ),
     )
 

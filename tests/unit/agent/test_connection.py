@@ -332,6 +332,20 @@ async def test_a_settled_query_is_not_computed(world: World) -> None:
     assert world.answerer.asked == [first, third]
 
 
+async def test_a_settled_query_can_be_asked_for_again(world: World) -> None:
+    go = threading.Event()
+    world.answerer.work = lambda: world_wait(go)
+    world.start()
+    talk = await world.talk()
+    asked = payload()
+    settled = agent_pb2.Settled(query_id=codec.query_id_of(asked))
+    talk.send(world.hub.requisition(asked))
+    talk.send(agent_pb2.ConnectResponse(settled=settled))
+    talk.send(world.hub.requisition(asked))
+    go.set()
+    await until(talk.answers)
+
+
 async def test_many_requisitions_are_all_answered(world: World) -> None:
     world.start()
     talk = await world.talk()
@@ -438,6 +452,24 @@ async def test_a_hub_that_never_welcomes_is_left(world: World) -> None:
         world.start(timing)
         await world.talk(1)
     assert lines[0]["reason"] == "HUB_SILENT"
+
+
+async def test_a_hub_that_begins_otherwise_is_left(world: World) -> None:
+    world.hub.welcomes = False
+    with capture_logs(processors=[allow_listed]) as lines:
+        world.start()
+        (await world.talk()).send(world.hub.requisition(payload()))
+        await world.talk(1)
+    assert lines[0]["reason"] == "WELCOME_MISSING"
+    assert not world.answerer.asked
+
+
+async def test_a_stream_that_ends_without_a_word_is_opened_again(world: World) -> None:
+    with capture_logs(processors=[allow_listed]) as lines:
+        world.start()
+        (await world.talk()).send(None)
+        await world.talk(1)
+    assert "STREAM_ENDED" in {line.get("reason") for line in lines}
 
 
 @pytest.mark.parametrize(

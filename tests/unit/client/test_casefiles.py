@@ -20,7 +20,8 @@ from accord.client.demo.casefiles import (
     write_case_files,
 )
 from accord.client.demo.dialects import COLUMNS
-from accord.core.model import UNKNOWN, DataModel, load_model
+from accord.core.dimension import UNKNOWN
+from accord.core.model import DataModel, load_model
 
 UNTIL = datetime.date(2026, 10, 31)
 SEED = 20261031

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from accord.client.decode import result_of
 from accord.client.result import Result, display_cells
-from accord.client.tables import cross_table, result_table
+from accord.client.tables import crossed_with_notes, with_notes
 from accord.v1 import analyst_pb2 as pb
 from accord.v1 import common_pb2
 
@@ -103,20 +103,23 @@ def test_the_json_form_is_the_documented_one() -> None:
 
 def test_a_terminal_table_says_what_has_to_be_read_with_it() -> None:
     """Interval, coverage, cost, suppression; intervals are rounded outwards."""
-    text = printed(result_table(some_result()))
+    text = printed(with_notes(some_result()))
     assert "persons by gender, region where age_band = 0-17" in text
     assert "113 … 134" in text
     assert "4 of 5 agencies, without police" in text
     assert "suppressed" in text
+    assert "12 ± 40 cells were left out" in text
     assert "Linkage errors" in text
     assert display_cells(some_result().rows[2])[2:] == ["-4", "-14 … 7", "5.1"]
 
 
 def test_a_cross_table_has_one_line_per_value_of_the_first_dimension() -> None:
     """With estimate and half-width in each cell."""
-    text = printed(cross_table(some_result()))
-    assert "124 ± 10" in text
-    assert "1,500 ± 10" in text
+    text = printed(crossed_with_notes(some_result()))
+    assert "each ±10 at 95.3%" in text
+    woman, man = (line for line in text.splitlines() if line.startswith("│"))
+    assert [cell.strip() for cell in woman.split("│")[1:-1]] == ["woman", "124", "–"]
+    assert [cell.strip() for cell in man.split("│")[1:-1]] == ["man", "-4", "1,500"]
 
 
 def test_a_repeat_says_that_it_was_free() -> None:

@@ -12,7 +12,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from accord.agent.mapping import load_mapping
-from accord.core.model import UNKNOWN, DataModel, Dimension, load_model
+from accord.core.dimension import UNKNOWN, Dimension
+from accord.core.model import DataModel, load_model
 
 POLICIES = Path(__file__).resolve().parents[3] / "policies"
 MAPPINGS = ("htcds-demo", "ctdc-2021", "uk-nrm")

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import pytest
 
+from accord.core.dimension import UNKNOWN
 from accord.core.errors import InvalidQuery
-from accord.core.layout import lay_out
-from accord.core.model import UNKNOWN, load_model
+from accord.core.layout import lay_out, wanted_leaves
+from accord.core.model import DataModel, load_model
 from accord.core.query import canonical_query
-from tests.unit.core.test_model import small_model
+from tests.unit.core.test_model import TEXT, small_model
 from tests.unit.core.test_query import ask
 
 
@@ -67,3 +68,62 @@ def test_too_many_cells_are_refused_with_the_limit() -> None:
     )
     with pytest.raises(InvalidQuery, match="at most 100000"):
         lay_out(query, model)
+
+
+def edition_model() -> DataModel:
+    """Return the small model, with editions that end by month of registration."""
+    ending = "data_model: small-1\nedition_dimension: registered_month\n"
+    return load_model(TEXT.replace("data_model: small-1\n", ending), "small.yaml")
+
+
+def asked_of(
+    edition: str, where: dict[str, list[str]], level: str = "month"
+) -> tuple[str, ...]:
+    """Return the months that a query of an edition has cells for."""
+    model = edition_model()
+    query = canonical_query(
+        agreement="t",
+        edition=edition,
+        measure="persons",
+        group_by=[("registered_month", level)],
+        where=where,
+        model=model,
+    )
+    return lay_out(query, model).axes[0].values
+
+
+def test_an_edition_ends_with_its_period() -> None:
+    """Later months, and what may be later, are under embargo and have no cell."""
+    values = asked_of("2019-05", {})
+    assert values == (
+        *("2019-01", "2019-02", "2019-03", "2019-Q1-??", "2019-04", "2019-05"),
+        UNKNOWN,
+    )
+    assert asked_of("2019-Q2", {}, "quarter") == ("2019-Q1", "2019-Q2", UNKNOWN)
+    assert asked_of("2019", {}, "year") == ("2019", UNKNOWN)
+    assert asked_of("2019-05", {"registered_month": ["2019"]}) == values[:-1]
+
+
+def test_asking_for_later_records_only_is_refused() -> None:
+    """With the day on which the edition ends."""
+    with pytest.raises(InvalidQuery, match="2019-05-31") as caught:
+        asked_of("2019-05", {"registered_month": ["2019-06", "2020"]})
+    assert caught.value.reason == "OUTSIDE_EDITION"
+
+
+def test_the_end_of_an_edition_counts_without_grouping_too() -> None:
+    """Otherwise totals would tell what the embargo hides."""
+    model = edition_model()
+    query = canonical_query(
+        agreement="t",
+        edition="2019-05",
+        measure="persons",
+        group_by=[],
+        where={},
+        model=model,
+    )
+    months = model.dimension("registered_month")
+    wanted = wanted_leaves(query, model)["registered_month"]
+    assert months.code("2019-05") in wanted
+    assert months.code("2019-06") not in wanted
+    assert months.code("2019") not in wanted

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accord.core.dimension import UNKNOWN
 from accord.core.document import DocumentError
 from accord.core.errors import InvalidQuery
-from accord.core.model import UNKNOWN, DataModel, load_model
+from accord.core.model import DataModel, load_model
 
 TEXT = """
 data_model: small-1
@@ -110,6 +111,7 @@ def test_names_that_do_not_exist_get_the_nearest_one() -> None:
         ("days_in_care:", "gender:", "already"),
         ("gender: {title: G", "Gender: {title: G", "lower-case"),
         ("gender: {title: G", "person: {title: G", "are taken"),
+        ("small-1\n", "small-1\nedition_dimension: gender\n", "calendar"),
         ("gender: {title: G", "a__0: {title: G", "single underscores"),
         ("until: 2020-05", "until: 2020-13", "month is expected"),
     ],

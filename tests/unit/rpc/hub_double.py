@@ -57,14 +57,15 @@ class Conversation:
     agency: PeerAgency
     received: list[agent_pb2.ConnectRequest] = dataclasses.field(default_factory=list)
     ended: bool = False
-    _outgoing: asyncio.Queue[agent_pb2.ConnectResponse | AccordError] = (
+    _outgoing: asyncio.Queue[agent_pb2.ConnectResponse | AccordError | None] = (
         dataclasses.field(default_factory=asyncio.Queue)
     )
 
-    def send(self, message: agent_pb2.ConnectResponse | AccordError) -> None:
+    def send(self, message: agent_pb2.ConnectResponse | AccordError | None) -> None:
+        """Send a message, or end the stream with an error or without one."""
         self._outgoing.put_nowait(message)
 
-    async def next_outgoing(self) -> agent_pb2.ConnectResponse | AccordError:
+    async def next_outgoing(self) -> agent_pb2.ConnectResponse | AccordError | None:
         return await self._outgoing.get()
 
     def answers(self) -> list[agent_pb2.Answer]:
@@ -266,6 +267,8 @@ class HubDouble(
                     given.cancel()
                     broken.result()
                 message = given.result()
+                if message is None:
+                    return
                 if isinstance(message, AccordError):
                     raise message
                 yield message

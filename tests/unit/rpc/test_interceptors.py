@@ -9,14 +9,16 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 import structlog
+from grpc_health.v1 import health_pb2
 from structlog.testing import capture_logs
 
 from accord.core.errors import AccordError, BudgetExhausted, InternalError, InvalidQuery
 from accord.rpc import limits, pki
 from accord.rpc.authz import AUTHORITY
 from accord.rpc.channel import agent_channel
-from accord.rpc.interceptors import check_message
+from accord.rpc.interceptors import ErrorBoundary, check_message
 from accord.rpc.logs import allow_listed
+from accord.rpc.server import public_server
 from accord.rpc.status import error_of
 from accord.rpc.tokens import Token, TokenKind, mint
 from accord.v1 import agent_pb2, agent_pb2_grpc, analyst_pb2, common_pb2
@@ -234,3 +236,52 @@ def test_a_message_without_its_one_part_is_invalid() -> None:
     with pytest.raises(InvalidQuery) as caught:
         check_message(agent_pb2.ConnectRequest())
     assert "message" in caught.value.metadata["field"]
+
+
+async def test_an_agents_service_that_stands_on_the_wrong_port_is_not_reached(
+    hub: HubDouble,
+) -> None:
+    """Nobody shows a certificate there, so the boundary refuses before the service."""
+    hub.policies["x"] = b"content"
+    public = public_server(
+        "127.0.0.1:0",
+        lambda: hub.identity,
+        [lambda s: agent_pb2_grpc.add_AgentServiceServicer_to_server(hub, s)],
+        ErrorBoundary(),
+    )
+    await public.start()
+    try:
+        credentials = grpc.ssl_channel_credentials(hub.ca_pem)
+        options = [("grpc.ssl_target_name_override", pki.SERVER_NAME)]
+        async with grpc.aio.secure_channel(
+            f"127.0.0.1:{public.port}", credentials, options=options
+        ) as channel:
+            stub = agent_pb2_grpc.AgentServiceStub(channel)
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await stub.FetchPolicy(
+                    agent_pb2.FetchPolicyRequest(path="x"), timeout=10
+                )
+    finally:
+        await public.stop(0)
+    assert error_of(caught.value).reason == "CERTIFICATE_REQUIRED"
+    assert not hub.fetched
+
+
+async def test_a_service_that_streams_one_way_is_bounded_too(hub: HubDouble) -> None:
+    credentials = grpc.ssl_channel_credentials(hub.ca_pem)
+    options = [("grpc.ssl_target_name_override", pki.SERVER_NAME)]
+    async with grpc.aio.secure_channel(
+        str(hub.public_address), credentials, options=options
+    ) as channel:
+        watch: grpc.aio.UnaryStreamMultiCallable[
+            health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse
+        ] = channel.unary_stream(
+            "/grpc.health.v1.Health/Watch",
+            health_pb2.HealthCheckRequest.SerializeToString,
+            health_pb2.HealthCheckResponse.FromString,
+        )
+        call = watch(health_pb2.HealthCheckRequest(), timeout=10)
+        first = await call.read()
+        assert isinstance(first, health_pb2.HealthCheckResponse)
+        assert first.status == health_pb2.HealthCheckResponse.SERVING
+        call.cancel()

@@ -18,7 +18,7 @@ import accord.client as accord
 from accord.client.demo.stage import AGREEMENT, Stage, set_the_stage
 from accord.client.progress import waiting
 from accord.client.question import Question
-from accord.client.tables import budget_table, cross_table, result_table
+from accord.client.tables import budget_table, crossed_with_notes, with_notes
 from accord.core.errors import AccordError
 
 PURPOSE = "prevention planning"
@@ -39,7 +39,7 @@ def run_demo(*, keep: bool, as_json: bool) -> None:
     stage = set_the_stage(folder, today, lambda words: screen.print(f"· {words}"))
     try:
         with accord.connect(stage.hub, token=stage.token) as hub:
-            told = _ask(hub.agreement(AGREEMENT), today, screen)
+            told = _ask(hub.agreement(AGREEMENT), screen)
     except BaseException:
         stage.stop()
         raise
@@ -53,20 +53,22 @@ def run_demo(*, keep: bool, as_json: bool) -> None:
     screen.print("· everything is stopped, and the invented records are gone")
 
 
-def _ask(
-    agreement: accord.Agreement, today: datetime.date, screen: Console
-) -> dict[str, Any]:
+def _ask(agreement: accord.Agreement, screen: Console) -> dict[str, Any]:
     """Ask the four questions and return what came of them."""
-    labour = agreement.persons().where(exploitation_type="forced_labour")
-    trend = labour.by("registered_month").where(registered_month=_last_months(today))
+    months = _last_months(agreement.describe().editions[0])
+    trend = (
+        agreement.persons()
+        .by("registered_month")
+        .where(exploitation_type="forced_labour", registered_month=months)
+    )
     table = (
         agreement.persons()
         .by("region", "exploitation_type")
-        .where(registered_month=_last_months(today)[-12:])
+        .where(registered_month=months[-12:])
     )
     replies = [
-        _release(trend, TREND_EPSILON, screen, "1. A monthly trend", result_table),
-        _release(table, TABLE_EPSILON, screen, "2. A cross-table", cross_table),
+        _release(trend, TREND_EPSILON, screen, "1. A monthly trend", with_notes),
+        _release(table, TABLE_EPSILON, screen, "2. A cross-table", crossed_with_notes),
     ]
     heading = "3. A question that the agreement does not allow"
     refusals = [_refused(agreement, screen, heading)]
@@ -119,10 +121,11 @@ def _refused(
     return {"reason": "", "text": ""}
 
 
-def _last_months(today: datetime.date) -> list[str]:
-    """Return the 24 months that the case files span, oldest first."""
-    number = today.year * 12 + today.month - 1
-    return [f"{n // 12:04d}-{n % 12 + 1:02d}" for n in range(number - 23, number + 1)]
+def _last_months(edition: str) -> list[str]:
+    """Return the 18 months up to the one that *edition* is named after."""
+    year, month = (int(part) for part in edition.split("-"))
+    last = year * 12 + month - 1
+    return [f"{n // 12:04d}-{n % 12 + 1:02d}" for n in range(last - 17, last + 1)]
 
 
 def _say_how_to_go_on(stage: Stage, screen: Console) -> None:

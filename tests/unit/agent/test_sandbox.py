@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What DuckDB must not be able to do in an agency."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from accord.agent.sandbox import sandbox
+from tests.unit.agent.agencies import LIMITS
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "own").mkdir()
+    return tmp_path / "own"
+
+
+@pytest.fixture
+def connection(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    source = folder.parent / "source.csv"
+    source.write_text("a,b\n1,2\n")
+    (folder.parent / "other.csv").write_text("a,b\n1,2\n")
+    with sandbox(folder, [source], LIMITS) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM read_blob('/etc/hostname')",
+        "SELECT * FROM glob('/etc/*')",
+        "SELECT * FROM '{outside}/other.csv'",
+        "SELECT * FROM read_csv('{outside}/own/../other.csv')",
+        "SELECT * FROM read_csv('http://127.0.0.1:9/a.csv')",
+        "COPY (SELECT 1) TO '{outside}/leak.csv'",
+        "COPY (SELECT 1) TO '{outside}/source.parquet' (FORMAT parquet)",
+        "EXPORT DATABASE '{outside}/leak'",
+        "ATTACH '{outside}/leak.db'",
+        "INSTALL httpfs",
+        "INSTALL spatial FROM community",
+        "LOAD httpfs",
+        "LOAD '{outside}/other.csv'",
+        "SET memory_limit = '100GB'",
+        "SET threads = 64",
+        "SET enable_external_access = true",
+        "SET lock_configuration = false",
+        "SET allowed_directories = ['/']",
+        "SET temp_directory = '/tmp'",
+        "SET autoinstall_known_extensions = true",
+        "RESET memory_limit",
+        "PRAGMA enable_logging",
+        "CREATE PERSISTENT SECRET s (TYPE http, BEARER_TOKEN 'x')",
+    ],
+)
+def test_it_cannot(
+    connection: duckdb.DuckDBPyConnection, folder: Path, statement: str
+) -> None:
+    before = {path.name for path in folder.parent.iterdir()}
+    with pytest.raises(duckdb.Error):
+        connection.execute(statement.format(outside=folder.parent))
+    assert {path.name for path in folder.parent.iterdir()} == before
+
+
+def test_it_sees_no_python_variable(connection: duckdb.DuckDBPyConnection) -> None:
+    secrets = {"key": [1, 2, 3]}
+    with pytest.raises(duckdb.CatalogException):
+        connection.execute("SELECT * FROM secrets")
+    assert secrets
+
+
+def test_it_reads_the_source_and_writes_its_folder(
+    connection: duckdb.DuckDBPyConnection, folder: Path
+) -> None:
+    source = str(folder.parent / "source.csv")
+    found = connection.execute("FROM read_csv(?)", [source]).fetchall()
+    assert found == [(1, 2)]
+    connection.execute(f"COPY (SELECT 1) TO '{folder}/part.parquet' (FORMAT parquet)")
+    assert (folder / "part.parquet").exists()
+
+
+def test_its_limits_are_set(
+    connection: duckdb.DuckDBPyConnection, folder: Path
+) -> None:
+    rows = connection.execute("SELECT name, value FROM duckdb_settings()").fetchall()
+    settings = dict(rows)
+    assert settings["memory_limit"] == "256.0 MiB"
+    assert settings["max_temp_directory_size"] == "1.0 GiB"
+    assert settings["temp_directory"] == str(folder / "spill")
+    assert settings["threads"] == "1"
+    assert settings["lock_configuration"] == "true"
+
+
+def test_a_quote_in_a_path_stays_a_path(tmp_path: Path) -> None:
+    folder = tmp_path / "it's"
+    folder.mkdir()
+    source = tmp_path / "o'brien.csv"
+    source.write_text("a\n1\n")
+    with sandbox(folder, [source], LIMITS) as connection:
+        found = connection.execute("FROM read_csv(?)", [str(source)]).fetchall()
+    assert found == [(1,)]

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that cannot be read, and those that can although they look strange."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from accord.agent.ingest import check
+from accord.agent.report import Report
+from accord.core.errors import SourceError
+from tests.unit.agent.agencies import LIMITS, mapping, new_state
+
+TEXT = """\
+mapping: files
+data_model: small
+source: {source}
+person: [name]
+dimensions:
+  region: {{column: region}}
+"""
+
+
+def checked(tmp_path: Path, content: bytes, source: str = "{}", name: str = "a.csv") -> Report:
+    path = tmp_path / name
+    path.write_bytes(content)
+    state = new_state(tmp_path / "state")
+    try:
+        return check(state, mapping(TEXT.format(source=source)), [path], LIMITS)
+    finally:
+        assert not list(state.scratch.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "a.csv is empty"),
+        (b"name,region\nAna,north\nBela\n", r"line 3 \(row 2\): it has 1 fields"),
+        (b"name,region\nAna,north,x\n", r"line 2 \(row 1\): it has 3 fields"),
+        (b'name,region\nAna,north\n"B\nC",north\nD\n', r"line 5 \(row 3\)"),
+        (b'name,region\nAna,north\nBela,"south\nCyril,west\n', "line 3: a quote"),
+        (b'name,region\n"Ana"x,north\n', "line 2: a quote"),
+        (b"name,region\nAna,north\nB\0ela,south\n", "line 3: there is a NUL"),
+        (b"name,region\nAna,north\nN\xfa\xf1ez,west\n", "line 3: this is not UTF-8"),
+        (b'"name,region\nAna,north\n', "line 1: a quote in the header"),
+        (b"n\0a\0m\0e\0,\0r\0\n\0", "line 1: there is a NUL.*utf-16"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_line(
+    tmp_path: Path, content: bytes, sentence: str
+) -> None:
+    with pytest.raises(SourceError, match=sentence) as caught:
+        checked(tmp_path, content)
+    for secret in ("Ana", "Bela", "north", "west"):
+        assert secret not in str(caught.value)
+
+
+def test_windows_1252_is_suggested_and_then_read(tmp_path: Path) -> None:
+    content = "name,region\nNúñez,north\n".encode("windows-1252")
+    with pytest.raises(SourceError, match="encoding: windows-1252"):
+        checked(tmp_path, content)
+    report = checked(tmp_path, content, "{encoding: windows-1252}")
+    assert report.kept == 1
+
+
+def test_a_byte_that_windows_1252_lacks_is_found(tmp_path: Path) -> None:
+    content = b"name,region\nAna,north\n\x81,south\n"
+    with pytest.raises(SourceError, match="line 3: this is not windows-1252"):
+        checked(tmp_path, content, "{encoding: windows-1252}")
+
+
+@pytest.mark.parametrize(
+    ("content", "source", "meant"),
+    [
+        ("name,region\n".encode("utf-16"), "{}", "utf-16"),
+        ("name,region\n".encode("utf-8-sig"), "{encoding: windows-1252}", "utf-8"),
+        ("name,region\n".encode("utf-8-sig"), "{encoding: utf-16}", "utf-8"),
+    ],
+)
+def test_the_mark_at_the_start_says_more_than_the_mapping(
+    tmp_path: Path, content: bytes, source: str, meant: str
+) -> None:
+    with pytest.raises(SourceError, match=f"encoding: {meant}"):
+        checked(tmp_path, content, source)
+
+
+@pytest.mark.parametrize(
+    ("content", "source"),
+    [
+        (b"name,region\nAna,north\nBela,south", "{}"),
+        (b"name,region\r\nAna,north\r\nBela,south\r\n", "{}"),
+        (b"name,region\r\nAna,north\nBela,south\r\n", "{}"),
+        (b"name,region\n\nAna,north\n\nBela,south\n\n", "{}"),
+        (b"name;region\nAna;north\nBela;south\n", "{}"),
+        (b"name\tregion\nAna\tnorth\nBela\tsouth\n", "{}"),
+        (b"name|region\nAna|north\nBela|south\n", "{}"),
+        (b"name#region\nAna#north\nBela#south\n", "{separator: '#'}"),
+        (b'" name ","region"\n"A, ""na""",NORTH\nBela, south \n', "{}"),
+        ("\ufeffname,region\nAna,north\nBela,south\n".encode(), "{}"),
+        ("name,region\nAna,north\nBela,south\n".encode("utf-16"), "{encoding: utf-16}"),
+    ],
+)
+def test_usual_forms_are_read(tmp_path: Path, content: bytes, source: str) -> None:
+    report = checked(tmp_path, content, source)
+    assert (report.read, report.kept, report.persons) == (2, 2, 2)
+
+
+def test_a_line_break_within_quotes_belongs_to_the_text(tmp_path: Path) -> None:
+    report = checked(tmp_path, b'name,region\n"An\na",north\nBela,south\n')
+    assert (report.read, report.persons) == (2, 2)
+
+
+def test_a_packed_file_is_read(tmp_path: Path) -> None:
+    content = gzip.compress(b"name,region\nAna,north\n")
+    assert checked(tmp_path, content, name="a.csv.gz").kept == 1
+    with pytest.raises(SourceError, match="damaged gzip"):
+        checked(tmp_path, content[:-9], name="b.csv.gz")
+    with pytest.raises(SourceError, match="damaged gzip"):
+        checked(tmp_path, b"name,region\n", name="c.csv.gz")
+
+
+def test_a_header_alone_has_no_rows(tmp_path: Path) -> None:
+    assert checked(tmp_path, b"name,region\n").read == 0
+
+
+def test_an_unknown_ending_asks_for_the_format(tmp_path: Path) -> None:
+    content = b"name,region\nAna,north\n"
+    with pytest.raises(SourceError, match="format: csv"):
+        checked(tmp_path, content, name="a.dat")
+    assert checked(tmp_path, content, "{format: csv}", name="b.dat").kept == 1
+
+
+def test_an_absent_file_is_named(tmp_path: Path) -> None:
+    state = new_state(tmp_path / "state")
+    with pytest.raises(SourceError, match="There is no file"):
+        check(state, mapping(TEXT.format(source="{}")), [tmp_path / "no.csv"], LIMITS)
+
+
+def test_a_long_file_is_decoded_in_pieces(tmp_path: Path) -> None:
+    lines = ["name,region", *(f"é{number},north" for number in range(500_000))]
+    content = "\n".join(lines).encode()
+    assert checked(tmp_path, content).kept == 500_000
+    broken = content + b"\n\xff,north\n"
+    with pytest.raises(SourceError, match="line 500002"):
+        checked(tmp_path, broken, name="b.csv")

@@ -1,0 +1,456 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real hub on loopback, analysts, and small agents that follow a script."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime as dt
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import grpc
+
+from accord.core.calendar import Period
+from accord.core.decide import Analyst
+from accord.core.layout import Layout, lay_out
+from accord.core.model import DataModel
+from accord.core.terms import Requisition
+from accord.hub import registry
+from accord.hub.cli.running import init
+from accord.hub.db.engine import Store
+from accord.hub.serve import Hub, Parts, load_parts, utc_now
+from accord.hub.state import State
+from accord.rpc.address import parse_address
+from accord.rpc.channel import agent_channel
+from accord.rpc.codec import (
+    HeldEdition,
+    edition_to_message,
+    payload_digest,
+    requisition_from_bytes,
+    verify_requisition,
+)
+from accord.rpc.limits import CHANNEL_OPTIONS
+from accord.rpc.pki import SERVER_NAME, certificate_request, key_pem, new_key
+from accord.rpc.status import error_of
+from accord.rpc.tokens import TokenKind, mint
+from accord.v1 import (
+    agent_pb2,
+    agent_pb2_grpc,
+    analyst_pb2,
+    analyst_pb2_grpc,
+    common_pb2,
+    enrolment_pb2,
+    enrolment_pb2_grpc,
+)
+
+AGREEMENT = "regional-trends"
+PARTIES = (
+    "city-police",
+    "health-service",
+    "labour-inspectorate",
+    "national-hotline",
+    "shelter-north",
+)
+FALLBACK = ("city-police", "national-hotline", "shelter-north")
+PURPOSE = "prevention planning"
+
+Found = TypeVar("Found")
+
+
+def make_state(folder: Path, **changes: str) -> State:
+    """Make a hub whose sample agreement holds for a century.
+
+    Args:
+        folder: where to make it.
+        **changes: text of the agreement -> what to put there.
+    """
+    state = State(folder / "hub")
+    init(
+        host=["127.0.0.1"],
+        listen="127.0.0.1",
+        public_port=0,
+        agent_port=0,
+        state=state.root,
+        as_json=True,
+    )
+    edit_agreement(
+        state,
+        {
+            "from: 2026-01-01, until: 2027-12-31, review_by: 2027-06-30": (
+                "from: 2020-01-01, until: 2099-12-31, review_by: 2099-06-30"
+            ),
+            **changes,
+        },
+    )
+    return state
+
+
+def edit_agreement(state: State, changes: dict[str, str]) -> None:
+    """Replace texts of the sample agreement."""
+    path = state.policies / "agreements" / f"{AGREEMENT}.yaml"
+    text = path.read_text("utf-8")
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text, "utf-8")
+
+
+def add_analyst(
+    state: State, name: str, *, organisation: str = "observatory", role: str = "analyst"
+) -> str:
+    """Return the token of a new analyst."""
+    parts = load_parts(state)
+    token = mint(TokenKind.ANALYST, parts.authority.fingerprint)
+    analyst = Analyst(id=name, organisation=organisation, roles=frozenset({role}))
+    store = Store(state.database)
+    with store.write() as tx:
+        registry.add_analyst(tx, analyst, token.secret_digest(), now=utc_now())
+    store.close()
+    return str(token)
+
+
+def add_token(
+    state: State, agency: str, *, lifetime: dt.timedelta = dt.timedelta(hours=1)
+) -> str:
+    """Return an enrolment token for an agency."""
+    parts = load_parts(state)
+    token = mint(TokenKind.ENROLMENT, parts.authority.fingerprint)
+    store = Store(state.database)
+    with store.write() as tx:
+        registry.create_token(
+            tx,
+            agency,
+            token.secret_digest(),
+            now=utc_now(),
+            expires_at=utc_now() + lifetime,
+        )
+    store.close()
+    return str(token)
+
+
+def held(model: DataModel, name: str = "2026-09") -> HeldEdition:
+    """Return an edition of the sample agreement's kind."""
+    return HeldEdition(
+        every=Period.MONTH,
+        embargo_days=30,
+        name=name,
+        data_model=model.name,
+        data_model_digest=model.digest,
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What an agent has after enrolment."""
+
+    agency: str
+    key: bytes
+    certificate: bytes
+    authority: bytes
+    hub_key: bytes
+
+
+Script = Callable[["Asked"], Awaitable[None]]
+"""What an agent does with a requisition."""
+
+
+class Asked:
+    """A requisition in an agent's hands."""
+
+    def __init__(
+        self, agent: ScriptedAgent, payload: bytes, requisition: Requisition
+    ) -> None:
+        self.agent = agent
+        self.payload = payload
+        self.requisition = requisition
+        self.layout: Layout = lay_out(requisition.query, agent.model)
+
+    async def answer(self, vector: list[int] | None = None, **changes: str) -> None:
+        """Answer with a vector; by default 40 stored units (10 counts) in each cell."""
+        values = [40] * self.layout.n_cells + [7, 1] if vector is None else vector
+        message = agent_pb2.Answer(
+            query_id=self.requisition.query_id,
+            layout_digest=self.layout.digest(),
+            payload_digest=payload_digest(self.payload),
+            vector=values,
+        )
+        for name, value in changes.items():
+            setattr(message, name, value)
+        await self.agent.say(agent_pb2.ConnectRequest(answer=message))
+
+    async def refuse(self, reason: str = "LOCAL_RULE") -> None:
+        """Decline."""
+        await self.agent.say(
+            agent_pb2.ConnectRequest(
+                refusal=agent_pb2.Refusal(
+                    query_id=self.requisition.query_id,
+                    payload_digest=payload_digest(self.payload),
+                    reason=common_pb2.RefusalReason.Value(f"REFUSAL_REASON_{reason}"),
+                    clauses=["deny.dimension", "name of somebody"],
+                )
+            )
+        )
+
+
+async def answering(asked: Asked) -> None:
+    """Answer at once."""
+    await asked.answer()
+
+
+async def refusing(asked: Asked) -> None:
+    """Decline at once."""
+    await asked.refuse()
+
+
+async def silent(asked: Asked) -> None:
+    """Never answer."""
+
+
+class ScriptedAgent:
+    """Speaks the real protocol over real mutual TLS."""
+
+    def __init__(self, identity: Identity, target: str, model: DataModel) -> None:
+        self.identity = identity
+        self.model = model
+        self.asked: list[Asked] = []
+        self.settled: list[str] = []
+        self.heartbeats = 0
+        self.welcome: agent_pb2.Welcome | None = None
+        self.ended: BaseException | None = None
+        self._address = parse_address(target)
+        self._out: asyncio.Queue[agent_pb2.ConnectRequest] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    def channel(self) -> grpc.aio.Channel:
+        return agent_channel(
+            self._address,
+            self.identity.authority,
+            self.identity.key,
+            self.identity.certificate,
+        )
+
+    async def say(self, message: agent_pb2.ConnectRequest) -> None:
+        await self._out.put(message)
+
+    async def start(
+        self, script: Script, *, editions: tuple[str, ...] = ("2026-08", "2026-09")
+    ) -> None:
+        """Open the stream and return once the hub has welcomed the agent."""
+        hello = agent_pb2.Hello(
+            agent_version="scripted",
+            editions=[edition_to_message(held(self.model, name)) for name in editions],
+        )
+        await self.say(agent_pb2.ConnectRequest(hello=hello))
+        self._task = asyncio.create_task(self._run(script))
+        await until(lambda: self.welcome is not None or self.ended is not None)
+
+    async def _run(self, script: Script) -> None:
+        async def outgoing() -> AsyncIterator[agent_pb2.ConnectRequest]:
+            while True:
+                yield await self._out.get()
+
+        try:
+            async with self.channel() as channel:
+                stub = agent_pb2_grpc.AgentServiceStub(channel)
+                stream = stub.Connect(outgoing())
+                async for message in stream:
+                    await self._take(message, script)
+        except grpc.aio.AioRpcError as error:
+            self.ended = error_of(error)
+        except asyncio.CancelledError:
+            raise
+        else:
+            self.ended = RuntimeError("the hub closed the stream without an error")
+
+    async def _take(self, message: agent_pb2.ConnectResponse, script: Script) -> None:
+        match message.WhichOneof("message"):
+            case "welcome":
+                self.welcome = message.welcome
+            case "requisition":
+                payload = message.requisition.payload
+                verify_requisition(
+                    self.identity.hub_key, payload, message.requisition.signature
+                )
+                requisition = requisition_from_bytes(payload, lambda *_: self.model)
+                asked = Asked(self, payload, requisition)
+                self.asked.append(asked)
+                await script(asked)
+            case "settled":
+                self.settled.append(message.settled.query_id)
+            case "heartbeat":
+                self.heartbeats += 1
+
+    async def stop(self) -> None:
+        """Vanish."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+
+async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait for something to become true."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+class World:
+    """One hub with everybody who talks to it."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.parts: Parts = load_parts(state)
+        self.model = self.parts.policies.models["cases-v1"]
+        self.agents: dict[str, ScriptedAgent] = {}
+        self._hub: Hub | None = None
+        self._channels: list[grpc.aio.Channel] = []
+        self.public = ""
+        self.agents_at = ""
+
+    @property
+    def hub(self) -> Hub:
+        assert self._hub is not None
+        return self._hub
+
+    async def start(self) -> None:
+        """Load everything anew, as a new process would, and serve."""
+        self.parts = load_parts(self.state)
+        self._hub = Hub(self.parts)
+        addresses = await self._hub.start()
+        self.public, self.agents_at = addresses.public, addresses.agents
+
+    async def stop(self) -> None:
+        """Stop everything."""
+        for agent in self.agents.values():
+            await agent.stop()
+        for channel in self._channels:
+            await channel.close()
+        await self.stop_hub()
+
+    async def stop_hub(self) -> None:
+        if self._hub is not None:
+            await self._hub.stop()
+            self._hub = None
+
+    def analyst(self, token: str) -> analyst_pb2_grpc.AnalystServiceAsyncStub:
+        """Return an analyst's stub on this loop."""
+        credentials = grpc.composite_channel_credentials(
+            grpc.ssl_channel_credentials(self.parts.authority.pem),
+            grpc.access_token_call_credentials(token),
+        )
+        channel = self._channel(credentials)
+        return analyst_pb2_grpc.AnalystServiceStub(channel)
+
+    def _channel(self, credentials: grpc.ChannelCredentials) -> grpc.aio.Channel:
+        channel = grpc.aio.secure_channel(
+            parse_address(self.public).target,
+            credentials,
+            options=[*CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", SERVER_NAME)],
+        )
+        self._channels.append(channel)
+        return channel
+
+    async def enrol(
+        self, token: str, key: bytes | None = None, request: bytes | None = None
+    ) -> Identity:
+        """Trade a token for an identity."""
+        private = new_key()
+        channel = self._channel(grpc.ssl_channel_credentials(self.parts.authority.pem))
+        stub = enrolment_pb2_grpc.EnrolmentServiceStub(channel)
+        response = await call(
+            stub.Enrol(
+                enrolment_pb2.EnrolRequest(
+                    token=token,
+                    certificate_request=request or certificate_request(private),
+                )
+            )
+        )
+        return Identity(
+            agency=response.agency,
+            key=key or key_pem(private),
+            certificate=response.certificate.encode(),
+            authority=response.certificate_authority.encode(),
+            hub_key=response.hub_key,
+        )
+
+    async def agent(
+        self,
+        label: str,
+        script: Script = answering,
+        *,
+        editions: tuple[str, ...] = ("2026-08", "2026-09"),
+    ) -> ScriptedAgent:
+        """Enrol an agency if it is not yet, and connect its agent."""
+        if label in self.agents:
+            await self.agents[label].stop()
+            identity = self.agents[label].identity
+        else:
+            identity = await self.enrol(add_token(self.state, label))
+        agent = ScriptedAgent(identity, self.agents_at, self.model)
+        self.agents[label] = agent
+        await agent.start(script, editions=editions)
+        return agent
+
+    async def all_agents(self, script: Script = answering) -> None:
+        for label in PARTIES:
+            await self.agent(label, script)
+
+
+async def call(waiting: Awaitable[Found]) -> Found:
+    """Return what a call gives, or raise its error as one of ours."""
+    try:
+        async with asyncio.timeout(30):
+            return await waiting
+    except grpc.aio.AioRpcError as error:
+        raise error_of(error) from None
+
+
+def a_query(**changes: object) -> common_pb2.Query:
+    """Return a small question: persons by gender."""
+    values: dict[str, object] = {
+        "agreement": AGREEMENT,
+        "measure": "persons",
+        "group_by": [common_pb2.Grouping(dimension="gender")],
+        **changes,
+    }
+    return common_pb2.Query(**values)  # type: ignore[arg-type]  # by name
+
+
+def a_submission(
+    epsilon: float = 1.0,
+    *,
+    id: str | None = None,  # noqa: A002  # as in the protocol
+    purpose: str = PURPOSE,
+    query: common_pb2.Query | None = None,
+) -> analyst_pb2.SubmitQueryRequest:
+    """Return a call that asks `a_query`."""
+    return analyst_pb2.SubmitQueryRequest(
+        id=id or str(uuid.uuid4()),
+        query=query or a_query(),
+        spending=analyst_pb2.Spending(epsilon=epsilon),
+        purpose=purpose,
+    )
+
+
+async def finished(
+    stub: analyst_pb2_grpc.AnalystServiceAsyncStub, submission: str
+) -> analyst_pb2.Submission:
+    """Return a submission once it has ended."""
+    revision = 0
+    while True:
+        response = await call(
+            stub.GetSubmission(
+                analyst_pb2.GetSubmissionRequest(
+                    id=submission, after_revision=revision, wait_seconds=20
+                )
+            )
+        )
+        found = response.submission
+        if found.state != analyst_pb2.SUBMISSION_STATE_COLLECTING:
+            return found
+        revision = found.revision
