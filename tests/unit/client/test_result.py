@@ -108,7 +108,7 @@ def test_a_terminal_table_says_what_has_to_be_read_with_it() -> None:
     assert "113 … 134" in text
     assert "4 of 5 agencies, without police" in text
     assert "suppressed" in text
-    assert "12 ± 40 cells were left out" in text
+    assert "12 ± 40 cells" in text
     assert "Linkage errors" in text
     assert display_cells(some_result().rows[2])[2:] == ["-4", "-14 … 7", "5.1"]
 

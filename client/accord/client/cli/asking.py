@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking, and reading what was released."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import accord.client as accord
+from accord.client.cli.options import (
+    AgreementOption,
+    AsJson,
+    By,
+    Edition,
+    Epsilon,
+    HubOption,
+    Measure,
+    ProfileOption,
+    Purpose,
+    Where,
+    console,
+    notices,
+    only_agreement,
+    print_json,
+)
+from accord.client.progress import waiting
+from accord.client.question import Question
+from accord.client.tables import records_table, with_notes
+from accord.core.errors import InvalidQuery
+
+
+def query(
+    *,
+    measure: Measure = "persons",
+    by: By = None,
+    where: Where = None,
+    epsilon: Epsilon,
+    purpose: Purpose,
+    agreement: AgreementOption = None,
+    edition: Edition = "",
+    wait: Annotated[
+        bool, typer.Option(help="Wait for the answer, or print its id at once.")
+    ] = True,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds to wait at most.")
+    ] = None,
+    hub: HubOption = None,
+    profile: ProfileOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the agencies and print the answer with its error bars."""
+    with accord.connect(hub, profile=profile) as session:
+        question = _question(session, agreement, measure, by, where, edition)
+        pending = question.release(epsilon=epsilon, purpose=purpose, wait=False)
+        if not wait and not pending.done:
+            _print_pending(pending, as_json=as_json)
+            return
+        result = waiting(pending, notices, timeout=timeout, quiet=as_json)
+    _print_result(result, as_json=as_json)
+
+
+def price(
+    *,
+    measure: Measure = "persons",
+    by: By = None,
+    where: Where = None,
+    epsilon: Epsilon,
+    purpose: Purpose,
+    agreement: AgreementOption = None,
+    edition: Edition = "",
+    hub: HubOption = None,
+    profile: ProfileOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a question would cost and how exact it would be; charges nothing."""
+    with accord.connect(hub, profile=profile) as session:
+        question = _question(session, agreement, measure, by, where, edition)
+        found = question.price(epsilon=epsilon, purpose=purpose)
+    if as_json:
+        print_json(found.as_json())
+        return
+    console.print(
+        f"{found.cells} cells, each ±{found.half_width:g} at {found.level:.1%}, for "
+        f"ε = {found.cost.epsilon:.3g}; edition {found.edition}"
+        + ("; already paid for: free" if found.from_archive else "")
+    )
+
+
+def releases(
+    *,
+    agreement: AgreementOption = None,
+    hub: HubOption = None,
+    profile: ProfileOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what was released, newest first; asking for it again is free."""
+    with accord.connect(hub, profile=profile) as session:
+        found = [release.as_json() for release in session.releases(agreement or "")]
+    if as_json:
+        print_json({"releases": found})
+        return
+    shown = [
+        {
+            "id": record["id"],
+            "agreement": record["agreement"],
+            "edition": record["edition"],
+            "measure": record["measure"],
+            "by": ", ".join(record["by"]),
+            "ε": f"{record['cost']['epsilon']:.3g}",
+            "released": record["released_at"][:16],
+        }
+        for record in found
+    ]
+    console.print(records_table("releases", shown))
+
+
+def release(
+    identifier: str,
+    *,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds to wait at most.")
+    ] = None,
+    hub: HubOption = None,
+    profile: ProfileOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a release, or the answer to a question asked earlier, by its id."""
+    with accord.connect(hub, profile=profile) as session:
+        result = session.release(identifier, timeout=timeout)
+    _print_result(result, as_json=as_json)
+
+
+def _question(
+    session: accord.Hub,
+    agreement: str | None,
+    measure: str,
+    by: list[str] | None,
+    where: list[str] | None,
+    edition: str,
+) -> Question:
+    name = only_agreement(session, agreement)
+    question = session.agreement(name).measure(measure).by(*(by or []))
+    for wanted in where or []:
+        dimension, equals, values = wanted.partition("=")
+        if not equals or not values:
+            raise InvalidQuery(
+                "FILTER_MALFORMED",
+                "A filter is DIMENSION=VALUE or DIMENSION=VALUE,VALUE, such as "
+                "--where exploitation_type=forced_labour.",
+            )
+        question = question.where(**{dimension: values.split(",")})
+    return question.edition(edition)
+
+
+def _print_pending(pending: accord.Pending, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"submission": {"id": pending.id, "state": "collecting"}})
+    else:
+        console.print(f"asked; look later with: accord release {pending.id}")
+
+
+def _print_result(result: accord.Result, *, as_json: bool) -> None:
+    if as_json:
+        print_json(result.as_json())
+    else:
+        console.print(with_notes(result))
