@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-ROOTS = ("core", "proto", "hub", "agent", "client", "testing")
+ROOTS = ("core", "proto", "hub", "agent", "client")
 PACKAGES = (
     "core/accord/core",
     "core/accord/ledger",
@@ -22,7 +22,6 @@ PACKAGES = (
     "hub/accord/hub",
     "agent/accord/agent",
     "client/accord/client",
-    "testing/accord/testing",
 )
 
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.packaging
 
 AT_AN_AGENCY = ("accord/agent/", "accord/core/", "accord/ledger/", "accord/rpc/")
 SHARED = ("accord/v1/", "accord/policies/", "buf/validate/")
-KEPT_OUT = ("accord.hub", "accord.client", "accord.testing")
+KEPT_OUT = ("accord.hub", "accord.client")
 HEAVY = ("opendp", "sqlalchemy", "pandas", "polars", "pyarrow", "scipy")
 
 # Imports every module below a folder while what an agency does not have is missing.

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What lies in deploy/ fits the program: settings, units, images."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from accord.agent.settings import STATE_VARIABLE as AGENT_STATE_VARIABLE
+from accord.agent.settings import load_settings as load_agent_settings
+from accord.hub.settings import PREFIX, HubSettings
+from accord.hub.settings import load_settings as load_hub_settings
+from accord.hub.state import STATE_VARIABLE as HUB_STATE_VARIABLE
+from tests.packaging.distributions import ROOT
+
+DEPLOY = ROOT / "deploy"
+PARTS = ("hub", "agent")
+STATE_VARIABLES = {"hub": HUB_STATE_VARIABLE, "agent": AGENT_STATE_VARIABLE}
+
+SHUT_IN = {
+    "ProtectSystem": "strict",
+    "NoNewPrivileges": "true",
+    "CapabilityBoundingSet": "",
+    "StateDirectoryMode": "0700",
+    "UMask": "0077",
+    "SocketBindDeny": "any",
+    "LimitCORE": "0",
+    **dict.fromkeys(
+        (
+            "ProtectHome",
+            "PrivateTmp",
+            "PrivateDevices",
+            "ProtectClock",
+            "ProtectKernelLogs",
+            "ProtectKernelModules",
+            "ProtectKernelTunables",
+            "ProtectControlGroups",
+            "RestrictSUIDSGID",
+            "RestrictNamespaces",
+            "LockPersonality",
+        ),
+        "true",
+    ),
+}
+"""What every unit has to say."""
+
+
+def unit_path(part: str) -> Path:
+    return DEPLOY / part / f"accord-{part}.service"
+
+
+def unit(part: str) -> dict[str, dict[str, list[str]]]:
+    """Return a unit: section, key, values in order."""
+    sections: dict[str, dict[str, list[str]]] = {}
+    current: dict[str, list[str]] = {}
+    for line in unit_path(part).read_text(encoding="utf-8").splitlines():
+        text = line.strip()
+        if not text or text.startswith(("#", ";")):
+            continue
+        if text.startswith("["):
+            current = sections.setdefault(text.strip("[]"), {})
+            continue
+        key, equals, value = text.partition("=")
+        assert equals, text
+        current.setdefault(key, []).append(value)
+    return sections
+
+
+def instructions(part: str) -> list[tuple[str, str]]:
+    """Return the instructions of a Containerfile with their arguments."""
+    text = (DEPLOY / part / "Containerfile").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    joined = "\n".join(lines).replace("\\\n", " ")
+    found = [line.strip().partition(" ") for line in joined.splitlines() if line.strip()]
+    return [(word, " ".join(rest.split())) for word, _, rest in found]
+
+
+def is_command(program: str, word: str) -> bool:
+    module = importlib.import_module(f"accord.{program.removeprefix('accord-')}.cli")
+    command = typer.main.get_command(module.app)
+    return word in getattr(command, "commands", {})
+
+
+# Settings
+
+
+def test_the_sample_settings_of_a_hub_are_accepted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in HubSettings.model_fields:
+        monkeypatch.delenv(PREFIX + name.upper(), raising=False)
+    found = load_hub_settings(DEPLOY / "hub/config.toml")
+    assert not found.unsafe_test_mode
+    assert found.hosts
+
+
+def test_the_sample_settings_of_an_agent_are_accepted() -> None:
+    found = load_agent_settings(DEPLOY / "agent/config.toml", {})
+    assert not found.unsafe_test_mode
+    assert found.lifetime.zcdp.epsilon < load_agent_settings(
+        DEPLOY / "absent.toml", {}
+    ).lifetime.zcdp.epsilon
+
+
+# systemd
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_unit_starts_a_command_that_exists(part: str) -> None:
+    service = unit(part)["Service"]
+    (start,) = service["ExecStart"]
+    program, word, *rest = shlex.split(start)
+    assert Path(program).name == f"accord-{part}"
+    assert is_command(f"accord-{part}", word)
+    assert not rest
+    (state,) = service["StateDirectory"]
+    assert service["Environment"] == [f"{STATE_VARIABLES[part]}=/var/lib/{state}"]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_unit_shuts_the_program_in(part: str) -> None:
+    service = unit(part)["Service"]
+    for key, value in SHUT_IN.items():
+        assert service.get(key) == [value], key
+    assert service["User"] != ["root"]
+    assert "SystemCallFilter" in service
+    assert "AF_INET" in service["RestrictAddressFamilies"][0]
+
+
+def test_only_the_hub_may_listen_and_on_its_ports_only() -> None:
+    assert "SocketBindAllow" not in unit("agent")["Service"]
+    ports = {HubSettings.model_fields[f"{name}_port"].default for name in PORTS}
+    allowed = unit("hub")["Service"]["SocketBindAllow"]
+    assert set(allowed) == {f"tcp:{port}" for port in ports}
+
+
+PORTS = ("public", "agent")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_systemd_accepts_the_unit(part: str, tmp_path: Path) -> None:
+    tool = shutil.which("systemd-analyze")
+    if tool is None:
+        pytest.skip("no systemd-analyze on this machine")
+    text = unit_path(part).read_text(encoding="utf-8")
+    # The program is not installed where the unit expects it.
+    text = re.sub(r"^ExecStart=\S+", f"ExecStart={sys.executable}", text, flags=re.M)
+    copy = tmp_path / unit_path(part).name
+    copy.write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [tool, "verify", "--man=no", str(copy)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    complaints = [line for line in done.stderr.splitlines() if copy.name in line]
+    assert complaints == []
+
+
+# Images
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_an_image_stands_on_a_plain_python(part: str) -> None:
+    images = [rest for word, rest in instructions(part) if word == "FROM"]
+    assert images
+    for image in images:
+        assert re.fullmatch(r"python:3\.\d+-slim( AS \w+)?", image), image
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_an_image_runs_without_rights(part: str) -> None:
+    found = instructions(part)
+    last = [rest for word, rest in found if word == "USER"][-1]
+    assert last == f"accord-{part}"
+    start = max(index for index, (word, _) in enumerate(found) if word == "FROM")
+    assert any(word == "USER" for word, _ in found[start:])
+    made = " ".join(rest for word, rest in found[start:] if word == "RUN")
+    assert f"accord-{part}" in made
+    assert "--uid" in made
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_an_image_fetches_only_what_the_lock_names(part: str) -> None:
+    text = (DEPLOY / part / "Containerfile").read_text(encoding="utf-8")
+    assert not re.search(r"\b(curl|wget|ADD|apt-get)\b|\|\s*(ba)?sh\b|://", text)
+    installs = [
+        line
+        for word, rest in instructions(part)
+        if word == "RUN"
+        for line in rest.split("&&")
+        if re.search(r"\bpip\b.*\b(install|download)\b", line)
+    ]
+    assert installs
+    for line in installs:
+        assert "--require-hashes" in line or "--no-index" in line
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_an_image_copies_what_is_there_and_starts_the_program(part: str) -> None:
+    found = instructions(part)
+    for word, rest in found:
+        if word == "COPY" and not rest.startswith("--from="):
+            for name in rest.split()[:-1]:
+                assert (ROOT / name).exists(), name
+    rests = dict(found)
+    assert json.loads(rests["ENTRYPOINT"]) == [f"accord-{part}"]
+    (word,) = json.loads(rests["CMD"])
+    assert is_command(f"accord-{part}", word)
+    state = f"{STATE_VARIABLES[part]}={rests['VOLUME']}"
+    assert state in rests["ENV"]
+    exposed = rests.get("EXPOSE", "")
+    assert exposed == ("8443 8444" if part == "hub" else "")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_file_is_named_by_its_page(part: str) -> None:
+    text = (DEPLOY / part / "README.md").read_text(encoding="utf-8")
+    for path in (DEPLOY / part).iterdir():
+        assert path.name == "README.md" or f"`{path.name}`" in text
