@@ -69,7 +69,7 @@ def save_profiles(path: Path, profiles: Mapping[str, Profile]) -> None:
     """Write *profiles*, replacing the file in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [
-        f"[{name}]\nhub = {json.dumps(profile.hub)}\n"
+        f"[{json.dumps(name)}]\nhub = {json.dumps(profile.hub)}\n"
         f"token = {json.dumps(profile.token)}\n"
         for name, profile in sorted(profiles.items())
     ]

@@ -55,6 +55,9 @@ CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
     *_KEEPALIVE,
     ("grpc.max_receive_message_length", MOST_RESPONSE_BYTES),
     ("grpc.max_send_message_length", MOST_REQUEST_BYTES),
+    # A hub that was away for long is noticed soon after it is back.
+    ("grpc.initial_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 5000),
     # Reconnecting is decided by the caller, not by state shared between channels.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_retries", 0),

@@ -27,7 +27,7 @@ def test_profiles_survive_saving_and_are_private(path: Path) -> None:
     """Quotes and all; and nobody else can read the token."""
     saved = {
         "default": Profile(hub="h:1", token='to"ken\\'),
-        "b": Profile(hub="i:2", token="t"),
+        "at work.2": Profile(hub="i:2", token="t"),
     }
     save_profiles(path, saved)
     assert load_profiles(path) == saved

@@ -26,6 +26,7 @@ def add_profile(
         str,
         typer.Option("--token", prompt="Token", hide_input=True, envvar="ACCORD_TOKEN"),
     ],
+    as_json: AsJson = False,
 ) -> None:
     """Save an address and a token; the token is asked for, so that it stays hidden."""
     parse_address(hub)
@@ -34,7 +35,10 @@ def add_profile(
     known = profiles.load_profiles(path)
     known[name] = profiles.Profile(hub=hub, token=token)
     profiles.save_profiles(path, known)
-    console.print(f"saved profile {name} in {path}")
+    if as_json:
+        print_json({"saved": name, "file": str(path)})
+        return
+    console.print(f"saved profile {name} in {path}", soft_wrap=True)
 
 
 @profile_app.command("list")
@@ -49,10 +53,12 @@ def list_profiles(*, as_json: AsJson = False) -> None:
 
 
 @profile_app.command("remove")
-def remove_profile(name: str) -> None:
+def remove_profile(name: str, *, as_json: AsJson = False) -> None:
     """Forget a profile."""
     path: Path = profiles.profiles_path()
     known = profiles.load_profiles(path)
     if known.pop(name, None) is None:
         raise profiles.unknown_profile(name, known)
     profiles.save_profiles(path, known)
+    if as_json:
+        print_json({"removed": name})
