@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
-    from rich.console import Group
 
 NUMBERS = ("estimate", "lower", "upper", "sd")
 """Columns of an estimate, in order; ``suppressed`` follows."""
@@ -82,7 +81,7 @@ class Row:
     estimate: Estimate
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Result:
     """A release together with what this ask was charged for it."""
 
@@ -232,11 +231,9 @@ class Result:
             )
         return [*notes, *self.not_covered]
 
-    def __rich__(self) -> Group:
-        """Draw the table for a terminal, with its notes."""
-        from accord.client.tables import with_notes
-
-        return with_notes(self)
+    def __repr__(self) -> str:
+        """Return one line, as a Python prompt shows it."""
+        return f"<Result: {self.title()}; {len(self)} rows; release {self.id}>"
 
     def _repr_html_(self) -> str:
         """Draw the table for a notebook."""

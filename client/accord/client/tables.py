@@ -4,17 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from accord.client.result import display_cells
-
-if TYPE_CHECKING:
-    from accord.client.result import Result
-    from accord.client.session import Account
+from accord.client.budget import Account
+from accord.client.result import Result, display_cells
 
 
 def with_notes(result: Result) -> Group:

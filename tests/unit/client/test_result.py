@@ -138,3 +138,8 @@ def test_a_notebook_table_escapes_values() -> None:
 def test_times_are_utc() -> None:
     """Whatever the machine's time zone."""
     assert some_result().released_at.tzinfo is datetime.UTC
+
+
+def test_a_prompt_shows_one_line() -> None:
+    """Not all rows."""
+    assert repr(some_result()).startswith("<Result: persons by gender, region where")
