@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from tests.packaging.distributions import ROOT
 
 DEPLOY = ROOT / "deploy"
 PARTS = ("hub", "agent")
+PORTS = ("public", "agent")
 STATE_VARIABLES = {"hub": HUB_STATE_VARIABLE, "agent": AGENT_STATE_VARIABLE}
 
 SHUT_IN = {
@@ -80,8 +82,17 @@ def instructions(part: str) -> list[tuple[str, str]]:
     text = (DEPLOY / part / "Containerfile").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     joined = "\n".join(lines).replace("\\\n", " ")
-    found = [line.strip().partition(" ") for line in joined.splitlines() if line.strip()]
+    found = [
+        line.strip().partition(" ") for line in joined.splitlines() if line.strip()
+    ]
     return [(word, " ".join(rest.split())) for word, _, rest in found]
+
+
+def packaged() -> list[str]:
+    """Return the folders of the wheel of everything."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    tools = tomllib.loads(text)["tool"]["hatch"]["build"]["targets"]["wheel"]
+    return list(tools["only-include"])
 
 
 def is_command(program: str, word: str) -> bool:
@@ -106,9 +117,8 @@ def test_the_sample_settings_of_a_hub_are_accepted(
 def test_the_sample_settings_of_an_agent_are_accepted() -> None:
     found = load_agent_settings(DEPLOY / "agent/config.toml", {})
     assert not found.unsafe_test_mode
-    assert found.lifetime.zcdp.epsilon < load_agent_settings(
-        DEPLOY / "absent.toml", {}
-    ).lifetime.zcdp.epsilon
+    unset = load_agent_settings(DEPLOY / "absent.toml", {})
+    assert found.lifetime.zcdp.epsilon < unset.lifetime.zcdp.epsilon
 
 
 # systemd
@@ -143,9 +153,6 @@ def test_only_the_hub_may_listen_and_on_its_ports_only() -> None:
     assert set(allowed) == {f"tcp:{port}" for port in ports}
 
 
-PORTS = ("public", "agent")
-
-
 @pytest.mark.parametrize("part", PARTS)
 def test_systemd_accepts_the_unit(part: str, tmp_path: Path) -> None:
     tool = shutil.which("systemd-analyze")
@@ -153,7 +160,9 @@ def test_systemd_accepts_the_unit(part: str, tmp_path: Path) -> None:
         pytest.skip("no systemd-analyze on this machine")
     text = unit_path(part).read_text(encoding="utf-8")
     # The program is not installed where the unit expects it.
-    text = re.sub(r"^ExecStart=\S+", f"ExecStart={sys.executable}", text, flags=re.M)
+    text = re.sub(
+        r"^ExecStart=\S+", f"ExecStart={sys.executable}", text, flags=re.MULTILINE
+    )
     copy = tmp_path / unit_path(part).name
     copy.write_text(text, encoding="utf-8")
     done = subprocess.run(
@@ -213,6 +222,9 @@ def test_an_image_copies_what_is_there_and_starts_the_program(part: str) -> None
             for name in rest.split()[:-1]:
                 assert (ROOT / name).exists(), name
     rests = dict(found)
+    if part == "hub":
+        copied = {rest.split()[0] for word, rest in found if word == "COPY"}
+        assert {Path(path).parts[0] for path in packaged()} <= copied
     assert json.loads(rests["ENTRYPOINT"]) == [f"accord-{part}"]
     (word,) = json.loads(rests["CMD"])
     assert is_command(f"accord-{part}", word)

@@ -52,7 +52,6 @@ def _about_parties(form: AgreementForm) -> Iterator[Finding]:
             ),
         )
     names = set(form.parties)
-    seen: dict[frozenset[str], str] = {}
     for cohort, members in form.cohorts.items():
         path = ("cohorts", cohort)
         chosen = names if members == EVERYONE else set(members)
@@ -63,18 +62,32 @@ def _about_parties(form: AgreementForm) -> Iterator[Finding]:
         if len(chosen) < form.protect.at_least_agencies:
             least = form.protect.at_least_agencies
             yield path, f"it has {len(chosen)} members; `at_least_agencies` is {least}."
-        if len(names - chosen) == 1:
-            yield (
-                path,
-                (
-                    "exactly one party sits out, so the difference to everyone's "
-                    "answer would be that party's own; at least two must sit out, "
-                    "or none."
-                ),
+    yield from _about_differences(form)
+
+
+def _about_differences(form: AgreementForm) -> Iterator[Finding]:
+    """Yield cohorts whose answers, side by side, would single out one party."""
+    everyone = frozenset(form.parties)
+    known: dict[str, frozenset[str]] = {}
+    for cohort, members in form.cohorts.items():
+        chosen = everyone if members == EVERYONE else frozenset(members)
+        path = ("cohorts", cohort)
+        if len(everyone - chosen) == 1:
+            sentence = (
+                "exactly one party sits out, so the difference to everyone's answer "
+                "would be that party's own; at least two must sit out, or none."
             )
-        other = seen.setdefault(frozenset(chosen), cohort)
-        if other != cohort:
-            yield path, f"it has the same members as the cohort {other!r}."
+            yield path, sentence
+        for other, others in known.items():
+            if others == chosen:
+                yield path, f"it has the same members as the cohort {other!r}."
+            elif len(others ^ chosen) == 1 and everyone not in (others, chosen):
+                sentence = (
+                    f"it differs from the cohort {other!r} by one party alone, whose own "
+                    "answer would be the difference."
+                )
+                yield path, sentence
+        known[cohort] = chosen
 
 
 def _about_protection(form: AgreementForm) -> Iterator[Finding]:
