@@ -83,8 +83,8 @@ def _about_differences(form: AgreementForm) -> Iterator[Finding]:
                 yield path, f"it has the same members as the cohort {other!r}."
             elif len(others ^ chosen) == 1 and everyone not in (others, chosen):
                 sentence = (
-                    f"it differs from the cohort {other!r} by one party alone, whose own "
-                    "answer would be the difference."
+                    f"it differs from the cohort {other!r} by one party alone, whose "
+                    "own answer would be the difference."
                 )
                 yield path, sentence
         known[cohort] = chosen

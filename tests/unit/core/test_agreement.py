@@ -100,7 +100,6 @@ def test_the_archive_digest_ignores_who_may_ask_and_until_when() -> None:
         ("[shelter, police, hotline]}", "[shelter, police]}", "cohorts.fallback", "has 2 members"),
         ("[shelter, police, hotline]}", "[shelter, police, hotline, health]}", "cohorts.fallback", "exactly one"),
         ("[shelter, police, hotline]}", "[shelter, police, hotline, hotline]}", "cohorts.fallback", "twice"),
-        ("[shelter, police, hotline]}", "[shelter, police, hotline], b: [shelter, police, hotline, health]}", "cohorts.b", "exactly one"),
         ("parties: [shelter, police, hotline, inspectorate, health]\ncohorts: {all: everyone, fallback: [shelter, police, hotline]}", "parties: [shelter, police, hotline, inspectorate, health, courts]\ncohorts: {fallback: [shelter, police, hotline], b: [shelter, police, hotline, health]}", "cohorts.b", "differs from the cohort 'fallback'"),
         ("fallback: [shelter, police, hotline]", "b: everyone", "cohorts.b", "same members"),
         ("[shelter, police, hotline, inspectorate, health]", "[shelter, shelter, police, hotline, inspectorate, health]", "parties", "twice"),
