@@ -35,6 +35,9 @@ _PORTS = range(20_000, 32_000)
 _PLAIN = ("hub.ready", "UNSAFE TEST MODE")
 """How lines begin that are for people."""
 
+_RANDOM = random.SystemRandom()
+"""Not the generator that tests are seeded with: ports would come again."""
+
 Found = TypeVar("Found")
 
 
@@ -252,7 +255,7 @@ def wait_until(
 
 def free_port() -> int:
     """Return a port of loopback that nobody listens on."""
-    for port in random.sample(_PORTS, 200):
+    for port in _RANDOM.sample(_PORTS, 200):
         with socket.socket() as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -101,7 +101,7 @@ def group_by(
     )
 
 
-def _as_tuple(key: Any) -> tuple[int, ...]:
+def _as_tuple(key: object) -> tuple[int, ...]:
     return key if isinstance(key, tuple) else (key,)
 
 
@@ -201,6 +201,7 @@ class Source:
         self.rows = rows
         self._makers = facets
         self._made: dict[tuple[str, str], Facet] = {}
+        self._tables: dict[object, Table] = {}
 
     def facet(self, dimension: str, level: str) -> Facet:
         key = (dimension, level)
@@ -216,11 +217,19 @@ class Source:
         groups: int,
         drop_cap: int,
     ) -> Table:
-        """Return the bounded group-by of the file."""
-        return group_by(
-            self.rows,
-            [self.facet(*each) for each in by],
-            [self.facet(*each).rows_with(values) for each, values in where.items()],
-            groups=groups,
-            drop_cap=drop_cap,
+        """Return the bounded group-by of the file; made once for each question."""
+        key = (
+            frozenset(by),
+            frozenset((place, tuple(values)) for place, values in where.items()),
+            groups,
+            drop_cap,
         )
+        if key not in self._tables:
+            self._tables[key] = group_by(
+                self.rows,
+                [self.facet(*each) for each in by],
+                [self.facet(*each).rows_with(values) for each, values in where.items()],
+                groups=groups,
+                drop_cap=drop_cap,
+            )
+        return self._tables[key]

@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
 
+import structlog
+
 from accord.agent.bound import bounded_vector
 from accord.agent.columns import Columns
 from accord.agent.editions import calendars, edition_folder, freeze_due, held_editions
@@ -81,10 +83,17 @@ class StoreAnswerer:
         self._policies = PolicyCache(state, agency)
 
     def editions(self) -> list[HeldEdition]:
-        """Freeze what the calendar asks for and return what is held."""
+        """Freeze what the calendar asks for and return what is held.
+
+        A full disk or a damaged edition does not keep the others from being told.
+        """
         due = calendars(self._policies.agreements())
-        freeze_due(self._state, due, self._clock())
-        return [edition.held for edition in held_editions(self._state)]
+        try:
+            freeze_due(self._state, due, self._clock())
+        except AccordError as error:
+            structlog.get_logger().warning("edition.delayed", reason=error.reason)
+        held = held_editions(self._state, skip_broken=True)
+        return [edition.held for edition in held]
 
     def learn(self, path: str, content: bytes) -> None:
         """Take a policy document.

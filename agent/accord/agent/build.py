@@ -93,7 +93,7 @@ class PartWriter:
         if not self._columns:
             self._columns = list(rows.columns)
             fields = ", ".join(
-                f"{name} {_TYPES[values.dtype.str]}"
+                f'"{name}" {_TYPES[values.dtype.str]}'
                 for name, values in rows.columns.items()
             )
             self._staging.connection.execute(f"CREATE TABLE cases ({fields})")

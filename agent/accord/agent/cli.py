@@ -263,7 +263,7 @@ def main() -> None:
     except AccordError as error:
         print_line(screen, error.sentence, "red")
         sys.exit(error.exit_code)
-    except Exception as error:  # noqa: BLE001 - process boundary: no traceback leaves
+    except Exception as error:  # noqa: BLE001 - boundary of the process
         sys.exit(_stranger(error))
     sys.exit(status_code if isinstance(status_code, int) else 0)
 

@@ -12,7 +12,7 @@ from accord.agent.coding import (
 )
 from accord.agent.mapping import DimensionEntry, Mapping
 from accord.agent.sets import MultiCoder
-from accord.core.model import UNKNOWN, Dimension
+from accord.core.dimension import UNKNOWN, Dimension
 
 
 def coders(mapping: Mapping) -> list[Coder]:

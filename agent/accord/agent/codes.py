@@ -13,8 +13,8 @@ import numpy.typing as npt
 from accord.agent.columns import LEAVES_PER_WORD
 from accord.agent.dates import first_that_reads, period_reader
 from accord.agent.mapping import REFUSE, DimensionEntry, fold
+from accord.core.dimension import Dimension
 from accord.core.errors import InvalidQuery
-from accord.core.model import Dimension
 
 
 class Reason(enum.IntEnum):

@@ -33,7 +33,8 @@ from accord.agent.mapping import (
     QuantityEntry,
     ages,
 )
-from accord.core.model import UNKNOWN, Dimension, Quantity
+from accord.core.dimension import UNKNOWN, Dimension
+from accord.core.model import Quantity
 
 NOT_RECORDED = -(2**31)
 """A quantity that the case does not hold."""

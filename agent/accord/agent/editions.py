@@ -153,16 +153,24 @@ def freeze_due(
     return frozen, [wait for place, wait in waiting.items() if place not in done]
 
 
-def held_editions(state: AgentState) -> list[Edition]:
+def held_editions(state: AgentState, *, skip_broken: bool = False) -> list[Edition]:
     """Return every complete edition, oldest first.
+
+    Args:
+        state: where they lie.
+        skip_broken: leave damaged ones out, so that the others can be answered from.
 
     Raises:
         IntegrityError: EDITION_BROKEN.
     """
     found: list[Edition] = []
     for folder in state.editions.iterdir():
-        entries = [entry for entry in folder.iterdir() if is_edition(entry.name)]
-        found.extend(_described(entry) for entry in entries)
+        for entry in filter(lambda entry: is_edition(entry.name), folder.iterdir()):
+            try:
+                found.append(_described(entry))
+            except IntegrityError:
+                if not skip_broken:
+                    raise
     return sorted(found, key=lambda each: (each.every, each.embargo_days, each.number))
 
 

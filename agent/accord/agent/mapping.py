@@ -15,15 +15,17 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from accord.agent.dates import wrong_format
+from accord.core.dimension import UNKNOWN, Dimension
 from accord.core.document import (
     DocumentError,
     Problem,
     Strict,
     parse_document,
     problem_at,
+    worded,
 )
 from accord.core.errors import suggestion
-from accord.core.model import UNKNOWN, DataModel, Dimension, ModelName, Name
+from accord.core.model import DataModel, ModelName, Name
 
 ROW_NUMBER = "row_number"
 CASES_ONLY = "cases only"
@@ -33,6 +35,9 @@ REFUSE = "refuse"
 
 PRECISIONS = ("day", "month", "quarter", "year")
 """What ``date`` can say in the place of a format."""
+
+_MOST_SHOWN = 30
+"""Names that one sentence lists."""
 
 NONE = "none"
 """Leaf of some dimensions: asked, and there was none."""
@@ -60,6 +65,15 @@ Texts = Annotated[
     list[Text], pydantic.BeforeValidator(_texts), pydantic.Field(min_length=1)
 ]
 Columns = Annotated[list[Column], pydantic.Field(min_length=1, max_length=64)]
+
+
+PartName = Annotated[
+    str,
+    worded(
+        r"[a-z0-9][a-z0-9-]{0,62}",
+        "a mapping's name has lower-case letters, digits and hyphens, at most 63.",
+    ),
+]
 
 
 def _person(value: object) -> object:
@@ -116,7 +130,7 @@ class QuantityEntry(Strict):
 class MappingForm(Strict):
     """A mapping as it is written in a document."""
 
-    mapping: ModelName
+    mapping: PartName
     data_model: ModelName
     source: SourceForm = SourceForm()
     person: Annotated[str | list[str], pydantic.BeforeValidator(_person)]
@@ -232,9 +246,9 @@ def check_header(mapping: Mapping, header: Sequence[str], table: str) -> None:
         if times:
             sentence = f"{table} has {times} columns {name!r}; a mapping needs one."
         else:
-            hint = suggestion(name, header) or (
-                f" It has: {', '.join(header[:40])}{', …' * (len(header) > 40)}."  # noqa: PLR2004
-            )
+            more = ", …" if len(header) > _MOST_SHOWN else ""
+            shown = ", ".join(header[:_MOST_SHOWN]) + more
+            hint = suggestion(name, header) or f" It has: {shown}."
             sentence = f"{table} has no column {name!r}.{hint}"
         problems.append(problem_at(mapping.text, path, sentence))
     if problems:
@@ -346,8 +360,8 @@ def _too_many(entry: DimensionEntry, place: Path) -> Iterator[Misfit]:
 
 def _some(dimension: Dimension) -> str:
     names = dimension.domain(dimension.levels[-1])
-    shown = ", ".join(names[:12])
-    return f" It has: {shown}{', …' if len(names) > 12 else ''}."  # noqa: PLR2004
+    shown = ", ".join(names[:_MOST_SHOWN])
+    return f" It has: {shown}{', …' if len(names) > _MOST_SHOWN else ''}."
 
 
 def fold(code: str) -> str:

@@ -17,8 +17,9 @@ from pathlib import Path
 from accord.agent.keys import replace_secret
 from accord.agent.state import AgentState
 from accord.core.agreement import Agreement, load_agreement
+from accord.core.agreement_form import AgreementForm
 from accord.core.canonical import bytes_digest
-from accord.core.document import DocumentError, Problem
+from accord.core.document import DocumentError, Problem, parse_document
 from accord.core.errors import ConfigurationError, PolicyDenied
 from accord.core.model import DataModel, load_model
 
@@ -126,10 +127,13 @@ class PolicyCache:
                 "POLICY_NOT_A_PARTY",
                 f"The agreement {name!r} does not name {self._agency!r} as a party.",
             )
-        held = self.agreement(name)
-        if held is None or held[0].digest == agreement.digest:
+        held = self._read(path)
+        if held is None or bytes_digest(held) == agreement.digest:
             return
-        have, got = held[0].form.version, agreement.form.version
+        # The version is read from the text itself: it counts also where the agreement
+        # does not fit the data model that the hub sent since.
+        form = parse_document(_text(held, path), AgreementForm, source=path)
+        have, got = form.version, agreement.form.version
         if got < have:
             raise PolicyDenied(
                 "POLICY_ROLLBACK",

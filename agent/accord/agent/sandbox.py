@@ -2,10 +2,10 @@
 """DuckDB, locked in: it reads the named sources, spills to one private folder, no more.
 
 It loads and fetches no extension, opens no other file or network, attaches nothing and
-cannot be told otherwise later: the last thing that is set is the lock. What does not fit
-into memory is spilled in plain text into the private folder (DuckDB encrypts nothing
-without an extension), so the state directory belongs on an encrypted disk. DuckDB's own
-messages quote source lines; none of them leaves this module.
+cannot be told otherwise later: the last thing that is set is the lock. What does not
+fit into memory is spilled in plain text into the private folder (DuckDB encrypts
+nothing without an extension), so the state directory belongs on an encrypted disk.
+DuckDB's own messages quote source lines; none of them leaves this module.
 """
 
 from __future__ import annotations

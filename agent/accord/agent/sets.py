@@ -11,7 +11,7 @@ import numpy.typing as npt
 from accord.agent.codes import Masks, Reason, Unplaced, mask_columns, mask_of, placer
 from accord.agent.coding import Coded, Flags, Ids
 from accord.agent.mapping import NONE, REFUSE, DimensionEntry, fold
-from accord.core.model import UNKNOWN, Dimension
+from accord.core.dimension import UNKNOWN, Dimension
 
 _YES = frozenset({"1", "true", "yes", "t", "y"})
 _NO = frozenset({"0", "false", "no", "f", "n"})

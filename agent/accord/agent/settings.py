@@ -99,7 +99,7 @@ class Settings(pydantic_settings.BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[pydantic_settings.BaseSettings],  # noqa: ARG003 - its form
+        settings_cls: type[pydantic_settings.BaseSettings],  # noqa: ARG003
         init_settings: pydantic_settings.PydanticBaseSettingsSource,
         env_settings: pydantic_settings.PydanticBaseSettingsSource,
         dotenv_settings: pydantic_settings.PydanticBaseSettingsSource,  # noqa: ARG003

@@ -129,8 +129,8 @@ class Staging:
         )
         self._run("DROP TABLE hashed")
         self._run(
-            "CREATE TABLE pseudonym AS SELECT DISTINCT person, p0, p1, p2, p3 FROM ranked "
-            "ORDER BY person"
+            "CREATE TABLE pseudonym AS SELECT DISTINCT person, p0, p1, p2, p3 "
+            "FROM ranked ORDER BY person"
         )
         absent = self._count("SELECT count(*) FROM raw WHERE kind IS NULL")
         first = self._fetch(
@@ -140,10 +140,10 @@ class Staging:
         places = zip(first["file"].tolist(), first["row"].tolist(), strict=True)
         return absent, list(places)
 
-    def batches(self, rows: int = BATCH_ROWS) -> Iterator[Batch]:
+    def batches(self) -> Iterator[Batch]:
         """Yield the ordered rows, persons in one piece."""
         total = self._count("SELECT count(*) FROM ordered")
-        start, size = 0, rows
+        start, size = 0, BATCH_ROWS
         while start < total:
             # The order of a table is that of its row ids.
             found = self._fetch(
@@ -158,7 +158,7 @@ class Staging:
                 size *= 2
                 continue
             yield self._batch(found, stop)
-            start, size = start + stop, rows
+            start, size = start + stop, BATCH_ROWS
 
     def _batch(self, found: Arrays, stop: int) -> Batch:
         person = found["person"][:stop]

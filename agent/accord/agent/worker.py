@@ -108,13 +108,14 @@ class Worker:
             return
         await self._room.acquire()
         task = asyncio.create_task(self._work(requisition, query_id, digest))
-        self._in_hand[digest] = _InHand(query_id, task)
-        task.add_done_callback(lambda _: self._finished(digest))
+        work = self._in_hand[digest] = _InHand(query_id, task)
+        task.add_done_callback(lambda _: self._finished(digest, work))
 
     def settle(self, query_id: str) -> None:
         """Forget a query that the hub has no more need of."""
-        for work in list(self._in_hand.values()):
+        for digest, work in list(self._in_hand.items()):
             if work.query_id == query_id:
+                del self._in_hand[digest]  # it may be asked for again
                 work.task.cancel()
 
     async def close(self) -> None:
@@ -125,8 +126,9 @@ class Worker:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
 
-    def _finished(self, digest: str) -> None:
-        self._in_hand.pop(digest, None)
+    def _finished(self, digest: str, work: _InHand) -> None:
+        if self._in_hand.get(digest) is work:
+            del self._in_hand[digest]
         self._room.release()
 
     async def _work(

@@ -34,9 +34,9 @@ Name = Annotated[
     str,
     pydantic.Field(max_length=63),
     worded(
-        r"(?!(person|person_known|order_key)$)[a-z](?:_?[a-z0-9])*_?",
+        r"(?!(person|persons|person_known|order_key|part)$)[a-z](?:_?[a-z0-9])*",
         "a name has lower-case letters, digits and single underscores; `person`, "
-        "`person_known` and `order_key` are taken.",
+        "`persons`, `person_known`, `order_key` and `part` are taken.",
     ),
 ]
 ModelName = Annotated[

@@ -37,11 +37,15 @@ from accord.hub.planning import Plan
 from accord.hub.policies import Policies
 from accord.hub.submissions import Ending, Submission, SubmissionState
 from accord.ledger import charge, give_back, reserve
+from accord.ledger import entry as known_entry
 from accord.rpc.codec import requisition_to_bytes, sign_requisition
 from accord.v1 import analyst_pb2
 
 MOST_COLLECTING: Final = 256
 """Questions that may wait for agencies at once."""
+
+MOST_COLLECTING_OF_ONE: Final = 32
+"""The same for one analyst, so that nobody takes all the room."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,12 @@ def admit(
     known = submissions.find(tx, request.id)
     if known is not None:
         return same_request(known, request.digest)
+    if known_entry(LedgerTransaction(tx), request.id) is not None:
+        raise Conflict(
+            "SUBMISSION_ID_USED",
+            "This id was used before for something else: take a new one.",
+            submission=request.id,
+        )
     submission = _new(authority, request, plan)
     facts: dict[str, Fact] = {
         "submission": submission.id,
@@ -113,19 +123,13 @@ def admit(
         event = Event.QUERY_SERVED_FROM_ARCHIVE
         note(tx, event, request.now, **facts, release=stored.id)
         return submission
+    _require_room(tx, submission.analyst)
     other = submissions.leader(tx, submission.question, request.now)
     if other is not None:
         submission = dataclasses.replace(submission, follows=other)
         submissions.insert(tx, submission)
         note(tx, Event.QUERY_FOLLOWED, request.now, **facts, follows=other)
         return submission
-    if submissions.count_collecting(tx) >= MOST_COLLECTING:
-        raise PreconditionFailed(
-            "TOO_MANY_QUESTIONS",
-            f"Agencies have {MOST_COLLECTING} open questions already: wait until some"
-            " are answered.",
-            limit=str(MOST_COLLECTING),
-        )
     _reserve(tx, policies, submission, plan.members, request.now)
     submissions.insert(tx, submission)
     note(
@@ -139,6 +143,20 @@ def admit(
         unsafe=request.unsafe,
     )
     return submission
+
+
+def _require_room(tx: sa.Connection, analyst: str) -> None:
+    waiting = submissions.count_collecting(tx)
+    own = submissions.count_collecting(tx, analyst)
+    if waiting < MOST_COLLECTING and own < MOST_COLLECTING_OF_ONE:
+        return
+    raise PreconditionFailed(
+        "TOO_MANY_QUESTIONS",
+        f"{own} of your questions wait for agencies, and {waiting} in all; at most "
+        f"{MOST_COLLECTING_OF_ONE} and {MOST_COLLECTING} can. Ask again when some are"
+        " answered.",
+        limit=str(MOST_COLLECTING_OF_ONE),
+    )
 
 
 def _new(authority: Authority, request: Request, plan: Plan) -> Submission:

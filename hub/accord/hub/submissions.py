@@ -137,12 +137,12 @@ def collecting(tx: sa.Connection) -> list[Submission]:
     return [_submission(row) for row in rows]
 
 
-def count_collecting(tx: sa.Connection) -> int:
-    """Return how many submissions agencies are being asked for."""
-    counted = sa.select(sa.func.count()).where(
-        SUBMISSIONS.c.state == SubmissionState.COLLECTING.value,
-        SUBMISSIONS.c.follows.is_(None),
-    )
+def count_collecting(tx: sa.Connection, analyst: str | None = None) -> int:
+    """Return how many submissions wait, of everybody or of one analyst."""
+    waiting = SUBMISSIONS.c.state == SubmissionState.COLLECTING.value
+    counted = sa.select(sa.func.count()).where(waiting)
+    if analyst is not None:
+        counted = counted.where(SUBMISSIONS.c.analyst == analyst)
     return tx.execute(counted).scalar_one()
 
 

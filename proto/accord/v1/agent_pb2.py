@@ -27,7 +27,7 @@ from accord.v1 import common_pb2 as accord_dot_v1_dot_common__pb2
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x61\x63\x63ord/v1/agent.proto\x12\taccord.v1\x1a\x16\x61\x63\x63ord/v1/common.proto\x1a\x1b\x62uf/validate/validate.proto\"\xe5\x01\n\x0e\x43onnectRequest\x12!\n\x05hello\x18\x01 \x01(\x0b\x32\x10.accord.v1.HelloH\x00\x12#\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x11.accord.v1.AnswerH\x00\x12%\n\x07refusal\x18\x03 \x01(\x0b\x32\x12.accord.v1.RefusalH\x00\x12)\n\theartbeat\x18\x04 \x01(\x0b\x32\x14.accord.v1.HeartbeatH\x00\x12\'\n\x08\x65\x64itions\x18\x05 \x01(\x0b\x32\x13.accord.v1.EditionsH\x00\x42\x10\n\x07message\x12\x05\xbaH\x02\x08\x01\"\xf3\x01\n\x0f\x43onnectResponse\x12%\n\x07welcome\x18\x01 \x01(\x0b\x32\x12.accord.v1.WelcomeH\x00\x12-\n\x0brequisition\x18\x02 \x01(\x0b\x32\x16.accord.v1.RequisitionH\x00\x12%\n\x07settled\x18\x03 \x01(\x0b\x32\x12.accord.v1.SettledH\x00\x12)\n\theartbeat\x18\x04 \x01(\x0b\x32\x14.accord.v1.HeartbeatH\x00\x12&\n\x08policies\x18\x05 \x01(\x0b\x32\x12.accord.v1.WelcomeH\x00\x42\x10\n\x07message\x12\x05\xbaH\x02\x08\x01\"z\n\x05Hello\x12 \n\ragent_version\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12/\n\x08\x65\x64itions\x18\x02 \x03(\x0b\x32\x12.accord.v1.EditionB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12\x1e\n\rledger_height\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\";\n\x08\x45\x64itions\x12/\n\x08\x65\x64itions\x18\x01 \x03(\x0b\x32\x12.accord.v1.EditionB\t\xbaH\x06\x92\x01\x03\x10\x90N\"\xb2\x01\n\x07\x45\x64ition\x12*\n\x05\x65very\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16R\x05monthR\x07quarterR\x04year\x12\x1e\n\x0c\x65mbargo_days\x18\x02 \x01(\rB\x08\xbaH\x05*\x03\x18\xc2\x1c\x12\x17\n\x04name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x04\x18\x10\x12\x1d\n\ndata_model\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12#\n\x11\x64\x61ta_model_digest\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x98\x01@\"A\n\x07Welcome\x12)\n\nagreements\x18\x01 \x03(\x0b\x32\x15.accord.v1.PolicyName\x12\x0b\n\x03now\x18\x02 \x01(\x03\"*\n\nPolicyName\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"\x1d\n\tHeartbeat\x12\x10\n\x08sequence\x18\x01 \x01(\x04\"G\n\x0bRequisition\x12\x1c\n\x07payload\x18\x01 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80@\x12\x1a\n\tsignature\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02h@\"\xe9\x03\n\x12RequisitionPayload\x12\x1a\n\x08query_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\'\n\x05query\x18\x02 \x01(\x0b\x32\x10.accord.v1.QueryB\x06\xbaH\x03\xc8\x01\x01\x12\"\n\x11\x61greement_version\x18\x03 \x01(\rB\x07\xbaH\x04*\x02(\x01\x12\"\n\x10\x61greement_digest\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x98\x01@\x12#\n\x11\x64\x61ta_model_digest\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x98\x01@\x12\x19\n\x06\x63ohort\x18\x06 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x1c\n\x07members\x18\x07 \x03(\tB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12/\n\tmechanism\x18\x08 \x01(\x0b\x32\x14.accord.v1.MechanismB\x06\xbaH\x03\xc8\x01\x01\x12%\n\x04loss\x18\t \x01(\x0b\x32\x0f.accord.v1.LossB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\rlayout_digest\x18\n \x01(\tB\x08\xbaH\x05r\x03\x98\x01@\x12\x1b\n\x07purpose\x18\x0b \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12+\n\x07\x61nalyst\x18\x0c \x01(\x0b\x32\x12.accord.v1.AnalystB\x06\xbaH\x03\xc8\x01\x01\x12\x11\n\tissued_at\x18\r \x01(\x03\x12\x12\n\nexpires_at\x18\x0e \x01(\x03\"\xb7\x01\n\tMechanism\x12\x33\n\x04kind\x18\x01 \x01(\x0e\x32\x19.accord.v1.Mechanism.KindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12 \n\x0fscale_numerator\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\"S\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16KIND_DISCRETE_GAUSSIAN\x10\x01\x12\x19\n\x15KIND_DISCRETE_LAPLACE\x10\x02\"X\n\x07\x41nalyst\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x1d\n\x0corganisation\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x17\n\x05roles\x18\x03 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x10\"\x85\x01\n\x06\x41nswer\x12\x1a\n\x08query_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1f\n\rlayout_digest\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x98\x01@\x12 \n\x0epayload_digest\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x98\x01@\x12\x1c\n\x06vector\x18\x04 \x03(\x10\x42\x0c\xbaH\t\x92\x01\x06\x08\x03\x10\xa2\x8d\x06\"\x9e\x01\n\x07Refusal\x12\x1a\n\x08query_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12 \n\x0epayload_digest\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x98\x01@\x12\x34\n\x06reason\x18\x03 \x01(\x0e\x32\x18.accord.v1.RefusalReasonB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1f\n\x07\x63lauses\x18\x04 \x03(\tB\x0e\xbaH\x0b\x92\x01\x08\x10 \"\x04r\x02\x18@\"\x1b\n\x07Settled\x12\x10\n\x08query_id\x18\x01 \x01(\t\"7\n\x0cRenewRequest\x12\'\n\x13\x63\x65rtificate_request\x18\x01 \x01(\x0c\x42\n\xbaH\x07z\x05\x10@\x18\x80@\"$\n\rRenewResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\t\"^\n\x12\x46\x65tchPolicyRequest\x12H\n\x04path\x18\x01 \x01(\tB:\xbaH7r5\x10\x01\x18\xc8\x01\x32.^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$\"&\n\x13\x46\x65tchPolicyResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x32\xde\x01\n\x0c\x41gentService\x12\x44\n\x07\x43onnect\x12\x19.accord.v1.ConnectRequest\x1a\x1a.accord.v1.ConnectResponse(\x01\x30\x01\x12:\n\x05Renew\x12\x17.accord.v1.RenewRequest\x1a\x18.accord.v1.RenewResponse\x12L\n\x0b\x46\x65tchPolicy\x12\x1d.accord.v1.FetchPolicyRequest\x1a\x1e.accord.v1.FetchPolicyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x61\x63\x63ord/v1/agent.proto\x12\taccord.v1\x1a\x16\x61\x63\x63ord/v1/common.proto\x1a\x1b\x62uf/validate/validate.proto\"\xe5\x01\n\x0e\x43onnectRequest\x12!\n\x05hello\x18\x01 \x01(\x0b\x32\x10.accord.v1.HelloH\x00\x12#\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x11.accord.v1.AnswerH\x00\x12%\n\x07refusal\x18\x03 \x01(\x0b\x32\x12.accord.v1.RefusalH\x00\x12)\n\theartbeat\x18\x04 \x01(\x0b\x32\x14.accord.v1.HeartbeatH\x00\x12\'\n\x08\x65\x64itions\x18\x05 \x01(\x0b\x32\x13.accord.v1.EditionsH\x00\x42\x10\n\x07message\x12\x05\xbaH\x02\x08\x01\"\xf3\x01\n\x0f\x43onnectResponse\x12%\n\x07welcome\x18\x01 \x01(\x0b\x32\x12.accord.v1.WelcomeH\x00\x12-\n\x0brequisition\x18\x02 \x01(\x0b\x32\x16.accord.v1.RequisitionH\x00\x12%\n\x07settled\x18\x03 \x01(\x0b\x32\x12.accord.v1.SettledH\x00\x12)\n\theartbeat\x18\x04 \x01(\x0b\x32\x14.accord.v1.HeartbeatH\x00\x12&\n\x08policies\x18\x05 \x01(\x0b\x32\x12.accord.v1.WelcomeH\x00\x42\x10\n\x07message\x12\x05\xbaH\x02\x08\x01\"z\n\x05Hello\x12 \n\ragent_version\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12/\n\x08\x65\x64itions\x18\x02 \x03(\x0b\x32\x12.accord.v1.EditionB\t\xbaH\x06\x92\x01\x03\x10\x90N\x12\x1e\n\rledger_height\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\";\n\x08\x45\x64itions\x12/\n\x08\x65\x64itions\x18\x01 \x03(\x0b\x32\x12.accord.v1.EditionB\t\xbaH\x06\x92\x01\x03\x10\x90N\"\xb2\x01\n\x07\x45\x64ition\x12*\n\x05\x65very\x18\x01 \x01(\tB\x1b\xbaH\x18r\x16R\x05monthR\x07quarterR\x04year\x12\x1e\n\x0c\x65mbargo_days\x18\x02 \x01(\rB\x08\xbaH\x05*\x03\x18\xc2\x1c\x12\x17\n\x04name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x04\x18\x10\x12\x1d\n\ndata_model\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12#\n\x11\x64\x61ta_model_digest\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x98\x01@\"A\n\x07Welcome\x12)\n\nagreements\x18\x01 \x03(\x0b\x32\x15.accord.v1.PolicyName\x12\x0b\n\x03now\x18\x02 \x01(\x03\"*\n\nPolicyName\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"\x1d\n\tHeartbeat\x12\x10\n\x08sequence\x18\x01 \x01(\x04\"G\n\x0bRequisition\x12\x1c\n\x07payload\x18\x01 \x01(\x0c\x42\x0b\xbaH\x08z\x06\x10\x01\x18\x80\x80@\x12\x1a\n\tsignature\x18\x02 \x01(\x0c\x42\x07\xbaH\x04z\x02h@\"\xf7\x03\n\x12RequisitionPayload\x12(\n\x08query_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0c^[0-9a-f-]*$\xb0\x01\x01\x12\'\n\x05query\x18\x02 \x01(\x0b\x32\x10.accord.v1.QueryB\x06\xbaH\x03\xc8\x01\x01\x12\"\n\x11\x61greement_version\x18\x03 \x01(\rB\x07\xbaH\x04*\x02(\x01\x12\"\n\x10\x61greement_digest\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x98\x01@\x12#\n\x11\x64\x61ta_model_digest\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x98\x01@\x12\x19\n\x06\x63ohort\x18\x06 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x1c\n\x07members\x18\x07 \x03(\tB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\x12/\n\tmechanism\x18\x08 \x01(\x0b\x32\x14.accord.v1.MechanismB\x06\xbaH\x03\xc8\x01\x01\x12%\n\x04loss\x18\t \x01(\x0b\x32\x0f.accord.v1.LossB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\rlayout_digest\x18\n \x01(\tB\x08\xbaH\x05r\x03\x98\x01@\x12\x1b\n\x07purpose\x18\x0b \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12+\n\x07\x61nalyst\x18\x0c \x01(\x0b\x32\x12.accord.v1.AnalystB\x06\xbaH\x03\xc8\x01\x01\x12\x11\n\tissued_at\x18\r \x01(\x03\x12\x12\n\nexpires_at\x18\x0e \x01(\x03\"\xb7\x01\n\tMechanism\x12\x33\n\x04kind\x18\x01 \x01(\x0e\x32\x19.accord.v1.Mechanism.KindB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12 \n\x0fscale_numerator\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02 \x00\"S\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16KIND_DISCRETE_GAUSSIAN\x10\x01\x12\x19\n\x15KIND_DISCRETE_LAPLACE\x10\x02\"X\n\x07\x41nalyst\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x1d\n\x0corganisation\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18?\x12\x17\n\x05roles\x18\x03 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x10\"\x93\x01\n\x06\x41nswer\x12(\n\x08query_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0c^[0-9a-f-]*$\xb0\x01\x01\x12\x1f\n\rlayout_digest\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x98\x01@\x12 \n\x0epayload_digest\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x98\x01@\x12\x1c\n\x06vector\x18\x04 \x03(\x10\x42\x0c\xbaH\t\x92\x01\x06\x08\x03\x10\xa2\x8d\x06\"\xac\x01\n\x07Refusal\x12(\n\x08query_id\x18\x01 \x01(\tB\x16\xbaH\x13r\x11\x32\x0c^[0-9a-f-]*$\xb0\x01\x01\x12 \n\x0epayload_digest\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x98\x01@\x12\x34\n\x06reason\x18\x03 \x01(\x0e\x32\x18.accord.v1.RefusalReasonB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1f\n\x07\x63lauses\x18\x04 \x03(\tB\x0e\xbaH\x0b\x92\x01\x08\x10 \"\x04r\x02\x18@\"\x1b\n\x07Settled\x12\x10\n\x08query_id\x18\x01 \x01(\t\"7\n\x0cRenewRequest\x12\'\n\x13\x63\x65rtificate_request\x18\x01 \x01(\x0c\x42\n\xbaH\x07z\x05\x10@\x18\x80@\"$\n\rRenewResponse\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\t\"^\n\x12\x46\x65tchPolicyRequest\x12H\n\x04path\x18\x01 \x01(\tB:\xbaH7r5\x10\x01\x18\xc8\x01\x32.^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$\"&\n\x13\x46\x65tchPolicyResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x32\xde\x01\n\x0c\x41gentService\x12\x44\n\x07\x43onnect\x12\x19.accord.v1.ConnectRequest\x1a\x1a.accord.v1.ConnectResponse(\x01\x30\x01\x12:\n\x05Renew\x12\x17.accord.v1.RenewRequest\x1a\x18.accord.v1.RenewResponse\x12L\n\x0b\x46\x65tchPolicy\x12\x1d.accord.v1.FetchPolicyRequest\x1a\x1e.accord.v1.FetchPolicyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -61,7 +61,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REQUISITION'].fields_by_name['signature']._loaded_options = None
   _globals['_REQUISITION'].fields_by_name['signature']._serialized_options = b'\272H\004z\002h@'
   _globals['_REQUISITIONPAYLOAD'].fields_by_name['query_id']._loaded_options = None
-  _globals['_REQUISITIONPAYLOAD'].fields_by_name['query_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_REQUISITIONPAYLOAD'].fields_by_name['query_id']._serialized_options = b'\272H\023r\0212\014^[0-9a-f-]*$\260\001\001'
   _globals['_REQUISITIONPAYLOAD'].fields_by_name['query']._loaded_options = None
   _globals['_REQUISITIONPAYLOAD'].fields_by_name['query']._serialized_options = b'\272H\003\310\001\001'
   _globals['_REQUISITIONPAYLOAD'].fields_by_name['agreement_version']._loaded_options = None
@@ -95,7 +95,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ANALYST'].fields_by_name['roles']._loaded_options = None
   _globals['_ANALYST'].fields_by_name['roles']._serialized_options = b'\272H\005\222\001\002\020\020'
   _globals['_ANSWER'].fields_by_name['query_id']._loaded_options = None
-  _globals['_ANSWER'].fields_by_name['query_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_ANSWER'].fields_by_name['query_id']._serialized_options = b'\272H\023r\0212\014^[0-9a-f-]*$\260\001\001'
   _globals['_ANSWER'].fields_by_name['layout_digest']._loaded_options = None
   _globals['_ANSWER'].fields_by_name['layout_digest']._serialized_options = b'\272H\005r\003\230\001@'
   _globals['_ANSWER'].fields_by_name['payload_digest']._loaded_options = None
@@ -103,7 +103,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ANSWER'].fields_by_name['vector']._loaded_options = None
   _globals['_ANSWER'].fields_by_name['vector']._serialized_options = b'\272H\t\222\001\006\010\003\020\242\215\006'
   _globals['_REFUSAL'].fields_by_name['query_id']._loaded_options = None
-  _globals['_REFUSAL'].fields_by_name['query_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_REFUSAL'].fields_by_name['query_id']._serialized_options = b'\272H\023r\0212\014^[0-9a-f-]*$\260\001\001'
   _globals['_REFUSAL'].fields_by_name['payload_digest']._loaded_options = None
   _globals['_REFUSAL'].fields_by_name['payload_digest']._serialized_options = b'\272H\005r\003\230\001@'
   _globals['_REFUSAL'].fields_by_name['reason']._loaded_options = None
@@ -133,27 +133,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REQUISITION']._serialized_start=1075
   _globals['_REQUISITION']._serialized_end=1146
   _globals['_REQUISITIONPAYLOAD']._serialized_start=1149
-  _globals['_REQUISITIONPAYLOAD']._serialized_end=1638
-  _globals['_MECHANISM']._serialized_start=1641
-  _globals['_MECHANISM']._serialized_end=1824
-  _globals['_MECHANISM_KIND']._serialized_start=1741
-  _globals['_MECHANISM_KIND']._serialized_end=1824
-  _globals['_ANALYST']._serialized_start=1826
-  _globals['_ANALYST']._serialized_end=1914
-  _globals['_ANSWER']._serialized_start=1917
-  _globals['_ANSWER']._serialized_end=2050
-  _globals['_REFUSAL']._serialized_start=2053
-  _globals['_REFUSAL']._serialized_end=2211
-  _globals['_SETTLED']._serialized_start=2213
-  _globals['_SETTLED']._serialized_end=2240
-  _globals['_RENEWREQUEST']._serialized_start=2242
-  _globals['_RENEWREQUEST']._serialized_end=2297
-  _globals['_RENEWRESPONSE']._serialized_start=2299
-  _globals['_RENEWRESPONSE']._serialized_end=2335
-  _globals['_FETCHPOLICYREQUEST']._serialized_start=2337
-  _globals['_FETCHPOLICYREQUEST']._serialized_end=2431
-  _globals['_FETCHPOLICYRESPONSE']._serialized_start=2433
-  _globals['_FETCHPOLICYRESPONSE']._serialized_end=2471
-  _globals['_AGENTSERVICE']._serialized_start=2474
-  _globals['_AGENTSERVICE']._serialized_end=2696
+  _globals['_REQUISITIONPAYLOAD']._serialized_end=1652
+  _globals['_MECHANISM']._serialized_start=1655
+  _globals['_MECHANISM']._serialized_end=1838
+  _globals['_MECHANISM_KIND']._serialized_start=1755
+  _globals['_MECHANISM_KIND']._serialized_end=1838
+  _globals['_ANALYST']._serialized_start=1840
+  _globals['_ANALYST']._serialized_end=1928
+  _globals['_ANSWER']._serialized_start=1931
+  _globals['_ANSWER']._serialized_end=2078
+  _globals['_REFUSAL']._serialized_start=2081
+  _globals['_REFUSAL']._serialized_end=2253
+  _globals['_SETTLED']._serialized_start=2255
+  _globals['_SETTLED']._serialized_end=2282
+  _globals['_RENEWREQUEST']._serialized_start=2284
+  _globals['_RENEWREQUEST']._serialized_end=2339
+  _globals['_RENEWRESPONSE']._serialized_start=2341
+  _globals['_RENEWRESPONSE']._serialized_end=2377
+  _globals['_FETCHPOLICYREQUEST']._serialized_start=2379
+  _globals['_FETCHPOLICYREQUEST']._serialized_end=2473
+  _globals['_FETCHPOLICYRESPONSE']._serialized_start=2475
+  _globals['_FETCHPOLICYRESPONSE']._serialized_end=2513
+  _globals['_AGENTSERVICE']._serialized_start=2516
+  _globals['_AGENTSERVICE']._serialized_end=2738
 # @@protoc_insertion_point(module_scope)

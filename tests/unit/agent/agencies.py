@@ -128,7 +128,9 @@ def ingest_rows(
 
 
 def ask(
-    *group_by: str, measure: str = "persons", where: Fields[str, list[str]] | None = None
+    *group_by: str,
+    measure: str = "persons",
+    where: Fields[str, list[str]] | None = None,
 ) -> Query:
     """Return a query of the small model; `dimension:level` groups at a level."""
     parts = [name.partition(":") for name in group_by]

@@ -118,9 +118,7 @@ def test_the_order_of_rows_does_not_matter(tmp_path: Path) -> None:
     assert before.refused > 0
 
 
-def test_batches_do_not_matter(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batches_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [
         row(first=str(number % 7), number=str(number), days=str(number))
         for number in range(60)
@@ -132,6 +130,19 @@ def test_batches_do_not_matter(
     for module in (staging, build):
         monkeypatch.setattr(module, "BATCH_ROWS", 4)
     ingest_rows(second, rows)
+    assert store_bytes(first) == store_bytes(second)
+
+
+def test_threads_do_not_matter(tmp_path: Path) -> None:
+    rows = [
+        row(first=f"P{number % 4000}", number=str(number), days=str(number % 700))
+        for number in range(12_000)
+    ]
+    source = write_csv(tmp_path / "a.csv", rows)
+    first, second = new_state(tmp_path / "a"), new_state(tmp_path / "b")
+    ingest(first, mapping(), [source], LIMITS, NOW)
+    many = LIMITS.model_copy(update={"threads": 4})
+    ingest(second, mapping(), [source], many, NOW)
     assert store_bytes(first) == store_bytes(second)
 
 

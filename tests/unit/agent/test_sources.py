@@ -23,7 +23,9 @@ dimensions:
 """
 
 
-def checked(tmp_path: Path, content: bytes, source: str = "{}", name: str = "a.csv") -> Report:
+def checked(
+    tmp_path: Path, content: bytes, source: str = "{}", name: str = "a.csv"
+) -> Report:
     path = tmp_path / name
     path.write_bytes(content)
     state = new_state(tmp_path / "state")
@@ -139,9 +141,9 @@ def test_an_absent_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_long_file_is_decoded_in_pieces(tmp_path: Path) -> None:
-    lines = ["name,region", *(f"é{number},north" for number in range(500_000))]
+    lines = ["name,region", *(f"é{number:060d},north" for number in range(80_000))]
     content = "\n".join(lines).encode()
-    assert checked(tmp_path, content).kept == 500_000
+    assert checked(tmp_path, content).kept == 80_000
     broken = content + b"\n\xff,north\n"
-    with pytest.raises(SourceError, match="line 500002"):
+    with pytest.raises(SourceError, match="line 80002"):
         checked(tmp_path, broken, name="b.csv")

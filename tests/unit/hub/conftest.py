@@ -1,13 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hubs for the tests of the hub."""
 
-from collections.abc import AsyncIterator
+import io
+import json
+import logging
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from accord.hub.state import State
+from accord.rpc.logs import configure
 from tests.unit.hub.world import World, make_state
+
+
+@pytest.fixture(autouse=True)
+def lines() -> Iterator[io.StringIO]:
+    """Keep log lines apart from the tests' output; none may try to say too much."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    stream = io.StringIO()
+    configure("hub", stream)
+    yield stream
+    structlog.reset_defaults()
+    root.handlers, root.level = handlers, level
+    for line in stream.getvalue().splitlines():
+        assert "dropped" not in json.loads(line), line
 
 
 @pytest.fixture

@@ -37,18 +37,14 @@ from accord.rpc.pki import (
     new_key,
 )
 from accord.v1 import agent_pb2, agent_pb2_grpc
+from tests.unit.hub.scripted import Identity, ScriptedAgent, answering, silent, until
 from tests.unit.hub.world import (
     AGREEMENT,
-    Identity,
-    ScriptedAgent,
     World,
     a_submission,
     add_analyst,
     add_token,
-    answering,
     call,
-    silent,
-    until,
 )
 
 
@@ -214,8 +210,8 @@ async def test_revocation_ends_the_stream_and_everything_else(world: World) -> N
                     )
                 )
             )
+        request = agent_pb2.FetchPolicyRequest(path="members.yaml")
         with pytest.raises(PolicyDenied):
-            request = agent_pb2.FetchPolicyRequest(path="members.yaml")
             await call(stub.FetchPolicy(request))
 
 
@@ -307,7 +303,7 @@ async def test_an_agent_says_hello_first_and_once(world: World) -> None:
 
 async def test_new_editions_are_remembered(world: World) -> None:
     from accord.rpc.codec import edition_to_message
-    from tests.unit.hub.world import held
+    from tests.unit.hub.scripted import held
 
     agent = await world.agent("city-police", editions=())
     await agent.say(

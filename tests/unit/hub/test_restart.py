@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -14,6 +13,7 @@ from accord.hub.db.engine import LedgerTransaction, Store
 from accord.hub.serve import Hub
 from accord.ledger import verify
 from accord.v1 import analyst_pb2, common_pb2
+from tests.unit.hub.scripted import answering, silent, until
 from tests.unit.hub.world import (
     AGREEMENT,
     FALLBACK,
@@ -22,12 +22,9 @@ from tests.unit.hub.world import (
     a_query,
     a_submission,
     add_analyst,
-    answering,
     call,
     edit_agreement,
     finished,
-    silent,
-    until,
 )
 
 
@@ -124,17 +121,17 @@ async def test_who_followed_a_failed_question_asks_for_itself(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.stop_hub()
-    monkeypatch.setenv("ACCORD_HUB_ANSWER_WITHIN_SECONDS", "2")
+    monkeypatch.setenv("ACCORD_HUB_ANSWER_WITHIN_SECONDS", "60")
     await world.start()
     await world.all_agents(silent)
     ana = world.analyst(add_analyst(world.state, "ana"))
     ben = world.analyst(add_analyst(world.state, "ben"))
     first, second, third = a_submission(), a_submission(), a_submission(0.5)
     await call(ana.SubmitQuery(first))
-    await until(lambda: len(world.agents["city-police"].asked) == 1)
-    await world.agents["city-police"].asked[0].refuse()
     await call(ben.SubmitQuery(second))
     await call(ben.SubmitQuery(third))
+    await until(lambda: len(world.agents["city-police"].asked) == 1)
+    await world.agents["city-police"].asked[0].refuse()
     assert (await finished(ana, first.id)).failure.reason == "AGENCY_REFUSED"
     for agent in world.agents.values():
         await until(lambda agent=agent: len(agent.asked) == 2)  # type: ignore[misc]
@@ -254,13 +251,13 @@ async def test_nothing_of_one_agency_is_in_any_file(world: World) -> None:
 async def test_two_hubs_do_not_serve_one_state(world: World) -> None:
     with world.state.serving():
         assert world.state.is_served()
+        second = world.state.serving()
         with pytest.raises(ConfigurationError, match="serves the hub"):
-            with world.state.serving():
-                pass
+            second.__enter__()
     assert not world.state.is_served()
 
 
-async def test_a_damaged_ledger_is_not_served(world: World, tmp_path: Path) -> None:
+async def test_a_damaged_ledger_is_not_served(world: World) -> None:
     await world.all_agents()
     stub = world.analyst(add_analyst(world.state, "ana"))
     asked = a_submission()

@@ -18,22 +18,18 @@ from accord.core.errors import (
     PreconditionFailed,
 )
 from accord.v1 import analyst_pb2, common_pb2
+from tests.unit.hub.scripted import Asked, answering, refusing, silent, until
 from tests.unit.hub.world import (
     AGREEMENT,
     FALLBACK,
     PARTIES,
     PURPOSE,
-    Asked,
     World,
     a_query,
     a_submission,
     add_analyst,
-    answering,
     call,
     finished,
-    refusing,
-    silent,
-    until,
 )
 
 
@@ -289,17 +285,17 @@ async def test_a_senseless_epsilon_is_refused(
 async def test_the_budget_ends(world: World) -> None:
     await world.all_agents()
     stub = world.analyst(add_analyst(world.state, "ana"))
-    with pytest.raises(BudgetExhausted) as caught:
+
+    async def ask_everything() -> None:
         for dimension in ("gender", "age_band", "region", "exploitation_type"):
             level = "broad" if dimension == "age_band" else ""
-            asked = a_submission(
-                3.0,
-                query=a_query(
-                    group_by=[common_pb2.Grouping(dimension=dimension, level=level)]
-                ),
-            )
+            groups = [common_pb2.Grouping(dimension=dimension, level=level)]
+            asked = a_submission(3.0, query=a_query(group_by=groups))
             await call(stub.SubmitQuery(asked))
             await finished(stub, asked.id)
+
+    with pytest.raises(BudgetExhausted) as caught:
+        await ask_everything()
     assert caught.value.metadata["account"] == f"agreement/{AGREEMENT}/analyst/ana"
 
 
@@ -337,7 +333,7 @@ async def test_without_agents_there_is_no_edition(world: World) -> None:
 
 
 async def test_overhead_of_the_hub_is_small(world: World) -> None:
-    """The figure itself is in the benchmarks; here only that nothing waits for a tick."""
+    """The figure is in the benchmarks; here only that nothing waits for a tick."""
     await world.all_agents()
     stub = world.analyst(add_analyst(world.state, "ana"))
     begin = time.monotonic()

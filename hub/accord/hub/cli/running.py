@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import ipaddress
 import json
 import re
 import shutil
@@ -26,7 +27,7 @@ from accord.hub.state import State, find_state, write_new
 _COPIED = ("README.md", MEMBERS, "agreements", "models")
 """Parts of the sample policies that a new hub starts with."""
 
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?")
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 Port = Annotated[int, typer.Option(min=0, max=65_535)]
 
@@ -51,8 +52,14 @@ def init(
     place = find_state(state)
     hosts = host or ["localhost", "127.0.0.1"]
     for each in hosts:
-        if _HOST.fullmatch(each) is None:
-            raise InvalidQuery("HOST_INVALID", f"{each[:80]!r} is no name of a host.")
+        if not _is_host(each):
+            raise InvalidQuery(
+                "HOST_INVALID", f"{each[:80]!r} is no name or address of a host."
+            )
+    if not _is_address(listen):
+        raise InvalidQuery(
+            "HOST_INVALID", f"{listen[:80]!r} is no IP address to listen on."
+        )
     existing = [
         path.name
         for path in (place.config, place.database, place.keys, place.policies)
@@ -87,6 +94,18 @@ def init(
         f"Fingerprint of its authority: {fingerprint}\n"
         "Next: `accord-hub check-config`, then `accord-hub serve`.",
     )
+
+
+def _is_host(text: str) -> bool:
+    return _HOST.fullmatch(text) is not None or _is_address(text)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _make(

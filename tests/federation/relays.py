@@ -1,0 +1,442 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Relays between agents and their hub, which a test may stand at.
+
+A `MessageRelay` passes messages on and can hold, drop, repeat or change them: the
+moment "answered, but the hub does not know it yet" is then a place where a test can
+stay as long as it likes. A `ByteRelay` writes down the bytes, either as they are on the
+wire, or as both ends hand them to TLS and get them from it.
+
+Both hold the keys of the network that they stand in, which nobody else has. They run on
+a thread of their own and are used in a ``with``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import ssl
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeAlias, TypeVar
+
+import grpc
+
+from accord.rpc.address import Address
+from accord.rpc.channel import agent_channel
+from accord.rpc.interceptors import ErrorBoundary
+from accord.rpc.limits import deadline
+from accord.rpc.peer import peer_agency
+from accord.rpc.pki import SERVER_NAME
+from accord.rpc.server import Listener, ServerIdentity, agent_server
+from accord.rpc.status import error_of
+from accord.v1 import agent_pb2, agent_pb2_grpc
+from tests.federation.insider import server_identity, stolen_identity
+from tests.federation.network import HOST, Network
+from tests.federation.processes import wait_until
+
+Message: TypeAlias = "agent_pb2.ConnectRequest | agent_pb2.ConnectResponse"
+Change = Callable[[Any], Iterable[Any]]
+"""What is passed on in the place of a message."""
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Result = TypeVar("Result")
+
+_LOOK_SECONDS = 0.005
+
+
+class _Thread:
+    """An event loop on a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    def call(self, work: Callable[[], object]) -> None:
+        self._loop.call_soon_threadsafe(work)
+
+    def close(self) -> None:
+        self.run(self._cancel_all())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(30)
+        self._loop.close()
+
+    async def _cancel_all(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._loop.shutdown_asyncgens()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One message as it came in."""
+
+    agency: str
+    kind: str
+    """Name of the field that it has: hello, answer, requisition, …"""
+    message: Message
+
+
+class MessageRelay:
+    """A gate for every message between agents and the hub of a network."""
+
+    def __init__(self, network: Network) -> None:
+        """Stand before the agents' port of *network*; `port` is where agents go."""
+        self._network = network
+        self._thread: _Thread | None = None
+        self._listener: Listener | None = None
+        self._held: set[tuple[str, str]] = set()
+        self._changes: dict[tuple[str, str], Change] = {}
+        self._streams: dict[str, _Stream] = {}
+        self.seen: list[Seen] = []
+        """Everything that came in, in order."""
+        self.passed: list[Seen] = []
+        """Everything that went out again."""
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        assert self._listener is not None
+        return self._listener.port
+
+    def __enter__(self) -> Self:
+        self._thread = _Thread()
+        self._thread.run(self._start())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._thread is not None
+        self._thread.run(self._stop())
+        self._thread.close()
+
+    def hold(self, agencies: Iterable[str], kind: str) -> None:
+        """Let messages of a kind wait, and what comes after them on the same way."""
+        self._held.update((agency, kind) for agency in agencies)
+
+    def let_go(self, agencies: Iterable[str], kind: str) -> None:
+        """Pass on what waits."""
+        self._held.difference_update((agency, kind) for agency in agencies)
+
+    def change(self, agency: str, kind: str, change: Change | None) -> None:
+        """Pass on what *change* makes of messages; nothing, one or several each."""
+        if change is None:
+            self._changes.pop((agency, kind), None)
+        else:
+            self._changes[agency, kind] = change
+
+    def reset(self) -> None:
+        """Be a plain relay again that has seen nothing."""
+        self._held.clear()
+        self._changes.clear()
+        self.seen.clear()
+        self.passed.clear()
+
+    def say(self, agency: str, message: Message) -> None:
+        """Put a message of one's own into the open stream of an agency."""
+        assert self._thread is not None
+        stream = self._streams[agency]
+        queue = (
+            stream.up if isinstance(message, agent_pb2.ConnectRequest) else stream.down
+        )
+        self._thread.call(lambda: queue.put_nowait(message))
+
+    def of(self, agency: str, kind: str, *, query_id: str = "") -> list[Any]:
+        """Return the messages of a kind that came in, from the oldest on."""
+        return [
+            getattr(each.message, kind)
+            for each in list(self.seen)
+            if each.agency == agency
+            and each.kind == kind
+            and (not query_id or _query_of(each.message, kind) == query_id)
+        ]
+
+    def wait_for(self, agency: str, kind: str, *, number: int = 1) -> Any:  # noqa: ANN401
+        """Return the newest message of a kind once there are *number* of them."""
+
+        def look() -> list[Any]:
+            found = self.of(agency, kind)
+            return found if len(found) >= number else []
+
+        return wait_until(look, f"{number} × {kind} of {agency}")[-1]
+
+    def wait_passed(self, agency: str, kind: str) -> None:
+        """Wait until a message of a kind went out again."""
+        wait_until(
+            lambda: any(
+                each.agency == agency and each.kind == kind
+                for each in list(self.passed)
+            ),
+            f"{kind} of {agency} passed on",
+        )
+
+    async def _start(self) -> None:
+        network = self._network
+        identity = server_identity(network)
+        ca = stolen_identity(network, network.blueprint.labels[0]).authority
+        self._listener = agent_server(
+            f"{HOST}:0",
+            lambda: identity,
+            ca,
+            [
+                lambda server: agent_pb2_grpc.add_AgentServiceServicer_to_server(
+                    _Relayed(self), server
+                )
+            ],
+            ErrorBoundary(),
+        )
+        await self._listener.start()
+
+    async def _stop(self) -> None:
+        assert self._listener is not None
+        await self._listener.stop(0)
+
+    def channel(self, agency: str) -> grpc.aio.Channel:
+        """Return a channel to the real hub in the name of an agency."""
+        own = stolen_identity(self._network, agency)
+        hub = Address(HOST, self._network.agent_port)
+        return agent_channel(hub, own.authority, own.key, own.certificate)
+
+    def open(self, agency: str) -> _Stream:
+        """Take a new stream of an agency."""
+        stream = _Stream()
+        self._streams[agency] = stream
+        return stream
+
+    async def pass_on(
+        self,
+        agency: str,
+        messages: AsyncIterator[Message],
+        queue: asyncio.Queue[Message],
+    ) -> None:
+        """Move messages into a queue as the test wants it."""
+        async for message in messages:
+            kind = message.WhichOneof("message") or ""
+            self.seen.append(Seen(agency=agency, kind=kind, message=message))
+            while (agency, kind) in self._held:  # noqa: ASYNC110  # another thread's
+                await asyncio.sleep(_LOOK_SECONDS)
+            change = self._changes.get((agency, kind))
+            for each in [message] if change is None else change(message):
+                await queue.put(each)
+                self.passed.append(Seen(agency=agency, kind=kind, message=each))
+
+
+class _Stream:
+    """Both ways of one agent's stream."""
+
+    def __init__(self) -> None:
+        self.up: asyncio.Queue[Any] = asyncio.Queue()
+        self.down: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def going_up(self) -> AsyncIterator[agent_pb2.ConnectRequest]:
+        while True:
+            yield await self.up.get()
+
+
+class _Relayed(agent_pb2_grpc.AgentServiceServicer):
+    """The hub as agents see it from behind the relay."""
+
+    def __init__(self, relay: MessageRelay) -> None:
+        self._relay = relay
+
+    async def Connect(  # type: ignore[override]  # a coroutine, as ErrorBoundary wants
+        self,
+        request_iterator: AsyncIterator[agent_pb2.ConnectRequest],
+        context: Context,
+    ) -> None:
+        agency = peer_agency(context).label
+        stream = self._relay.open(agency)
+        async with self._relay.channel(agency) as channel:
+            stub = agent_pb2_grpc.AgentServiceStub(channel)
+            call: Any = stub.Connect(stream.going_up())
+            tasks = [
+                asyncio.ensure_future(work)
+                for work in (
+                    self._relay.pass_on(agency, request_iterator, stream.up),
+                    self._relay.pass_on(agency, call, stream.down),
+                    _write(stream.down, context),
+                )
+            ]
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            except grpc.RpcError as error:
+                raise error_of(error) from None
+            finally:
+                for task in tasks:
+                    task.cancel()
+                call.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def Renew(
+        self, request: agent_pb2.RenewRequest, context: Context
+    ) -> agent_pb2.RenewResponse:
+        answer: agent_pb2.RenewResponse = await self._call("Renew", request, context)
+        return answer
+
+    async def FetchPolicy(
+        self, request: agent_pb2.FetchPolicyRequest, context: Context
+    ) -> agent_pb2.FetchPolicyResponse:
+        answer: agent_pb2.FetchPolicyResponse
+        answer = await self._call("FetchPolicy", request, context)
+        return answer
+
+    async def _call(self, method: str, request: object, context: Context) -> Any:  # noqa: ANN401
+        async with self._relay.channel(peer_agency(context).label) as channel:
+            stub = agent_pb2_grpc.AgentServiceStub(channel)
+            seconds = deadline(f"AgentService/{method}")
+            try:
+                return await getattr(stub, method)(request, timeout=seconds)
+            except grpc.RpcError as error:
+                raise error_of(error) from None
+
+
+async def _write(queue: asyncio.Queue[Any], context: Context) -> None:
+    while True:
+        await context.write(await queue.get())
+
+
+def _query_of(message: Message, kind: str) -> str:
+    return str(getattr(getattr(message, kind), "query_id", ""))
+
+
+class ByteRelay:
+    """Passes bytes on between loopback ports and writes them down.
+
+    With an identity it ends TLS on both sides, so what it writes down is the plain
+    text; without one it sees what any router sees.
+    """
+
+    def __init__(
+        self,
+        target: int,
+        *,
+        server: ServerIdentity | None = None,
+        client: Callable[[], tuple[bytes, bytes]] | None = None,
+        authority: bytes = b"",
+    ) -> None:
+        """Prepare it; it listens in a ``with``.
+
+        Args:
+            target: port of loopback to pass everything on to.
+            server: how it shows itself to who connects, to end TLS here.
+            client: key and certificate to show to the target, if it asks for one.
+            authority: what the target's certificate, and clients' with it, must be of.
+        """
+        self._target = target
+        self._server_identity = server
+        self._client = client
+        self._authority = authority
+        self._thread: _Thread | None = None
+        self._server: asyncio.Server | None = None
+        self.port = 0
+        self.sent = bytearray()
+        """What clients said."""
+        self.received = bytearray()
+        """What the target said."""
+
+    def __enter__(self) -> Self:
+        self._thread = _Thread()
+        self._thread.run(self._start())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._thread is not None
+        self._thread.run(self._stop())
+        self._thread.close()
+
+    async def _start(self) -> None:
+        context = None if self._server_identity is None else self._facing_clients()
+        self._server = await asyncio.start_server(
+            self._serve, HOST, 0, ssl=context, limit=1 << 20
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        context = None if self._server_identity is None else self._facing_target()
+        try:
+            there, back = await asyncio.open_connection(
+                HOST,
+                self._target,
+                ssl=context,
+                server_hostname=None if context is None else SERVER_NAME,
+            )
+        except OSError:
+            writer.close()
+            return
+        try:
+            await asyncio.wait(
+                [
+                    asyncio.ensure_future(_copy(reader, back, self.sent)),
+                    asyncio.ensure_future(_copy(there, writer, self.received)),
+                ],
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            for each in (back, writer):
+                each.close()
+            for each in (back, writer):
+                with contextlib.suppress(OSError, ssl.SSLError):
+                    await each.wait_closed()
+
+    def _facing_clients(self) -> ssl.SSLContext:
+        assert self._server_identity is not None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        _show(context, self._server_identity.key, self._server_identity.chain)
+        context.set_alpn_protocols(["h2"])
+        if self._client is not None:
+            context.load_verify_locations(cadata=self._authority.decode())
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    def _facing_target(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=self._authority.decode())
+        if self._client is not None:
+            _show(context, *self._client())
+        context.set_alpn_protocols(["h2"])
+        return context
+
+
+def _show(context: ssl.SSLContext, key: bytes, chain: bytes) -> None:
+    """Give a key and its certificates to a context, which reads them from a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "identity.pem"
+        place.touch(mode=0o600)
+        place.write_bytes(key + chain)
+        context.load_cert_chain(place)
+
+
+async def _copy(
+    source: asyncio.StreamReader, target: asyncio.StreamWriter, record: bytearray
+) -> None:
+    with contextlib.suppress(OSError, ssl.SSLError):
+        while content := await source.read(1 << 16):
+            record += content
+            target.write(content)
+            await target.drain()
