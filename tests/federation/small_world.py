@@ -31,6 +31,9 @@ PLACES = 400
 
 SIZES = {"alpha": 420, "bravo": 300, "charlie": 260, "delta": 180, "echo": 90}
 
+WORDS = ("Zanthrabel", "Quorvindle", "7731942", "+88314159", "Brimwald", "Xylophrene")
+"""One in every value that must not leave its agency, and in no other text."""
+
 _GIVEN = ("Maribel", "Nguyễn", "Ольга", "فاطمة", "Chidi", "José", "李娜", "Zsófia")
 _FAMILY = (
     "Quillfeather",
@@ -289,15 +292,14 @@ def _cases(label: str, draw: random.Random) -> tuple[Case, ...]:
     while len(made) < SIZES[label]:
         number += 1
         place = draw.randrange(len(_GIVEN))
-        # A word in every value that no other text has: what the canary test looks for.
         mark = f"{label[:2]}{draw.randrange(16**6):06x}"
         person = {
-            "given_name": f"{_GIVEN[place]}Ckz{mark}",
-            "family_name": f"{_FAMILY[place]}Vqj{mark}",
+            "given_name": f"{_GIVEN[place]}Zanthrabel{mark}",
+            "family_name": f"{_FAMILY[place]}Quorvindle{mark}",
             "birth_date": f"{1960 + draw.randrange(45)}-{1 + draw.randrange(12):02d}"
             f"-{1 + draw.randrange(28):02d}",
-            "identity_number": f"ID-{draw.randrange(10**9):09d}-{mark}",
-            "telephone": f"+88{draw.randrange(10**10):010d}",
+            "identity_number": f"ID-7731942-{mark}",
+            "telephone": f"+88314159{draw.randrange(10**6):06d}",
             "gender": draw.choice("FFFMMX"),
         }
         for _ in range(draw.choice((1, 1, 1, 2, 3))):
@@ -312,10 +314,10 @@ def _case(
     districts = [name for parts in DISTRICTS.values() for name in parts]
     return Case(
         **person,
-        case_number=f"{label.upper()}/{number:05d}/{mark}",
+        case_number=f"{label.upper()}/Brimwald/{number:05d}/{mark}",
         registered=f"{month}-{1 + draw.randrange(28):02d}",
         district=draw.choices(districts, weights=(5, 3, 2, 4, 1))[0],
         harm=";".join(draw.sample(HARMS, draw.choice((1, 1, 2)))),
         days=str(draw.randrange(400)),
-        notes=f"She told the interpreter about the house in Xylo{mark} on the hill.",
+        notes=f"She told the interpreter about the house in Xylophrene {mark}.",
     )

@@ -23,7 +23,7 @@ from tests.real.questions import (
     Question,
 )
 from tests.real.questions import CTDC_QUESTIONS as QUESTIONS
-from tests.real.reference import Source
+from tests.real.reference import Source, Table
 
 TABLES = [
     (name, groups, measure)
@@ -195,8 +195,18 @@ def test_published_corridors_come_out(ctdc: Agencies) -> None:
     largest = sorted(known, key=lambda cell: -known[cell])[: len(CORRIDORS)]
     assert {cell: known[cell] for cell in largest} == CORRIDORS
     assert largest == list(CORRIDORS)
-    alone = ctdc.ask(NAMES[3], QUESTIONS["corridor USA to USA"]).table()
-    assert alone.cells == {(): CORRIDORS["USA", "USA"]}
+
+
+@pytest.mark.parametrize("corridor", CORRIDORS, ids="-".join)
+def test_a_corridor_comes_out_by_filters(
+    corridor: tuple[str, str], ctdc: Agencies
+) -> None:
+    """One cell, of which the bound can leave nothing out."""
+    citizenship, country = corridor
+    question = Question(by=[], where={CITIZEN: [citizenship], COUNTRY: [country]})
+    found = ctdc.ask(NAMES[3], question).table()
+    people = CORRIDORS[corridor]
+    assert found == Table(cells={(): people}, persons=people, dropped=0)
 
 
 def _share(counts: Mapping[str, int], part: list[str]) -> float:

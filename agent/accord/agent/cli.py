@@ -37,8 +37,8 @@ from accord.agent.screens import (
 )
 from accord.agent.state import AgentState, state_root
 from accord.agent.status import Status, status_of
-from accord.core.errors import AccordError, ConfigurationError
 from accord.rpc.address import parse_address
+from accord.rpc.command import run_command
 
 app = typer.Typer(
     name="accord-agent",
@@ -258,30 +258,7 @@ def _show_status(state: AgentState, found: Status) -> None:
 
 def main() -> None:
     """Run the command; an error is one sentence and an exit status."""
-    try:
-        status_code = app(standalone_mode=False)
-    except AccordError as error:
-        print_line(screen, error.sentence, "red")
-        sys.exit(error.exit_code)
-    except Exception as error:  # noqa: BLE001 - boundary of the process
-        sys.exit(_stranger(error))
-    sys.exit(status_code if isinstance(status_code, int) else 0)
-
-
-def _stranger(error: Exception) -> int:
-    """Say what can be said of an error that is not ours; return the exit status."""
-    usage = getattr(error, "exit_code", None)
-    show = getattr(error, "show", None)
-    if callable(show) and isinstance(usage, int):
-        show()
-        return usage
-    print_line(
-        screen,
-        f"Something went wrong that should not ({type(error).__name__}). Nothing that "
-        "was stored before is lost. Please report what you did.",
-        "red",
-    )
-    return ConfigurationError.exit_code if isinstance(error, OSError) else 70
+    sys.exit(run_command(app, unharmed="Nothing that was stored before is lost."))
 
 
 if __name__ == "__main__":

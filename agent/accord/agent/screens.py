@@ -16,9 +16,9 @@ from accord.agent.report import SENTENCES, Report
 
 
 def print_json(console: Console, content: object) -> None:
-    """Print one JSON document, unwrapped and uncoloured."""
+    """Print one line of JSON, unwrapped and uncoloured."""
     console.print(
-        json.dumps(content, ensure_ascii=False, indent=2),
+        json.dumps(content, ensure_ascii=False),
         markup=False,
         highlight=False,
         soft_wrap=True,

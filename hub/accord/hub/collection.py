@@ -297,7 +297,7 @@ class Collection:
 
         try:
             failed = await self._store.run(work)
-        except Unreachable as error:
+        except AccordError as error:
             found = self._open.get(submission.id)
             if found is not None:
                 self._later(found, error)

@@ -36,7 +36,7 @@ from accord.hub.db.engine import LedgerTransaction
 from accord.hub.planning import Plan
 from accord.hub.policies import Policies
 from accord.hub.submissions import Ending, Submission, SubmissionState
-from accord.ledger import charge, give_back, reserve
+from accord.ledger import State, charge, give_back, reserve
 from accord.ledger import entry as known_entry
 from accord.rpc.codec import requisition_to_bytes, sign_requisition
 from accord.v1 import analyst_pb2
@@ -332,8 +332,7 @@ def fail(
     known = submissions.find(tx, submission)
     if known is None or known.is_settled:
         return Failed(ended=[], promoted=[])
-    if known.follows is None:
-        give_back(LedgerTransaction(tx), known.id, at)
+    _give_back(tx, known.id, at)
     _end(tx, known, ending, at)
     ended, promoted = [known.id], list[Submission]()
     for follower in submissions.followers(tx, known.id):
@@ -356,6 +355,14 @@ def fail(
         _end(tx, follower, reason, at)
         ended.append(follower.id)
     return Failed(ended=ended, promoted=promoted)
+
+
+def _give_back(tx: sa.Connection, submission: str, at: dt.datetime) -> None:
+    """End a reservation if there is one; the ledger cannot keep a question open."""
+    ledger = LedgerTransaction(tx)
+    found = known_entry(ledger, submission)
+    if found is not None and found.state is State.RESERVED:
+        give_back(ledger, submission, at)
 
 
 def _covers(leader: Submission, follower: Submission) -> bool:

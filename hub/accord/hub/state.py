@@ -66,11 +66,11 @@ class State:
         """Refuse a folder that no hub was made in.
 
         Raises:
-            ConfigurationError: STATE_MISSING.
+            ConfigurationError: STATE_ABSENT.
         """
         if not self.config.is_file():
             raise ConfigurationError(
-                "STATE_MISSING",
+                "STATE_ABSENT",
                 f"There is no hub in {self.root}: run `accord-hub init`, or name the"
                 f" right folder with --state or ${STATE_VARIABLE}.",
             )

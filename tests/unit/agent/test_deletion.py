@@ -31,7 +31,7 @@ Question = tuple[Query, int]
 
 Vectors = list[npt.NDArray[np.int64]]
 
-FEW = settings(max_examples=15)
+FEW = settings(max_examples=10)
 """Every example builds several stores on disk, and asks many questions."""
 
 PEOPLE = ("Ana", "Bela", "Cyril", "Dora")

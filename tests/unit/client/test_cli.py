@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from accord.client import cli
-from accord.client.cli.options import notices
 from accord.client.profile import load_profiles
+from accord.rpc.command import run_command
 from accord.rpc.tokens import TokenKind, mint
 
 TOKEN = str(mint(TokenKind.ANALYST, bytes(32)))
@@ -34,7 +34,7 @@ def run(
     monkeypatch.setattr(sys, "argv", ["accord", *arguments])
     if token is not None:
         monkeypatch.setenv("ACCORD_TOKEN", token)
-    return cli.run(cli.app, notices)
+    return run_command(cli.app, unharmed="")
 
 
 def test_profiles_are_added_listed_and_removed(
@@ -112,7 +112,7 @@ def test_an_unexpected_mistake_is_one_sentence(
         raise KeyError(message)
 
     monkeypatch.setattr(sys, "argv", ["accord"])
-    assert cli.run(broken, notices) == 70
+    assert run_command(broken, unharmed="") == 70
     printed = capsys.readouterr().err
     assert "KeyError" in printed
     assert "secret" not in printed

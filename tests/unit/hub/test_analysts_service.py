@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,16 +11,22 @@ from pathlib import Path
 import pytest
 
 from accord.core.errors import (
+    Conflict,
     InvalidQuery,
     NotFound,
     PolicyDenied,
+    PreconditionFailed,
     Unauthenticated,
+    Unreachable,
 )
 from accord.hub import registry
 from accord.hub.db.engine import Store
 from accord.hub.serve import utc_now
+from accord.hub.services.analysts import MOST_CALLS_OF_ONE
+from accord.hub.settling import MOST_COLLECTING_OF_ONE
 from accord.rpc.tokens import TokenKind, mint
 from accord.v1 import analyst_pb2, common_pb2
+from tests.unit.hub.scripted import answering, refusing, silent, until
 from tests.unit.hub.world import (
     AGREEMENT,
     PARTIES,
@@ -281,3 +288,56 @@ async def test_a_filter_narrows_the_layout(world: World) -> None:
     release = (await finished(stub, asked.id)).reply.release
     assert [row.values[0] for row in release.rows] == ["2023", "2024", "2025"]
     assert release.measure == "cases"
+
+
+async def test_nobody_takes_all_the_calls(world: World) -> None:
+    await world.all_agents(silent)
+    ana = world.analyst(add_analyst(world.state, "ana"))
+    ben = world.analyst(add_analyst(world.state, "ben"))
+    asked = a_submission()
+    revision = (await call(ana.SubmitQuery(asked))).submission.revision
+    request = analyst_pb2.GetSubmissionRequest(
+        id=asked.id, after_revision=revision, wait_seconds=30
+    )
+    polls = [asyncio.create_task(call(ana.GetSubmission(request))) for _ in range(40)]
+    listing = analyst_pb2.ListAgreementsRequest()
+    await until(lambda: sum(poll.done() for poll in polls) == 40 - MOST_CALLS_OF_ONE)
+    refused = [poll.exception() for poll in polls if poll.done()]
+    assert {getattr(error, "reason", None) for error in refused} == {"TOO_MANY_CALLS"}
+    with pytest.raises(Unreachable):
+        await call(ana.ListAgreements(listing))
+    await call(ben.ListAgreements(listing))
+    for poll in polls:
+        poll.cancel()
+    await asyncio.gather(*polls, return_exceptions=True)
+    await until(lambda: not world.hub._analysts._calls)
+    await call(ana.ListAgreements(listing))
+
+
+async def test_nobody_fills_the_hub_with_questions(world: World) -> None:
+    await world.all_agents(silent)
+    ana = world.analyst(add_analyst(world.state, "ana"))
+    ben = world.analyst(add_analyst(world.state, "ben"))
+    for _ in range(MOST_COLLECTING_OF_ONE):
+        await call(ana.SubmitQuery(a_submission(0.1)))  # all but one follow
+    with pytest.raises(PreconditionFailed) as caught:
+        await call(ana.SubmitQuery(a_submission(0.1)))
+    assert caught.value.reason == "TOO_MANY_QUESTIONS"
+    await call(ben.SubmitQuery(a_submission(0.1)))
+
+
+async def test_an_id_has_one_spelling_and_one_meaning(world: World) -> None:
+    """The id of a fallback release stands in the ledger, too: nobody may ask by it."""
+    for label in PARTIES:
+        await world.agent(label, refusing if label == "health-service" else answering)
+    stub = world.analyst(add_analyst(world.state, "ana"))
+    asked = a_submission()
+    await call(stub.SubmitQuery(asked))
+    release = (await finished(stub, asked.id)).reply.release
+    assert release.coverage.missing
+    again = a_submission(id=release.id, query=a_query(edition="2026-08"))
+    with pytest.raises(Conflict) as caught:
+        await call(stub.SubmitQuery(again))
+    assert caught.value.reason == "SUBMISSION_ID_USED"
+    with pytest.raises(InvalidQuery):
+        await call(stub.SubmitQuery(a_submission(id=str(uuid.uuid4()).upper())))

@@ -103,7 +103,7 @@ def test_init_says_what_is_wrong(hub: Command) -> None:
 
 def test_commands_need_a_hub(hub: Command) -> None:
     for words in (["status"], ["token", "list"], ["serve"], ["check-config"]):
-        assert hub.failure(*words) == (3, "STATE_MISSING")
+        assert hub.failure(*words) == (3, "STATE_ABSENT")
 
 
 def test_the_state_is_found_by_the_environment(

@@ -44,7 +44,7 @@ def opened(named: Path | None) -> State:
     """Return a state that exists.
 
     Raises:
-        ConfigurationError: STATE_MISSING.
+        ConfigurationError: STATE_ABSENT.
     """
     state = find_state(named)
     state.require()

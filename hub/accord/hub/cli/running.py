@@ -76,7 +76,7 @@ def init(
         fingerprint, network = _make(place, hosts, listen, (public_port, agent_port))
     except OSError as error:
         raise ConfigurationError(
-            "STATE_UNWRITABLE",
+            "STATE_NOT_WRITABLE",
             f"The hub's state in {place.root} cannot be written:"
             f" {error.strerror or type(error).__name__}.",
         ) from None

@@ -8,15 +8,16 @@ release is decided afresh.
 from __future__ import annotations
 
 import asyncio
+import collections
 import datetime as dt
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import structlog
 
 from accord.core.decide import Analyst
-from accord.core.errors import NotFound
+from accord.core.errors import NotFound, Unreachable
 from accord.core.interval import half_width
 from accord.hub import registry
 from accord.hub.asking import Desk
@@ -31,6 +32,9 @@ from accord.hub.revisions import Revisions
 from accord.hub.submissions import Submission, SubmissionState
 from accord.rpc.peer import bearer_token
 from accord.v1 import analyst_pb2, analyst_pb2_grpc
+
+MOST_CALLS_OF_ONE: Final = 32
+"""Calls of one analyst that are served at once, long polls included."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -57,6 +61,7 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         self._collection = collection
         self._revisions = revisions
         self._clock = clock
+        self._calls: collections.Counter[str] = collections.Counter()
 
     async def ListAgreements(
         self, request: analyst_pb2.ListAgreementsRequest, context: Context
@@ -172,7 +177,29 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
 
         analyst = await self._store.run(look)
         structlog.contextvars.bind_contextvars(analyst=analyst.id)
+        self._count(analyst, context)
         return analyst
+
+    def _count(self, analyst: Analyst, context: Context) -> None:
+        """Keep one analyst from holding all the calls that a port can serve.
+
+        Raises:
+            Unreachable: TOO_MANY_CALLS.
+        """
+        if self._calls[analyst.id] >= MOST_CALLS_OF_ONE:
+            raise Unreachable(
+                "TOO_MANY_CALLS",
+                f"You have {MOST_CALLS_OF_ONE} calls open at once: wait for some.",
+                limit=str(MOST_CALLS_OF_ONE),
+            )
+        self._calls[analyst.id] += 1
+
+        def ended(_context: object) -> None:
+            self._calls[analyst.id] -= 1
+            if not self._calls[analyst.id]:
+                del self._calls[analyst.id]
+
+        context.add_done_callback(ended)  # type: ignore[arg-type]  # the stub names no protocol
 
     async def _own(self, analyst: Analyst, submission: str) -> Submission:
         """Return a submission of the analyst.
