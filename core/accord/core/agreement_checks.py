@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from accord.core.agreement_form import ALL_VALUES, EVERYONE, AgreementForm
+from accord.core.cohorts import singled_out
 from accord.core.errors import suggestion
 from accord.core.model import DataModel
 from accord.core.privacy import Accounting
@@ -66,28 +67,22 @@ def _about_parties(form: AgreementForm) -> Iterator[Finding]:
 
 
 def _about_differences(form: AgreementForm) -> Iterator[Finding]:
-    """Yield cohorts whose answers, side by side, would single out one party."""
-    everyone = frozenset(form.parties)
-    known: dict[str, frozenset[str]] = {}
+    """Yield what the answers of several cohorts would give away together."""
+    known: dict[frozenset[str], str] = {}
     for cohort, members in form.cohorts.items():
-        chosen = everyone if members == EVERYONE else frozenset(members)
-        path = ("cohorts", cohort)
-        if len(everyone - chosen) == 1:
-            sentence = (
-                "exactly one party sits out, so the difference to everyone's answer "
-                "would be that party's own; at least two must sit out, or none."
-            )
-            yield path, sentence
-        for other, others in known.items():
-            if others == chosen:
-                yield path, f"it has the same members as the cohort {other!r}."
-            elif len(others ^ chosen) == 1 and everyone not in (others, chosen):
-                sentence = (
-                    f"it differs from the cohort {other!r} by one party alone, whose "
-                    "own answer would be the difference."
-                )
-                yield path, sentence
-        known[cohort] = chosen
+        chosen = frozenset(form.parties if members == EVERYONE else members)
+        other = known.setdefault(chosen, cohort)
+        if other != cohort:
+            yield ("cohorts", cohort), f"it has the same members as {other!r}."
+    for party in singled_out(known):
+        yield (
+            ("cohorts",),
+            (
+                f"the answers of these cohorts, added and subtracted, would give the own "
+                f"figures of {party!r}; leave one of the cohorts out, or let at least two "
+                "parties sit out together."
+            ),
+        )
 
 
 def _about_protection(form: AgreementForm) -> Iterator[Finding]:
