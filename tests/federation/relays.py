@@ -46,6 +46,7 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Result = TypeVar("Result")
 
 _LOOK_SECONDS = 0.005
+_LAST_TURNS = 5
 
 
 class _Thread:
@@ -74,6 +75,8 @@ class _Thread:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._loop.shutdown_asyncgens()
+        for _ in range(_LAST_TURNS):  # transports close one turn after they are told
+            await asyncio.sleep(0)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -387,22 +390,20 @@ class ByteRelay:
                 server_hostname=None if context is None else SERVER_NAME,
             )
         except OSError:
-            writer.close()
+            writer.transport.abort()
             return
+        copying = [
+            asyncio.ensure_future(_copy(reader, back, self.sent)),
+            asyncio.ensure_future(_copy(there, writer, self.received)),
+        ]
         try:
-            await asyncio.wait(
-                [
-                    asyncio.ensure_future(_copy(reader, back, self.sent)),
-                    asyncio.ensure_future(_copy(there, writer, self.received)),
-                ],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            await asyncio.wait(copying, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for each in (back, writer):
-                each.close()
-            for each in (back, writer):
-                with contextlib.suppress(OSError, ssl.SSLError):
-                    await each.wait_closed()
+            for each in copying:
+                each.cancel()
+            await asyncio.gather(*copying, return_exceptions=True)
+            for end in (back, writer):
+                end.transport.abort()
 
     def _facing_clients(self) -> ssl.SSLContext:
         assert self._server_identity is not None

@@ -78,10 +78,10 @@ Sources = Annotated[
 FROM_INPUT = "-"
 """In the place of a token, which else can be seen in the list of processes."""
 
-console = Console()
+console = Console(markup=False)
 """Where results go."""
 
-screen = Console(stderr=True)
+screen = Console(stderr=True, markup=False)
 """Where warnings and errors go."""
 
 

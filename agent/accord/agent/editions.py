@@ -127,6 +127,13 @@ def freeze_due(
     Raises:
         PreconditionFailed: the disk cannot be written.
     """
+    with state.freezing():
+        return _freeze_all(state, due, now)
+
+
+def _freeze_all(
+    state: AgentState, due: Iterable[Calendar], now: datetime.datetime
+) -> tuple[list[Edition], list[Waiting]]:
     frozen: list[Edition] = []
     waiting: dict[tuple[str, str], Waiting] = {}
     done: set[tuple[str, str]] = set()

@@ -230,6 +230,9 @@ def load_mapping(text: str, source: str, model: DataModel) -> Mapping:
 def check_header(mapping: Mapping, header: Sequence[str], table: str) -> None:
     """Refuse a source that lacks a column of the mapping.
 
+    A first line without any of the mapping's columns may be a record, so nothing of
+    it is told.
+
     Args:
         mapping: what the columns are for.
         header: names of the source's columns.
@@ -238,8 +241,16 @@ def check_header(mapping: Mapping, header: Sequence[str], table: str) -> None:
     Raises:
         DocumentError: one problem for each column that is missing or stands twice.
     """
+    uses = list(mapping.uses())
+    if uses and not any(name in header for name, _ in uses):
+        name, path = uses[0]
+        sentence = (
+            f"{table} has none of the mapping's columns, such as {name!r}. A CSV file "
+            "must begin with the names of its columns."
+        )
+        raise DocumentError(mapping.source, [problem_at(mapping.text, path, sentence)])
     problems: list[Problem] = []
-    for name, path in mapping.uses():
+    for name, path in uses:
         times = header.count(name)
         if times == 1:
             continue

@@ -130,8 +130,9 @@ class AgentState:
         """Make the directory with new keys; what exists already is left as it is.
 
         Raises:
-            ConfigurationError: STATE_NOT_WRITABLE, or KEYS_LOST where a store exists
-                without the keys that it was built with.
+            ConfigurationError: STATE_NOT_WRITABLE; KEYS_LOST where a store exists
+                without the keys that it was built with; LEDGER_LOST where the record
+                of what was spent is gone.
         """
         state = cls(root)
         try:
@@ -152,6 +153,7 @@ class AgentState:
         state._make_keys()
         if not state.config.exists():
             state.config.write_text(_CONFIGURATION, encoding="utf-8")
+        state._check_ledger_not_lost()
         with (
             contextlib.closing(open_database(state.database)) as connection,
             transaction(connection) as tx,
@@ -160,6 +162,21 @@ class AgentState:
             for table in _TABLES:
                 tx.execute(table, {})
         return state
+
+    def _check_ledger_not_lost(self) -> None:
+        """Refuse to begin an empty ledger beside what an older one has paid for."""
+        used = (
+            self.current.is_symlink()
+            or any(self.editions.iterdir())
+            or (self.keys / "identity.pem").exists()
+        )
+        if used and not self.database.exists():
+            raise ConfigurationError(
+                "LEDGER_LOST",
+                f"{self.database} is gone, and with it the record of what this "
+                "agency's records have lost. Restore it from a copy; without it the "
+                "agent must begin anew in another directory.",
+            )
 
     @classmethod
     def open(cls, root: Path) -> Self:
@@ -214,20 +231,14 @@ class AgentState:
         Raises:
             Conflict: STORE_BUSY, another command is at it.
         """
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(self.store / ".lock", flags, 0o600)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise Conflict(
-                    "STORE_BUSY",
-                    "Another command is changing this agent's store; try again when it "
-                    "has ended.",
-                ) from None
+        with _locked(self.store / ".lock", wait=False):
             yield
-        finally:
-            os.close(descriptor)
+
+    @contextlib.contextmanager
+    def freezing(self) -> Iterator[None]:
+        """Be the only one to freeze editions; waits, as a freeze takes no time."""
+        with _locked(self.store / ".freezing", wait=True):
+            yield
 
     def free_space(self) -> str:
         """Return how much the disk of the state directory can still take, in words."""
@@ -277,3 +288,21 @@ def disk_trouble(error: OSError, state: AgentState) -> PreconditionFailed:
         f"disk of the state directory has {state.free_space()} free. The store that "
         "was there is unchanged; see to the disk and run the command again.",
     )
+
+
+@contextlib.contextmanager
+def _locked(file: Path, *, wait: bool) -> Iterator[None]:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(file, flags, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError:
+            raise Conflict(
+                "STORE_BUSY",
+                "Another command is changing this agent's store; try again when it "
+                "has ended.",
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)

@@ -75,14 +75,12 @@ def _about_differences(form: AgreementForm) -> Iterator[Finding]:
         if other != cohort:
             yield ("cohorts", cohort), f"it has the same members as {other!r}."
     for party in singled_out(known):
-        yield (
-            ("cohorts",),
-            (
-                f"the answers of these cohorts, added and subtracted, would give the own "
-                f"figures of {party!r}; leave one of the cohorts out, or let at least two "
-                "parties sit out together."
-            ),
+        sentence = (
+            "the answers of these cohorts, added and subtracted, would give the own "
+            f"figures of {party!r}; leave one of the cohorts out, or let at least two "
+            "parties sit out together."
         )
+        yield ("cohorts",), sentence
 
 
 def _about_protection(form: AgreementForm) -> Iterator[Finding]:

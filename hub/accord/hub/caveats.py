@@ -16,6 +16,7 @@ def not_covered(
         sentence("not-covered.several-agencies"),
         sentence("not-covered.bound", groups=found.vector.groups),
         sentence("not-covered.untied-records"),
+        sentence("not-covered.linkage"),
         sentence("not-covered.hub-sees-sums"),
     ]
     if found.last_day is not None:

@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 
 import structlog
 
-from accord.core.errors import AccordError, Unreachable
+from accord.core.errors import AccordError, InternalError, Unreachable
 from accord.hub import settling, submissions
 from accord.hub.audit import Event, note
 from accord.hub.connections import Connections
@@ -29,6 +29,7 @@ from accord.hub.release import Published, make_noisy, make_release
 from accord.hub.revisions import Revisions
 from accord.hub.submissions import Ending, Submission
 from accord.hub.waiting import Waiting, take_up
+from accord.rpc.peer import PeerAgency
 from accord.v1 import agent_pb2, analyst_pb2, common_pb2
 
 TICK_SECONDS: Final = 0.5
@@ -122,13 +123,17 @@ class Collection:
             if agency in each.round.awaited and not each.settling
         ]
 
-    def answered(self, agency: str, answer: agent_pb2.Answer) -> None:
+    def answered(self, peer: PeerAgency, answer: agent_pb2.Answer) -> None:
         """Take an agency's answer; late, repeated and foreign ones change nothing."""
+        agency = peer.label
         found = self._of(agency, answer.query_id, answer.payload_digest)
         if found is None:
             return
         rejected = found.round.accept(
-            agency, layout_digest=answer.layout_digest, vector=answer.vector
+            agency,
+            serial=peer.serial,
+            layout_digest=answer.layout_digest,
+            vector=answer.vector,
         )
         if rejected is not None:
             self._note_refusal(
@@ -243,6 +248,10 @@ class Collection:
         )
 
         def make() -> tuple[list[int], analyst_pb2.Release]:
+            if published.loss != submission.loss:
+                raise InternalError(
+                    "LOSS_MISMATCH", "The release would cost what nobody reserved."
+                )
             noisy = make_noisy(published, found.round.pooled(cohort))
             return noisy, make_release(published, noisy)
 
@@ -255,11 +264,17 @@ class Collection:
                     release,
                     noisy,
                     cohort=cohort,
+                    held=found.round.held(cohort),
                     at=published.at,
                 )
 
         try:
             ended = await self._store.run(commit, *await asyncio.to_thread(make))
+        except settling.AnswersRevoked as revoked:
+            for agency in revoked.agencies:
+                found.round.forget(agency)
+            found.settling = False
+            self._news(found)
         except Unreachable as error:
             self._later(found, error)
         except Exception as error:  # noqa: BLE001  # the boundary of a round

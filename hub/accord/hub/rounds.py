@@ -48,6 +48,7 @@ class Round:
         """Begin with nobody."""
         self.call = call
         self._answers: dict[str, Vector] = {}
+        self._serials: dict[str, str] = {}
         self._refusals: dict[str, str] = {}
 
     @property
@@ -70,11 +71,17 @@ class Round:
         ]
 
     def accept(
-        self, agency: str, *, layout_digest: str, vector: Sequence[int]
+        self, agency: str, *, serial: str, layout_digest: str, vector: Sequence[int]
     ) -> Rejected | None:
         """Take an answer; a repeated one changes nothing.
 
         Only what any true answer must be is checked; no count is too odd.
+
+        Args:
+            agency: who answers.
+            serial: serial number of the certificate that it answers under.
+            layout_digest: what the vector is over.
+            vector: one entry for each cell, and the two extra ones.
         """
         if agency not in self.awaited:
             return None
@@ -83,6 +90,7 @@ class Round:
             self._refusals[agency] = rejected.reason
             return rejected
         self._answers[agency] = np.array(vector, dtype=np.int64)
+        self._serials[agency] = serial
         return None
 
     def _reason_against(
@@ -104,6 +112,10 @@ class Round:
     def forget(self, agency: str) -> None:
         """Drop an agency's answer, for an agency that was thrown out."""
         self._answers.pop(agency, None)
+
+    def held(self, cohort: str) -> list[tuple[str, str]]:
+        """Return the agencies of a complete cohort with their certificates' serials."""
+        return [(agency, self._serials[agency]) for agency in self.call.cohorts[cohort]]
 
     @property
     def possible(self) -> list[str]:

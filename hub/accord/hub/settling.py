@@ -35,6 +35,7 @@ from accord.hub.authority import Authority
 from accord.hub.db.engine import LedgerTransaction
 from accord.hub.planning import Plan
 from accord.hub.policies import Policies
+from accord.hub.registry import valid_among
 from accord.hub.submissions import Ending, Submission, SubmissionState
 from accord.ledger import State, charge, give_back, reserve
 from accord.ledger import entry as known_entry
@@ -218,6 +219,15 @@ def _reserve(
     reserve(LedgerTransaction(tx), entry or submission.id, lines, now)
 
 
+class AnswersRevoked(Exception):
+    """Answers that must not be published; nothing was changed."""
+
+    def __init__(self, agencies: frozenset[str]) -> None:
+        """Name whose they are."""
+        super().__init__()
+        self.agencies = agencies
+
+
 def publish(  # everything that one transaction holds
     tx: sa.Connection,
     policies: Policies,
@@ -226,6 +236,7 @@ def publish(  # everything that one transaction holds
     noisy: Sequence[int],
     *,
     cohort: str,
+    held: Sequence[tuple[str, str]],
     at: dt.datetime,
 ) -> list[str]:
     """Charge, store and note a release; return the submissions that it settles.
@@ -236,12 +247,26 @@ def publish(  # everything that one transaction holds
     Returns:
         Nothing where the submission has ended before.
 
+    Args:
+        tx: the caller's transaction.
+        policies: the policies in force.
+        submission: what is answered.
+        release: what is published.
+        noisy: the stored integers behind it.
+        cohort: whose answers it has.
+        held: agency and serial of the certificate of each of those answers.
+        at: now.
+
     Raises:
         BudgetExhausted: limits were lowered since, below what the fallback needs.
+        AnswersRevoked: the operator has thrown out an agency that had answered.
     """
     known = submissions.find(tx, submission)
     if known is None or known.is_settled:
         return []
+    revoked = {agency for agency, _ in set(held) - valid_among(tx, held)}
+    if revoked:
+        raise AnswersRevoked(frozenset(revoked))
     ledger = LedgerTransaction(tx)
     if cohort == known.cohort:
         entry = known.id

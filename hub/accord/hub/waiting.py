@@ -6,6 +6,8 @@ from __future__ import annotations
 import dataclasses
 
 from accord.core.agreement import Agreement
+from accord.core.errors import AccordError, PreconditionFailed
+from accord.core.model import DataModel
 from accord.core.terms import Requisition, Terms, terms
 from accord.hub.policies import Policies
 from accord.hub.rounds import Call, Round, publishable
@@ -37,7 +39,8 @@ def take_up(
     """Return a submission ready to be asked, from its own signed bytes.
 
     Returns:
-        Nothing where agreement or mode are not those under which it was admitted.
+        Nothing where agreement, data model or mode are not those under which it was
+        admitted: what agencies answer would be read with other words.
     """
     agreement = policies.agreements.get(submission.agreement)
     if (
@@ -47,8 +50,21 @@ def take_up(
     ):
         return None
     model = policies.model_of(agreement)
-    requisition = requisition_from_bytes(submission.payload, lambda *_: model)
-    found = terms(agreement, model, requisition.query)
+
+    def same_model(_name: str, _agreement: str, digest: str) -> DataModel:
+        if digest != model.digest:
+            raise PreconditionFailed(
+                "MODEL_CHANGED", "The data model was changed meanwhile."
+            )
+        return model
+
+    try:
+        requisition = requisition_from_bytes(submission.payload, same_model)
+        found = terms(agreement, model, requisition.query)
+    except AccordError:
+        return None
+    if found.layout.digest() != requisition.layout_digest:
+        return None
     call = Call(
         submission=submission.id,
         payload_digest=payload_digest(submission.payload),

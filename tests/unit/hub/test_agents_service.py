@@ -301,7 +301,7 @@ async def test_an_agent_says_hello_first_and_once(world: World) -> None:
             await stream.read()
 
 
-async def test_new_editions_are_remembered(world: World) -> None:
+async def test_new_editions_are_remembered_once_they_are_due(world: World) -> None:
     from accord.rpc.codec import edition_to_message
     from tests.unit.hub.scripted import held
 
@@ -309,7 +309,10 @@ async def test_new_editions_are_remembered(world: World) -> None:
     await agent.say(
         agent_pb2.ConnectRequest(
             editions=agent_pb2.Editions(
-                editions=[edition_to_message(held(world.model, "2026-10"))]
+                editions=[
+                    edition_to_message(held(world.model, name))
+                    for name in ("2026-07", "9999-01")
+                ]
             )
         )
     )
@@ -321,7 +324,7 @@ async def test_new_editions_are_remembered(world: World) -> None:
         store.close()
         return {each.name for each in found}
 
-    await until(lambda: known() == {"2026-10"})
+    await until(lambda: known() == {"2026-07"})
 
 
 class TestConnections:

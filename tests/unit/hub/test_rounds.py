@@ -45,7 +45,7 @@ def test_only_whole_cohorts_without_a_refuser_are_published(
             round_.refuse(agency, "LOCAL_RULE")
         else:
             digest = "l" if move == "answer" else "other"
-            round_.accept(agency, layout_digest=digest, vector=[1, 2, 3])
+            round_.accept(agency, serial="1", layout_digest=digest, vector=[1, 2, 3])
     assert round_.answered == sorted(a for a, m in first.items() if m == "answer")
     assert round_.awaited == [a for a in ALL if a not in first]
     cohort = round_.complete(late=late)
@@ -72,12 +72,15 @@ def test_only_whole_cohorts_without_a_refuser_are_published(
 def test_the_first_answer_counts() -> None:
     round_ = a_round()
     for vector in ([1, 1, 1], [9, 9, 9]):
-        assert round_.accept("a", layout_digest="l", vector=vector) is None
+        assert round_.accept("a", serial="1", layout_digest="l", vector=vector) is None
     for agency in ("b", "c"):
-        round_.accept(agency, layout_digest="l", vector=[0, 0, 0])
+        round_.accept(agency, serial="1", layout_digest="l", vector=[0, 0, 0])
     assert not round_.refuse("a", "LOCAL_RULE")
     assert round_.pooled("most").tolist() == [1, 1, 1]
-    assert round_.accept("stranger", layout_digest="l", vector=[1, 1, 1]) is None
+    assert (
+        round_.accept("stranger", serial="1", layout_digest="l", vector=[1, 1, 1])
+        is None
+    )
     round_.forget("a")
     assert round_.answered == ["b", "c"]
     assert "a" in round_.awaited

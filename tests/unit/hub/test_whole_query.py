@@ -301,22 +301,22 @@ async def test_the_budget_ends(world: World) -> None:
 
 async def test_editions(world: World) -> None:
     for label in PARTIES:
-        newer = ("2026-10",) if label != "health-service" else ()
-        await world.agent(label, editions=("2026-08", "2026-09", *newer))
+        newer = ("2026-09",) if label != "health-service" else ()
+        await world.agent(label, editions=("2026-07", "2026-08", *newer))
     stub = world.analyst(add_analyst(world.state, "ana"))
     described = await call(
         stub.DescribeAgreement(
             analyst_pb2.DescribeAgreementRequest(agreement=AGREEMENT)
         )
     )
-    assert list(described.editions) == ["2026-09", "2026-08"]
+    assert list(described.editions) == ["2026-08", "2026-07"]
     newest = a_submission(0.5)
     await call(stub.SubmitQuery(newest))
-    assert (await finished(stub, newest.id)).reply.release.edition == "2026-09"
-    named = a_submission(0.5, query=a_query(edition="2026-10"))
+    assert (await finished(stub, newest.id)).reply.release.edition == "2026-08"
+    named = a_submission(0.5, query=a_query(edition="2026-09"))
     await call(stub.SubmitQuery(named))
     release = (await finished(stub, named.id)).reply.release
-    assert release.edition == "2026-10"
+    assert release.edition == "2026-09"
     assert list(release.coverage.answered) == list(FALLBACK)
     with pytest.raises(PreconditionFailed, match="do not have the edition") as caught:
         await call(stub.SubmitQuery(a_submission(query=a_query(edition="2020-01"))))

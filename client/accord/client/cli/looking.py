@@ -65,7 +65,7 @@ def describe(
     if as_json:
         print_json(found.as_json())
         return
-    console.print(f"[bold]{found.summary.name}[/] version {found.summary.version}")
+    console.print(f"{found.summary.name} version {found.summary.version}", style="bold")
     console.print(f"measures: {', '.join(found.measures)}")
     console.print(f"purposes: {', '.join(found.summary.purposes)}")
     console.print(f"editions: {', '.join(found.editions) or 'none yet'}")

@@ -42,10 +42,10 @@ Epsilon = Annotated[
     float, typer.Option("--epsilon", "-e", help="Privacy loss to spend at most.")
 ]
 
-console = Console()
+console = Console(markup=False)
 """Where tables go."""
 
-notices = Console(stderr=True)
+notices = Console(stderr=True, markup=False)
 """Where progress and errors go."""
 
 

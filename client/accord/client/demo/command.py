@@ -33,7 +33,7 @@ def run_demo(*, keep: bool, as_json: bool) -> None:
         keep: leave everything running and say how to talk to it.
         as_json: print one JSON object instead of tables.
     """
-    screen = Console(quiet=as_json)
+    screen = Console(quiet=as_json, markup=False)
     folder = Path(tempfile.mkdtemp(prefix="accord-demo-"))
     today = datetime.datetime.now(datetime.UTC).date()
     stage = set_the_stage(folder, today, lambda words: screen.print(f"· {words}"))
@@ -46,7 +46,7 @@ def run_demo(*, keep: bool, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
     if keep:
-        _say_how_to_go_on(stage, Console(stderr=as_json))
+        _say_how_to_go_on(stage, Console(stderr=as_json, markup=False))
         return
     stage.stop()
     shutil.rmtree(folder)
@@ -75,7 +75,7 @@ def _ask(agreement: accord.Agreement, screen: Console) -> dict[str, Any]:
     heading = "4. The first question again"
     replies.append(_release(trend, TREND_EPSILON, screen, heading, _repeated))
     budget = agreement.budget()
-    screen.print("\n[bold]What is left[/]")
+    screen.print("\nWhat is left", style="bold")
     screen.print(budget_table(budget.accounts))
     return {
         "replies": [reply.as_json() for reply in replies],
@@ -91,7 +91,7 @@ def _release(
     heading: str,
     draw: Callable[[accord.Result], object],
 ) -> accord.Result:
-    screen.print(f"\n[bold]{heading}[/]")
+    screen.print(f"\n{heading}", style="bold")
     pending = question.release(epsilon=epsilon, purpose=PURPOSE, wait=False)
     result = waiting(pending, screen, timeout=60, quiet=screen.quiet)
     screen.print(draw(result))
@@ -110,7 +110,7 @@ def _refused(
 ) -> dict[str, str]:
     """Ask what is not allowed and return the refusal."""
     screen.print(
-        f"\n[bold]{heading}[/]: persons by citizenship and day-to-day policing"
+        f"\n{heading}: persons by citizenship, for an investigation", style="bold"
     )
     question = agreement.persons().by("citizenship")
     try:
@@ -130,7 +130,7 @@ def _last_months(edition: str) -> list[str]:
 
 def _say_how_to_go_on(stage: Stage, screen: Console) -> None:
     pids = " ".join(str(process.pid) for process in stage.processes)
-    screen.print("\n[bold]The network is still running.[/] Talk to it with:")
+    screen.print("\nThe network is still running. Talk to it with:", style="bold")
     screen.print(f"  export ACCORD_HUB={stage.hub}", soft_wrap=True)
     screen.print(f"  export ACCORD_TOKEN={stage.token}", soft_wrap=True)
     screen.print(f"  accord describe {AGREEMENT}")

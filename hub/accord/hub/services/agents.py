@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Final
 
 import grpc
+import sqlalchemy as sa
 from cryptography import x509
 
-from accord.core.errors import DeadlineExceeded, InvalidQuery, Unreachable
+from accord.core.calendar import edition_due
+from accord.core.errors import (
+    DeadlineExceeded,
+    InvalidQuery,
+    PolicyDenied,
+    Unreachable,
+)
 from accord.hub import registry
 from accord.hub.authority import Authority
 from accord.hub.collection import Collection
@@ -99,8 +106,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         def renew() -> x509.Certificate:
             now = self._clock()
             with self._store.write() as tx:
-                if not registry.is_valid(tx, peer.label, peer.serial):
-                    raise certificate_revoked()
+                self._require_member(tx, peer)
                 certificate = self._authority.issue(
                     request.certificate_request,
                     agency=peer.label,
@@ -134,6 +140,17 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         content = self._policies.document_for(peer.label, request.path)
         return agent_pb2.FetchPolicyResponse(content=content)
 
+    def _require_member(self, tx: sa.Connection, peer: PeerAgency) -> None:
+        """Refuse an agency that was thrown out, or that the board no longer lists."""
+        if not registry.is_valid(tx, peer.label, peer.serial):
+            raise certificate_revoked()
+        if peer.label not in self._policies.members.members:
+            raise PolicyDenied(
+                "MEMBER_UNKNOWN",
+                f"{peer.label!r} is not in members.yaml any more: talk to the board.",
+                agency=peer.label,
+            )
+
     async def still_valid(self, held: list[Held]) -> set[Held]:
         """Return which certificates were issued here and not revoked."""
 
@@ -151,12 +168,11 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             agent_version=hello.agent_version,
             ledger_height=hello.ledger_height,
         )
-        editions = [edition_from_message(each) for each in hello.editions]
+        editions = self._due(hello.editions)
 
         def remember() -> None:
             with self._store.write() as tx:
-                if not registry.is_valid(tx, peer.label, peer.serial):
-                    raise certificate_revoked()
+                self._require_member(tx, peer)
                 registry.record_sighting(tx, sighting)
                 registry.record_editions(tx, peer.label, editions)
 
@@ -183,7 +199,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             connection.heard_at = loop.time()
             match message.WhichOneof("message"):
                 case "answer":
-                    self._collection.answered(agency, message.answer)
+                    self._collection.answered(connection.peer, message.answer)
                 case "refusal":
                     self._collection.refused(agency, message.refusal)
                 case "editions":
@@ -195,10 +211,22 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
                 case _:
                     pass
 
-    async def _announced(self, agency: str, message: agent_pb2.Editions) -> None:
-        editions: list[HeldEdition] = [
-            edition_from_message(each) for each in message.editions
+    def _due(self, messages: Iterable[agent_pb2.Edition]) -> list[HeldEdition]:
+        """Return the editions whose day has come.
+
+        An agent whose clock is ahead freezes too early: what it holds is under embargo
+        still, whatever it is called.
+        """
+        today = self._clock().date()
+        held = [edition_from_message(message) for message in messages]
+        return [
+            each
+            for each in held
+            if each.name <= edition_due(each.every, each.embargo_days, today)
         ]
+
+    async def _announced(self, agency: str, message: agent_pb2.Editions) -> None:
+        editions = self._due(message.editions)
 
         def remember() -> None:
             with self._store.write() as tx:
