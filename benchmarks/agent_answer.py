@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from accord.agent.bound import bounded_vector
-from accord.agent.columns import Columns, write_columns
+from accord.agent.store.bound import bounded_vector
+from accord.agent.store.columns import Columns, write_columns
 from accord.core.layout import Axis, Layout
 from accord.core.measure import CELL_SCALE, Component, ComponentVector
 from accord.core.query import Measure

@@ -24,9 +24,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from accord.agent.ingest import ingest
-from accord.agent.mapping import load_mapping
-from accord.agent.pseudonym import (
+from accord.agent.intake.ingest import ingest
+from accord.agent.intake.mapping import load_mapping
+from accord.agent.intake.pseudonym import (
     KeyedHash,
     Kind,
     as_words,

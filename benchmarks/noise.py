@@ -24,8 +24,8 @@ import opendp.prelude as dp
 
 from accord.core.interval import half_width, noisiest_within, standard_deviation
 from accord.core.privacy import DiscreteGaussian, DiscreteLaplace, Mechanism
-from accord.hub.conversion import epsilon_of, largest_rho
-from accord.hub.noise import add_noise
+from accord.hub.questions.conversion import epsilon_of, largest_rho
+from accord.hub.releases.noise import add_noise
 
 CELLS = 1800
 REPEATS = 15

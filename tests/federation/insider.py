@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from accord.hub import registry
-from accord.hub.authority import Authority, load_authority
 from accord.hub.db.engine import Store
+from accord.hub.identity import registry
+from accord.hub.identity.authority import Authority, load_authority
 from accord.rpc import pki
 from accord.rpc.server import ServerIdentity
 from accord.rpc.tokens import TokenKind, mint

@@ -13,11 +13,11 @@ import grpc
 import pytest
 
 import accord.client as accord
-from accord.agent.enrol import enrol as join
-from accord.agent.identity import IdentityFiles
+from accord.agent.network.enrol import enrol as join
+from accord.agent.network.identity import IdentityFiles
 from accord.agent.state import AgentState
 from accord.core.decide import Analyst
-from accord.hub import registry
+from accord.hub.identity import registry
 from accord.rpc import pki
 from accord.rpc.address import Address, parse_address
 from accord.rpc.channel import agent_channel, analyst_channel, enrolment_channel

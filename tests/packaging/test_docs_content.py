@@ -14,13 +14,13 @@ from typing import get_args
 import pydantic
 import pytest
 
-from accord.agent.mapping import (
+from accord.agent.intake.mapping import (
     DimensionEntry,
     MappingForm,
     QuantityEntry,
     SourceForm,
 )
-from accord.agent.report import SENTENCES
+from accord.agent.intake.report import SENTENCES
 from accord.agent.state import AgentState
 from accord.client.decode import result_of
 from accord.core.agreement import Agreement, load_agreement
@@ -32,7 +32,7 @@ from accord.core.model import DataModel, DataModelForm, load_model
 from accord.core.query import canonical_query
 from accord.core.terms import Terms, mechanism_for, terms
 from accord.hub.db.tables import METADATA
-from accord.hub.pricing import loss_for
+from accord.hub.questions.pricing import loss_for
 from accord.ledger import SCHEMA
 from accord.v1 import analyst_pb2, common_pb2
 from tests.packaging.distributions import ROOT

@@ -23,9 +23,9 @@ import pandas as pd
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from accord.agent.answer import StoreAnswerer
-from accord.agent.ingest import ingest
-from accord.agent.mapping import load_mapping
-from accord.agent.report import Report
+from accord.agent.intake.ingest import ingest
+from accord.agent.intake.mapping import load_mapping
+from accord.agent.intake.report import Report
 from accord.agent.settings import Settings
 from accord.agent.state import AgentState
 from accord.core.agreement import Agreement
@@ -35,7 +35,7 @@ from accord.core.measure import CELL_SCALE
 from accord.core.privacy import Mechanism
 from accord.core.query import Query
 from accord.core.terms import Requisition, Terms, mechanism_for, terms
-from accord.hub.pricing import loss_for
+from accord.hub.questions.pricing import loss_for
 from accord.rpc.codec import requisition_to_bytes, sign_requisition
 from tests.real.agreements import (
     ANALYST,

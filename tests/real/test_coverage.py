@@ -28,8 +28,8 @@ from accord.core.interval import half_width, upper_tail
 from accord.core.measure import scales
 from accord.core.privacy import SCALE_DENOMINATOR, Mechanism
 from accord.core.terms import mechanism_for
-from accord.hub.pricing import loss_for
-from accord.hub.release import Published, make_noisy, make_release
+from accord.hub.questions.pricing import loss_for
+from accord.hub.releases.release import Published, make_noisy, make_release
 from accord.v1 import analyst_pb2
 from tests.real.agencies import NOW, Agencies, Pooled
 from tests.real.agreements import NAMES

@@ -33,7 +33,7 @@ from accord.core.privacy import (
     Mechanism,
     nano_down,
 )
-from accord.hub.noise import add_noise
+from accord.hub.releases.noise import add_noise
 
 pytestmark = pytest.mark.stat
 

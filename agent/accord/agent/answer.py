@@ -19,15 +19,20 @@ from typing import NoReturn
 
 import structlog
 
-from accord.agent.bound import bounded_vector
-from accord.agent.columns import Columns
-from accord.agent.editions import calendars, edition_folder, freeze_due, held_editions
-from accord.agent.entries import leaf_filters
+from accord.agent.network.worker import AnswerVector
 from accord.agent.policies import PolicyCache
 from accord.agent.settings import Settings
 from accord.agent.spending import charge_once, within_release_cap
 from accord.agent.state import AgentState
-from accord.agent.worker import AnswerVector
+from accord.agent.store.bound import bounded_vector
+from accord.agent.store.columns import Columns
+from accord.agent.store.editions import (
+    calendars,
+    edition_folder,
+    freeze_due,
+    held_editions,
+)
+from accord.agent.store.entries import leaf_filters
 from accord.core.agreement import Agreement
 from accord.core.canonical import digest
 from accord.core.decide import Ask, decide
@@ -54,7 +59,7 @@ def utc_now() -> datetime.datetime:
 class StoreAnswerer:
     """Answers from the frozen editions of one agency; belongs to one thread at a time.
 
-    Satisfies `accord.agent.worker.Answerer`.
+    Satisfies `accord.agent.network.worker.Answerer`.
     """
 
     def __init__(

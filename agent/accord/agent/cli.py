@@ -15,14 +15,13 @@ import typer
 from rich.console import Console
 
 from accord.agent.answer import utc_now
-from accord.agent.build import parts_of
-from accord.agent.editions import calendars, freeze_due, held_editions
-from accord.agent.enrol import enrol as join_hub
-from accord.agent.identity import IdentityFiles
-from accord.agent.ingest import check as check_sources
-from accord.agent.ingest import ingest as ingest_sources
-from accord.agent.ingest import remove as remove_from_store
-from accord.agent.mapping import Mapping, load_mapping, peek_model
+from accord.agent.intake.build import parts_of
+from accord.agent.intake.ingest import check as check_sources
+from accord.agent.intake.ingest import ingest as ingest_sources
+from accord.agent.intake.ingest import remove as remove_from_store
+from accord.agent.intake.mapping import Mapping, load_mapping, peek_model
+from accord.agent.network.enrol import enrol as join_hub
+from accord.agent.network.identity import IdentityFiles
 from accord.agent.policies import PolicyCache, model_for_mapping, read_document
 from accord.agent.running import run_agent
 from accord.agent.screens import (
@@ -37,6 +36,7 @@ from accord.agent.screens import (
 )
 from accord.agent.state import AgentState, state_root
 from accord.agent.status import Status, status_of
+from accord.agent.store.editions import calendars, freeze_due, held_editions
 from accord.rpc.address import parse_address
 from accord.rpc.command import run_command
 

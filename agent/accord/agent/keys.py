@@ -14,7 +14,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from accord.agent.durable import created_file, sync_directory
+from accord.agent.store.durable import created_file, sync_directory
 from accord.core.errors import ConfigurationError, Conflict
 
 KEY_BYTES = 32

@@ -11,8 +11,8 @@ import signal
 from collections.abc import Iterator
 
 from accord.agent.answer import StoreAnswerer
-from accord.agent.connection import run
-from accord.agent.identity import IdentityFiles
+from accord.agent.network.connection import run
+from accord.agent.network.identity import IdentityFiles
 from accord.agent.settings import Settings
 from accord.agent.state import AgentState
 from accord.core.errors import Conflict

@@ -10,9 +10,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from accord.agent.build import Part
-from accord.agent.editions import Edition, Waiting
-from accord.agent.report import SENTENCES, Report
+from accord.agent.intake.build import Part
+from accord.agent.intake.report import SENTENCES, Report
+from accord.agent.store.editions import Edition, Waiting
 
 
 def print_json(console: Console, content: object) -> None:

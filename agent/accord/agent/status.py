@@ -8,14 +8,14 @@ import datetime
 from collections.abc import Iterator
 from typing import Any
 
-from accord.agent.build import Part, parts_of
-from accord.agent.editions import Edition, held_editions
-from accord.agent.identity import IdentityFiles
+from accord.agent.intake.build import Part, parts_of
+from accord.agent.network.identity import IdentityFiles
 from accord.agent.policies import PolicyCache
 from accord.agent.screens import editions_json, parts_json
 from accord.agent.settings import Settings
 from accord.agent.spending import spent, unit_of
 from accord.agent.state import AgentState
+from accord.agent.store.editions import Edition, held_editions
 from accord.core.privacy import Accounting
 from accord.ledger import Balance
 from accord.ledger.account import shown

@@ -5,7 +5,7 @@ People write caps as (epsilon, delta); accounts hold nano-rho. What is granted o
 capped is rounded down (`epsilon_to_rho_lower`), what is stated as lost is rounded up
 (`rho_to_epsilon_upper`, `delta_upper`). Decimal arithmetic of 60 digits with directed
 rounding; no float decides. Agents convert with this module alone; the hub converts
-tightly in ``accord.hub.conversion`` and checks that against `delta_upper`.
+tightly in ``accord.hub.questions.conversion`` and checks that against `delta_upper`.
 
 Sources:
     Bun and Steinke, "Concentrated differential privacy: simplifications, extensions,

@@ -9,7 +9,7 @@ sampler adds exactly the noise that was paid for.
 
 This module samples nothing and reads no record. The laws are in
 `accord.core.interval`, the conversions to (epsilon, delta) in
-`accord.core.epsilon_delta`, the sampler is in ``accord.hub.noise``.
+`accord.core.epsilon_delta`, the sampler is in ``accord.hub.releases.noise``.
 
 Sources:
     Bun and Steinke, "Concentrated differential privacy: simplifications, extensions,

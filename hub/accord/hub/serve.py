@@ -16,18 +16,18 @@ import structlog
 
 from accord.core.errors import InternalError
 from accord.core.privacy import DiscreteGaussian, DiscreteLaplace
-from accord.hub.accounts import of_agency, of_agreement, of_analyst
-from accord.hub.asking import Desk, Terms
-from accord.hub.authority import Authority, load_authority
-from accord.hub.collection import Collection
-from accord.hub.connections import Connections
 from accord.hub.db.engine import Store
-from accord.hub.noise import add_noise
+from accord.hub.identity.authority import Authority, load_authority
+from accord.hub.identity.server_certificate import ServerCertificate
 from accord.hub.policies import Policies, load_policies
-from accord.hub.pricing import epsilon_for, loss_for
-from accord.hub.reading import Reader
-from accord.hub.revisions import Revisions
-from accord.hub.server_certificate import ServerCertificate
+from accord.hub.questions.accounts import of_agency, of_agreement, of_analyst
+from accord.hub.questions.asking import Desk, Terms
+from accord.hub.questions.pricing import epsilon_for, loss_for
+from accord.hub.releases.noise import add_noise
+from accord.hub.releases.reading import Reader
+from accord.hub.rounds.collection import Collection
+from accord.hub.rounds.connections import Connections
+from accord.hub.rounds.revisions import Revisions
 from accord.hub.services.agents import AgentService
 from accord.hub.services.analysts import AnalystService
 from accord.hub.services.enrolment import EnrolmentService

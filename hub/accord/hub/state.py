@@ -5,7 +5,7 @@
 
     config.toml      settings (accord.hub.settings)
     hub.db           everything that happened (accord.hub.db)
-    keys/            private keys, mode 0600 (accord.hub.authority)
+    keys/            private keys, mode 0600 (accord.hub.identity.authority)
     policies/        agreements/*.yaml, models/*.yaml, members.yaml
     serving.lock     held by the process that serves
 """

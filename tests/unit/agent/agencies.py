@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from accord.agent.bound import bounded_vector
-from accord.agent.columns import Columns
-from accord.agent.entries import leaf_filters
-from accord.agent.ingest import Ingested, ingest
-from accord.agent.mapping import Mapping, load_mapping
+from accord.agent.intake.ingest import Ingested, ingest
+from accord.agent.intake.mapping import Mapping, load_mapping
 from accord.agent.settings import Ingest
 from accord.agent.state import AgentState
+from accord.agent.store.bound import bounded_vector
+from accord.agent.store.columns import Columns
+from accord.agent.store.entries import leaf_filters
 from accord.core.layout import lay_out
 from accord.core.measure import Bounds, component_vector
 from accord.core.model import DataModel, load_model

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from hypothesis import strategies as st
 
-from accord.agent.bound import bounded_vector
-from accord.agent.columns import Columns, write_columns
-from accord.agent.entries import LeafFilter
+from accord.agent.store.bound import bounded_vector
+from accord.agent.store.columns import Columns, write_columns
+from accord.agent.store.entries import LeafFilter
 from accord.core.layout import Axis, Layout
 from accord.core.measure import CELL_SCALE, Component, ComponentVector
 from accord.core.query import Measure

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accord.agent.bound import bounded_vector
-from accord.agent.columns import Columns, write_columns
-from accord.agent.entries import LeafFilter, leaf_filters
+from accord.agent.store.bound import bounded_vector
+from accord.agent.store.columns import Columns, write_columns
+from accord.agent.store.entries import LeafFilter, leaf_filters
 from accord.core.errors import IntegrityError, InternalError, PreconditionFailed
 from accord.core.layout import Axis, Layout, lay_out
 from accord.core.measure import Bounds, Component, ComponentVector, component_vector

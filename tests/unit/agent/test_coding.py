@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from accord.agent.coders import coders
-from accord.agent.codes import Reason, word_types
-from accord.agent.coding import NOT_RECORDED, Coded
+from accord.agent.intake.coders import coders
+from accord.agent.intake.codes import Reason, word_types
+from accord.agent.intake.coding import NOT_RECORDED, Coded
 from accord.core.model import load_model
 from tests.unit.agent.agencies import MODEL, mapping
 

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from accord.agent import columns as module
-from accord.agent.columns import Columns, StoreForm, write_columns
+from accord.agent.store import columns as module
+from accord.agent.store.columns import Columns, StoreForm, write_columns
 from accord.core.errors import (
     Conflict,
     IntegrityError,

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from accord.agent.connection import AnswerVector, Timing, run
-from accord.agent.enrol import enrol
-from accord.agent.identity import IdentityFiles
-from accord.agent.renewal import Backoff
+from accord.agent.network.connection import AnswerVector, Timing, run
+from accord.agent.network.enrol import enrol
+from accord.agent.network.identity import IdentityFiles
+from accord.agent.network.renewal import Backoff
 from accord.core.calendar import Period
 from accord.core.canonical import bytes_digest
 from accord.core.errors import (

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from accord.agent.columns import Columns
 from accord.agent.state import AgentState
+from accord.agent.store.columns import Columns
 from tests.unit.agent.agencies import (
     MAPPING_TEXT,
     MODEL_TEXT,

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from accord.agent.editions import (
+from accord.agent.state import AgentState
+from accord.agent.store.editions import (
     Calendar,
     edition_folder,
     freeze_due,
     held_editions,
     number_of,
 )
-from accord.agent.state import AgentState
 from accord.core.calendar import Period
 from accord.core.errors import IntegrityError
 from accord.core.model import load_model

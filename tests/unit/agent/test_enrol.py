@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from accord.agent.enrol import enrol
-from accord.agent.identity import IdentityFiles, Membership
+from accord.agent.network.enrol import enrol
+from accord.agent.network.identity import IdentityFiles, Membership
 from accord.core.errors import (
     AccordError,
     ConfigurationError,

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from accord.agent.build import parts_of
-from accord.agent.codes import Reason
-from accord.agent.columns import Columns
-from accord.agent.ingest import check, ingest, remove
+from accord.agent.intake.build import parts_of
+from accord.agent.intake.codes import Reason
+from accord.agent.intake.ingest import check, ingest, remove
+from accord.agent.store.columns import Columns
 from accord.core.document import DocumentError
 from accord.core.errors import (
     Conflict,
@@ -125,7 +125,7 @@ def test_batches_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     ]
     first, second = new_state(tmp_path / "a"), new_state(tmp_path / "b")
     ingest_rows(first, rows)
-    from accord.agent import build, staging
+    from accord.agent.intake import build, staging
 
     for module in (staging, build):
         monkeypatch.setattr(module, "BATCH_ROWS", 4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from accord.agent.mapping import ages, load_mapping
+from accord.agent.intake.mapping import ages, load_mapping
 from accord.core.document import DocumentError
 from accord.core.model import load_model
 from tests.unit.agent.agencies import MAPPING_TEXT, MODEL, MODEL_TEXT

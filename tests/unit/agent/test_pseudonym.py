@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accord.agent.pseudonym import (
+from accord.agent.intake.pseudonym import (
     KeyedHash,
     Kind,
     as_words,

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from accord.agent.bound import bounded_vector
-from accord.agent.columns import Columns
-from accord.agent.ingest import check, ingest
-from accord.agent.mapping import Mapping, load_mapping
+from accord.agent.intake.ingest import check, ingest
+from accord.agent.intake.mapping import Mapping, load_mapping
 from accord.agent.policies import model_for_mapping
 from accord.agent.state import AgentState
+from accord.agent.store.bound import bounded_vector
+from accord.agent.store.columns import Columns
 from accord.core.layout import lay_out
 from accord.core.measure import CELL_SCALE, Bounds, component_vector
 from accord.core.model import DataModel

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from accord.agent.enrol import enrol
-from accord.agent.identity import IdentityFiles
-from accord.agent.renewal import Backoff, due_at, keep_renewed, renew
+from accord.agent.network.enrol import enrol
+from accord.agent.network.identity import IdentityFiles
+from accord.agent.network.renewal import Backoff, due_at, keep_renewed, renew
 from accord.core.errors import IntegrityError, Unauthenticated, Unreachable
 from accord.rpc import pki
 from accord.rpc.logs import allow_listed

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from accord.agent.sandbox import sandbox
+from accord.agent.intake.sandbox import sandbox
 from tests.unit.agent.agencies import LIMITS
 
 

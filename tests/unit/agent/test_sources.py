@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from accord.agent.ingest import check
-from accord.agent.report import Report
+from accord.agent.intake.ingest import check
+from accord.agent.intake.report import Report
 from accord.core.errors import SourceError
 from tests.unit.agent.agencies import LIMITS, mapping, new_state
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from accord.agent.mapping import load_mapping
+from accord.agent.intake.mapping import load_mapping
 from accord.core.dimension import UNKNOWN, Dimension
 from accord.core.model import DataModel, load_model
 

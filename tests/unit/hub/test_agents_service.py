@@ -19,10 +19,10 @@ from accord.core.errors import (
     Unauthenticated,
     Unreachable,
 )
-from accord.hub import registry
-from accord.hub.authority import load_authority
-from accord.hub.connections import Connections
 from accord.hub.db.engine import Store
+from accord.hub.identity import registry
+from accord.hub.identity.authority import load_authority
+from accord.hub.rounds.connections import Connections
 from accord.hub.serve import utc_now
 from accord.hub.state import State
 from accord.rpc.limits import SILENCE_SECONDS

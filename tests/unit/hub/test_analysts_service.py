@@ -19,11 +19,11 @@ from accord.core.errors import (
     Unauthenticated,
     Unreachable,
 )
-from accord.hub import registry
 from accord.hub.db.engine import Store
+from accord.hub.identity import registry
 from accord.hub.serve import utc_now
 from accord.hub.services.analysts import MOST_CALLS_OF_ONE
-from accord.hub.settling import MOST_COLLECTING_OF_ONE
+from accord.hub.settling.admission import MOST_COLLECTING_OF_ONE
 from accord.rpc.tokens import TokenKind, mint
 from accord.v1 import analyst_pb2, common_pb2
 from tests.unit.hub.scripted import answering, refusing, silent, until

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from accord.core.epsilon_delta import Number, epsilon_to_rho_lower, rho_to_epsilon_upper
 from accord.core.errors import ConfigurationError, InternalError, InvalidQuery
 from accord.core.privacy import NANO, nano_up
-from accord.hub import conversion
-from accord.hub.conversion import epsilon_of, largest_rho
+from accord.hub.questions import conversion
+from accord.hub.questions.conversion import epsilon_of, largest_rho
 
 EPSILONS = st.floats(0.05, 10_000)
 DELTAS = st.sampled_from([1e-12, 1e-9, 1e-7, 1e-6, 1e-4])

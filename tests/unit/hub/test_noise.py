@@ -22,8 +22,8 @@ from accord.core.privacy import (
     Mechanism,
     mechanism_class,
 )
-from accord.hub import noise
-from accord.hub.noise import add_noise
+from accord.hub.releases import noise
+from accord.hub.releases.noise import add_noise
 
 WIDE: list[Mechanism] = [
     DiscreteGaussian(scale=Fraction(1000)),
@@ -166,7 +166,7 @@ def test_a_lost_entry_releases_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_modules_load_without_opendp() -> None:
     """It is imported with the first draw: a command that draws nothing starts fast."""
     program = (
-        "import sys, accord.hub.noise, accord.hub.conversion;"
+        "import sys, accord.hub.releases.noise, accord.hub.questions.conversion;"
         "sys.exit('opendp' in sys.modules)"
     )
     subprocess.run(

@@ -18,11 +18,11 @@ from accord.core.decide import Analyst
 from accord.core.epsilon_delta import delta_upper
 from accord.core.errors import PreconditionFailed
 from accord.core.query import canonical_query
-from accord.hub import accounts
-from accord.hub.planning import Announced, Question, choose_edition, plan
 from accord.hub.policies import Policies, load_policies
-from accord.hub.pricing import epsilon_for, loss_for
-from accord.hub.revisions import Revisions
+from accord.hub.questions import accounts
+from accord.hub.questions.planning import Announced, Question, choose_edition, plan
+from accord.hub.questions.pricing import epsilon_for, loss_for
+from accord.hub.rounds.revisions import Revisions
 from accord.rpc.codec import HeldEdition
 from tests.unit.hub.world import AGREEMENT, FALLBACK, PARTIES, PURPOSE
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accord.hub.rounds import Call, Round, publishable
+from accord.hub.rounds.round import Call, Round, publishable
 
 ALL = ("a", "b", "c", "d", "e")
 COHORTS = {"all": ALL, "most": ("a", "b", "c"), "rest": ("a", "d", "e")}

@@ -13,9 +13,9 @@ from typing import TypeVar
 import grpc
 
 from accord.core.decide import Analyst
-from accord.hub import registry
 from accord.hub.cli.running import init
 from accord.hub.db.engine import Store
+from accord.hub.identity import registry
 from accord.hub.serve import Hub, Parts, load_parts, utc_now
 from accord.hub.state import State
 from accord.rpc.address import parse_address

@@ -12,8 +12,6 @@ from accord.core.agreement_form import LABEL
 from accord.core.decide import Analyst
 from accord.core.errors import InvalidQuery, NotFound, suggestion
 from accord.core.members import MembersForm, load_members
-from accord.hub import registry
-from accord.hub.authority import load_authority
 from accord.hub.cli.common import (
     AsJson,
     StateOption,
@@ -27,6 +25,8 @@ from accord.hub.cli.common import (
     writing,
 )
 from accord.hub.db.engine import microseconds
+from accord.hub.identity import registry
+from accord.hub.identity.authority import load_authority
 from accord.hub.policies import MEMBERS
 from accord.hub.settings import load_settings
 from accord.hub.state import State

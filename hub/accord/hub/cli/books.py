@@ -8,7 +8,7 @@ from typing import Annotated
 import sqlalchemy as sa
 import typer
 
-from accord.hub import audit, registry, submissions
+from accord.hub import audit
 from accord.hub.cli.common import (
     AsJson,
     StateOption,
@@ -20,6 +20,8 @@ from accord.hub.cli.common import (
 )
 from accord.hub.db.engine import LedgerTransaction, microseconds
 from accord.hub.db.tables import RELEASES
+from accord.hub.identity import registry
+from accord.hub.rounds import submissions
 from accord.ledger import Unit, height, verify
 from accord.ledger.account import shown
 

@@ -17,9 +17,9 @@ import typer
 
 from accord.core.errors import ConfigurationError, InvalidQuery
 from accord.core.members import load_members
-from accord.hub.authority import create_authority, load_authority
 from accord.hub.cli.common import AsJson, StateOption, now, opened, show
 from accord.hub.db.engine import Store
+from accord.hub.identity.authority import create_authority, load_authority
 from accord.hub.policies import MEMBERS, load_policies
 from accord.hub.settings import config_text, load_settings
 from accord.hub.state import State, find_state, write_new

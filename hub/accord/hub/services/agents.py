@@ -22,18 +22,18 @@ from accord.core.errors import (
     PolicyDenied,
     Unreachable,
 )
-from accord.hub import registry
-from accord.hub.authority import Authority
-from accord.hub.collection import Collection
-from accord.hub.connections import (
+from accord.hub.db.engine import Store
+from accord.hub.identity import registry
+from accord.hub.identity.authority import Authority
+from accord.hub.identity.registry import Sighting
+from accord.hub.policies import Policies
+from accord.hub.rounds.collection import Collection
+from accord.hub.rounds.connections import (
     Connection,
     Connections,
     Held,
     certificate_revoked,
 )
-from accord.hub.db.engine import Store
-from accord.hub.policies import Policies
-from accord.hub.registry import Sighting
 from accord.rpc.codec import HeldEdition, edition_from_message
 from accord.rpc.peer import PeerAgency, peer_agency
 from accord.rpc.pki import certificate_pem, expiry_of, serial_of

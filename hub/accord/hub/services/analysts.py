@@ -19,17 +19,17 @@ import structlog
 from accord.core.decide import Analyst
 from accord.core.errors import NotFound, Unreachable
 from accord.core.interval import half_width
-from accord.hub import registry
-from accord.hub.asking import Desk
-from accord.hub.collection import Collection
 from accord.hub.db.engine import Store
-from accord.hub.describing import balances, budget, description, summary
-from accord.hub.planning import agreement_for, common_editions, visible
+from accord.hub.identity import registry
 from accord.hub.policies import Policies
-from accord.hub.pricing import cost_message
-from accord.hub.reading import Reader, collecting, failed
-from accord.hub.revisions import Revisions
-from accord.hub.submissions import Submission, SubmissionState
+from accord.hub.questions.asking import Desk
+from accord.hub.questions.describing import balances, budget, description, summary
+from accord.hub.questions.planning import agreement_for, common_editions, visible
+from accord.hub.questions.pricing import cost_message
+from accord.hub.releases.reading import Reader, collecting, failed
+from accord.hub.rounds.collection import Collection
+from accord.hub.rounds.revisions import Revisions
+from accord.hub.rounds.submissions import Submission, SubmissionState
 from accord.rpc.peer import bearer_token
 from accord.v1 import analyst_pb2, analyst_pb2_grpc
 

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives import serialization
 
 from accord.core.canonical import bytes_digest
 from accord.core.errors import Unauthenticated
-from accord.hub import registry
-from accord.hub.authority import Authority
 from accord.hub.db.engine import Store
+from accord.hub.identity import registry
+from accord.hub.identity.authority import Authority
 from accord.hub.policies import Policies
 from accord.rpc.pki import certificate_pem, expiry_of, requested_key, serial_of
 from accord.rpc.tokens import TokenKind, parse

@@ -1,0 +1,367 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: S608
+"""Builds of the store: parts by mapping, joined into columns, switched in one step.
+
+A build is a directory of its own. It holds every part (``parts/NAME/``: its cases as
+Parquet clustered by person, and the pseudonyms of its persons), the joined columns
+(`accord.agent.store.columns`) and ``persons.npy``: the pseudonym of every ordinal. When
+it is complete and on disk, the link ``store/current`` is replaced; that is the only
+step that anybody can see. Persons are the same in every part, cases are not.
+
+Statements are put together from numbers and from paths of our own, quoted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Any, Self
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pydantic
+
+from accord.agent.intake.batches import Rows
+from accord.agent.intake.pseudonym import DIGEST_BYTES, as_words, from_words
+from accord.agent.intake.sandbox import sandbox
+from accord.agent.intake.staging import BATCH_ROWS, Staging
+from accord.agent.settings import Ingest
+from accord.agent.state import AgentState
+from accord.agent.store.columns import write_columns
+from accord.agent.store.durable import sync_directory
+from accord.core.document import Strict
+from accord.core.errors import IntegrityError, NotFound, PreconditionFailed
+
+CASES = "cases.parquet"
+PERSONS = "persons.npy"
+PART = "part.json"
+PARTS = "parts"
+
+_TYPES = {
+    "|u1": "UTINYINT",
+    "<u2": "USMALLINT",
+    "<u4": "UINTEGER",
+    "<u8": "UBIGINT",
+    "<i4": "INTEGER",
+}
+
+
+class Part(Strict):
+    """What ``part.json`` says of the cases beside it."""
+
+    name: str
+    data_model: str
+    model_digest: Annotated[str, pydantic.Field(pattern="^[0-9a-f]{64}$")]
+    rows: Annotated[int, pydantic.Field(ge=0)]
+    persons: Annotated[int, pydantic.Field(ge=0)]
+    ingested_at: pydantic.AwareDatetime
+
+
+class PartWriter:
+    """Takes the rows of one mapping and leaves them as a part."""
+
+    def __init__(self, folder: Path, staging: Staging) -> None:
+        """Write into *folder*, which must not exist."""
+        self._folder = folder
+        self._staging = staging
+        self._columns: list[str] = []
+        folder.mkdir(mode=0o700)
+        self._pseudonyms = (folder / f"{PERSONS}.raw").open("xb")
+
+    def __enter__(self) -> Self:
+        """Return the writer itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close what is open."""
+        self._pseudonyms.close()
+
+    def add(self, rows: Rows) -> None:
+        """Append a run of rows."""
+        if not self._columns:
+            self._columns = list(rows.columns)
+            fields = ", ".join(
+                f'"{name}" {_TYPES[values.dtype.str]}'
+                for name, values in rows.columns.items()
+            )
+            self._staging.connection.execute(f"CREATE TABLE cases ({fields})")
+        self._staging.insert("cases", rows.columns)
+        self._pseudonyms.write(rows.pseudonyms.tobytes())
+
+    def finish(self, part: Part) -> None:
+        """Write the Parquet file and the description."""
+        if not self._columns:
+            return
+        self._staging.connection.execute(
+            f"COPY cases TO '{_path(self._folder / CASES)}' "
+            "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
+        )
+        self._pseudonyms.close()
+        raw = self._folder / f"{PERSONS}.raw"
+        _write_persons(self._folder / PERSONS, _mapped_raw(raw))
+        raw.unlink()
+        (self._folder / PART).write_text(part.model_dump_json(indent=1), "utf-8")
+
+
+def parts_of(build: Path) -> dict[str, Part]:
+    """Return the parts of a build by name.
+
+    Raises:
+        IntegrityError: STORE_BROKEN, a part cannot be read.
+    """
+    found: dict[str, Part] = {}
+    folder = build / PARTS
+    if not folder.is_dir():
+        return found
+    for entry in sorted(folder.iterdir()):
+        try:
+            part = Part.model_validate_json((entry / PART).read_bytes())
+        except (OSError, pydantic.ValidationError):
+            raise IntegrityError(
+                "STORE_BROKEN",
+                f"The part {entry.name!r} of the store is damaged. Ingest its mapping "
+                "again.",
+            ) from None
+        found[part.name] = part
+    return found
+
+
+def put_part(
+    state: AgentState,
+    new: Path,
+    scratch: Path,
+    limits: Ingest,
+    now: datetime.datetime,
+) -> tuple[Part, ...]:
+    """Build the store anew with the part in *new*, and switch to it.
+
+    Raises:
+        PreconditionFailed: PART_MODEL, another part has another data model.
+    """
+    part = Part.model_validate_json((new / PART).read_bytes())
+    others = {
+        name: other
+        for name, other in parts_of(state.current).items()
+        if name != part.name
+    }
+    for name, other in others.items():
+        if other.model_digest != part.model_digest:
+            raise PreconditionFailed(
+                "PART_MODEL",
+                f"The part {name!r} of the store was ingested with another version of "
+                f"the data model {other.data_model!r}. Take it out with `accord-agent "
+                f"remove {name}`, ingest this one, then ingest {name!r} again.",
+                part=name,
+            )
+    folders = {name: state.current / PARTS / name for name in others}
+    folders[part.name] = new
+    _switch(state, folders, scratch, limits, now)
+    return tuple(sorted([*others.values(), part], key=lambda each: each.name))
+
+
+def remove_part(
+    state: AgentState,
+    name: str,
+    scratch: Path,
+    limits: Ingest,
+    now: datetime.datetime,
+) -> tuple[Part, ...]:
+    """Build the store anew without a part; without its last one there is no store.
+
+    Editions that were frozen before keep what they hold.
+
+    Raises:
+        NotFound: PART_UNKNOWN.
+    """
+    parts = parts_of(state.current)
+    if name not in parts:
+        known = ", ".join(parts) or "none"
+        raise NotFound(
+            "PART_UNKNOWN", f"The store has no part {name!r}; it has: {known}."
+        )
+    del parts[name]
+    if parts:
+        folders = {other: state.current / PARTS / other for other in parts}
+        _switch(state, folders, scratch, limits, now)
+    else:
+        state.current.unlink()
+        sync_directory(state.store)
+        sweep_builds(state)
+    return tuple(parts.values())
+
+
+def sweep_builds(state: AgentState) -> None:
+    """Remove builds that nothing points to: old ones, and what a crash left."""
+    current = state.current.resolve().name if state.current.is_symlink() else None
+    for build in state.builds.iterdir():
+        if build.name != current:
+            shutil.rmtree(build, ignore_errors=True)
+
+
+def _switch(
+    state: AgentState,
+    folders: dict[str, Path],
+    scratch: Path,
+    limits: Ingest,
+    now: datetime.datetime,
+) -> None:
+    """Make a complete build of the parts in *folders*, then point to it."""
+    build = scratch / "build"
+    build.mkdir(mode=0o700)
+    (build / PARTS).mkdir(mode=0o700)
+    for name, folder in folders.items():
+        target = build / PARTS / name
+        target.mkdir(mode=0o700)
+        for file in folder.iterdir():
+            os.link(file.resolve(), target / file.name)
+    parts = parts_of(build)
+    first = next(iter(parts.values()))
+    work = scratch / "join"
+    work.mkdir(mode=0o700)
+    with sandbox(
+        work, [build / PARTS / n / CASES for n in parts], limits
+    ) as connection:
+        join = _Join(connection, build, list(parts))
+        join.run()
+        write_columns(
+            build,
+            join.columns(),
+            model=first.data_model,
+            model_digest=first.model_digest,
+            created_at=now,
+        )
+    _sync_tree(build)
+    name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+    build.rename(state.builds / name)
+    sync_directory(state.builds)
+    link = scratch / "current"
+    link.symlink_to(Path("builds") / name)
+    link.replace(state.current)
+    sync_directory(state.store)
+    sweep_builds(state)
+
+
+class _Join:
+    """The parts of a build as one table in the order of the store."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, build: Path, names: Sequence[str]
+    ) -> None:
+        self._connection = connection
+        self._build = build
+        self._names = names
+
+    def run(self) -> None:
+        """Number persons over all parts, write them down, and sort the cases."""
+        if len(self._names) == 1:
+            only = self._build / PARTS / self._names[0]
+            os.link(only / PERSONS, self._build / PERSONS)
+            self._connection.execute(
+                f"CREATE VIEW joined AS FROM read_parquet('{_path(only / CASES)}')"
+            )
+            return
+        self._connection.execute(
+            "CREATE TABLE known (part USMALLINT, local UINTEGER, p0 UBIGINT, "
+            "p1 UBIGINT, p2 UBIGINT, p3 UBIGINT)"
+        )
+        for number, name in enumerate(self._names):
+            self._load_persons(number, self._build / PARTS / name / PERSONS)
+        self._connection.execute(
+            "CREATE TABLE renamed AS SELECT part, local, p0, p1, p2, p3, (dense_rank() "
+            "OVER (ORDER BY p0, p1, p2, p3) - 1)::UINTEGER AS person FROM known"
+        )
+        self._write_persons()
+        cases = " UNION ALL BY NAME ".join(
+            f"SELECT {number} AS part, * FROM "
+            f"read_parquet('{_path(self._build / PARTS / name / CASES)}')"
+            for number, name in enumerate(self._names)
+        )
+        self._connection.execute(
+            "CREATE TABLE joined AS SELECT renamed.person AS person, c.* EXCLUDE "
+            f"(part, person) FROM ({cases}) AS c JOIN renamed ON c.part = renamed.part "
+            "AND c.person = renamed.local ORDER BY renamed.person, c.order_key"
+        )
+
+    def columns(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+        """Yield every column, one in memory at a time."""
+        described = self._connection.execute("DESCRIBE joined").fetchall()
+        for row in described:
+            name = str(row[0])
+            found = self._connection.execute(
+                f'SELECT "{name}" FROM joined'
+            ).fetchnumpy()
+            yield name, np.asarray(found[name])
+
+    def _load_persons(self, number: int, path: Path) -> None:
+        persons = np.load(path, mmap_mode="r", allow_pickle=False)
+        for start in range(0, len(persons), BATCH_ROWS):
+            some = np.asarray(persons[start : start + BATCH_ROWS])
+            arriving: dict[str, npt.NDArray[Any]] = {
+                "part": np.full(len(some), number, np.uint16),
+                "local": np.arange(start, start + len(some), dtype=np.uint32),
+            }
+            arriving |= {
+                f"p{i}": word for i, word in enumerate(as_words(some.tobytes()))
+            }
+            self._connection.register("arriving", arriving)
+            self._connection.execute("INSERT INTO known SELECT * FROM arriving")
+            self._connection.unregister("arriving")
+
+    def _write_persons(self) -> None:
+        self._connection.execute(
+            "CREATE TABLE everyone AS SELECT DISTINCT person, p0, p1, p2, p3 "
+            "FROM renamed ORDER BY person"
+        )
+        raw = self._build / f".{PERSONS}.raw"
+        count = self._connection.execute("SELECT count(*) FROM everyone").fetchall()
+        with raw.open("xb") as file:
+            for start in range(0, int(count[0][0]), BATCH_ROWS):
+                found = self._connection.execute(
+                    "SELECT p0, p1, p2, p3 FROM everyone WHERE person >= ? AND "
+                    "person < ? ORDER BY person",
+                    [start, start + BATCH_ROWS],
+                ).fetchnumpy()
+                file.write(
+                    from_words([np.asarray(found[f"p{i}"]) for i in range(4)]).tobytes()
+                )
+        _write_persons(self._build / PERSONS, _mapped_raw(raw))
+        raw.unlink()
+
+
+def _mapped_raw(path: Path) -> npt.NDArray[np.uint8]:
+    rows = path.stat().st_size // DIGEST_BYTES
+    if not rows:
+        return np.empty((0, DIGEST_BYTES), np.uint8)
+    return np.memmap(path, np.uint8, "r", shape=(rows, DIGEST_BYTES))
+
+
+def _write_persons(path: Path, pseudonyms: npt.NDArray[np.uint8]) -> None:
+    with path.open("xb") as file:
+        np.save(file, pseudonyms, allow_pickle=False)
+
+
+def _path(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+def _sync_tree(folder: Path) -> None:
+    """Put every file and name below *folder* on disk; make the files read-only."""
+    for directory, _, files in os.walk(folder):
+        for name in files:
+            descriptor = os.open(Path(directory) / name, os.O_RDONLY)
+            with contextlib.closing(os.fdopen(descriptor, "rb")) as file:
+                os.fsync(file.fileno())
+                os.fchmod(file.fileno(), 0o400)
+        sync_directory(Path(directory))

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which coder a dimension or quantity of a mapping gets."""
+
+from __future__ import annotations
+
+from accord.agent.intake.coding import (
+    AgeCoder,
+    Coder,
+    ConstantCoder,
+    QuantityCoder,
+    SingleCoder,
+)
+from accord.agent.intake.mapping import DimensionEntry, Mapping
+from accord.agent.intake.sets import MultiCoder
+from accord.core.dimension import UNKNOWN, Dimension
+
+
+def coders(mapping: Mapping) -> list[Coder]:
+    """Return a coder for every dimension and quantity of the data model, in order.
+
+    A dimension that the mapping does not name is not recorded.
+    """
+    found: list[Coder] = []
+    for name, dimension in mapping.model.dimensions.items():
+        entry = mapping.form.dimensions.get(name) or DimensionEntry(value=UNKNOWN)
+        found.append(_dimension_coder(dimension, entry))
+    for name, quantity in mapping.model.quantities.items():
+        found.append(QuantityCoder(quantity, mapping.form.quantities.get(name)))
+    return found
+
+
+def _dimension_coder(dimension: Dimension, entry: DimensionEntry) -> Coder:
+    if entry.value is not None:
+        return ConstantCoder(dimension, entry.value)
+    if entry.birth_date is not None and entry.at is not None:
+        return AgeCoder(dimension, entry, entry.birth_date, entry.at)
+    if dimension.single and entry.column is not None:
+        return SingleCoder(dimension, entry, entry.column)
+    return MultiCoder(dimension, entry)

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole way from sources to a new store, or as far as a report of what it would be.
+
+The sources of one call are together everything that the mapping called so contributes:
+they replace what an earlier call under the same mapping's name put there, and nothing
+else. Whatever ends the program, the store that was there stays as it is until the new
+one is complete, and the private files of the run are removed, at the latest by the
+next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import duckdb
+
+from accord.agent.intake.batches import RowBuilder
+from accord.agent.intake.build import Part, PartWriter, put_part, remove_part
+from accord.agent.intake.coders import coders
+from accord.agent.intake.codes import Reason
+from accord.agent.intake.coding import Coder
+from accord.agent.intake.mapping import Mapping
+from accord.agent.intake.pseudonym import KeyedHash
+from accord.agent.intake.report import Report
+from accord.agent.intake.sandbox import sandbox
+from accord.agent.intake.sources import Table, open_table, with_header
+from accord.agent.intake.staging import Staging
+from accord.agent.settings import Ingest
+from accord.agent.state import AgentState, disk_trouble
+from accord.core.errors import SourceError
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Ingested:
+    """What an ingest left behind."""
+
+    report: Report
+    parts: tuple[Part, ...]
+    """All parts of the store, the new one among them."""
+
+
+def check(
+    state: AgentState, mapping: Mapping, sources: Sequence[Path], limits: Ingest
+) -> Report:
+    """Do everything but store, and report it.
+
+    Raises:
+        DocumentError: the mapping names a column that a source lacks.
+        SourceError: a source cannot be read.
+        PreconditionFailed: the disk is full, or the limits are too tight.
+    """
+    with (
+        _workspace(state) as folder,
+        _staged(folder, mapping, sources, limits, state) as (staging, builder),
+    ):
+        for batch in staging.batches():
+            builder.build(batch)
+        builder.report.persons = builder.persons
+        return builder.report
+
+
+def ingest(
+    state: AgentState,
+    mapping: Mapping,
+    sources: Sequence[Path],
+    limits: Ingest,
+    now: datetime.datetime,
+) -> Ingested:
+    """Replace the part of the store that *mapping* fills, and build the store anew.
+
+    Raises:
+        Conflict: STORE_BUSY.
+        DocumentError: the mapping names a column that a source lacks.
+        SourceError: a source cannot be read, or SOURCE_NOTHING_KEPT.
+        PreconditionFailed: the disk is full, or another part of the store was made
+            with another version of the data model.
+    """
+    with state.exclusive(), _workspace(state) as folder:
+        with _staged(folder, mapping, sources, limits, state) as (staging, builder):
+            part = _write_part(folder, staging, builder, mapping, now)
+        report = builder.report
+        if not report.kept:
+            raise SourceError(
+                "SOURCE_NOTHING_KEPT",
+                f"None of the {report.read} rows could be stored, so the store is "
+                "unchanged. `accord-agent check` shows why.",
+            )
+        parts = put_part(state, part, folder, limits, now)
+    return Ingested(report=report, parts=parts)
+
+
+def remove(
+    state: AgentState, name: str, limits: Ingest, now: datetime.datetime
+) -> tuple[Part, ...]:
+    """Take a part out of the store; return those that are left.
+
+    Raises:
+        Conflict: STORE_BUSY.
+        NotFound: PART_UNKNOWN.
+        PreconditionFailed: the disk is full.
+    """
+    with state.exclusive(), _workspace(state) as folder:
+        return remove_part(state, name, folder, limits, now)
+
+
+def _write_part(
+    folder: Path,
+    staging: Staging,
+    builder: RowBuilder,
+    mapping: Mapping,
+    now: datetime.datetime,
+) -> Path:
+    target = folder / "part"
+    with PartWriter(target, staging) as writer:
+        for batch in staging.batches():
+            writer.add(builder.build(batch))
+        builder.report.persons = builder.persons
+        writer.finish(
+            Part(
+                name=mapping.name,
+                data_model=mapping.model.name,
+                model_digest=mapping.model.digest,
+                rows=builder.report.kept,
+                persons=builder.persons,
+                ingested_at=now,
+            )
+        )
+    return target
+
+
+@contextlib.contextmanager
+def _staged(
+    folder: Path,
+    mapping: Mapping,
+    sources: Sequence[Path],
+    limits: Ingest,
+    state: AgentState,
+) -> Iterator[tuple[Staging, RowBuilder]]:
+    """Read and order the sources, and prepare to code them."""
+    key, store_key = KeyedHash(state.pseudonym_key()), KeyedHash(state.store_key())
+    tables = [
+        open_table(path, mapping.form.source, folder, number)
+        for number, path in enumerate(sources)
+    ]
+    report = Report(
+        mapping=mapping.name,
+        files=tuple(table.name for table in tables),
+        dimensions=_mapped(mapping),
+        names_persons=mapping.names_persons,
+    )
+    with sandbox(folder, [table.path for table in tables], limits) as connection:
+        staging = Staging(connection=connection, mapping=mapping)
+        report.read = staging.load(_with_headers(tables, connection))
+        learned = _learned(staging, mapping)
+        absent, first = staging.order(key)
+        report.note("", Reason.NO_PERSON, absent, first)
+        report.refused += absent
+        yield (
+            staging,
+            RowBuilder(
+                coders=learned,
+                store_key=store_key,
+                scope=mapping.name,
+                persons_known=mapping.names_persons,
+                report=report,
+            ),
+        )
+
+
+def _with_headers(
+    tables: Sequence[Table], connection: duckdb.DuckDBPyConnection
+) -> list[Table]:
+    return [with_header(table, connection) for table in tables]
+
+
+def _mapped(mapping: Mapping) -> tuple[str, ...]:
+    model = mapping.model
+    return (
+        *(name for name in model.dimensions if name in mapping.form.dimensions),
+        *(name for name in model.quantities if name in mapping.form.quantities),
+    )
+
+
+def _learned(staging: Staging, mapping: Mapping) -> list[Coder]:
+    """Return the coders with their tables filled."""
+    found = coders(mapping)
+    for column, count, batches in staging.distinct():
+        readers = [coder for coder in found if column in coder.inputs]
+        for coder in readers:
+            coder.prepare(column, count)
+        for start, texts in batches:
+            for coder in readers:
+                coder.learn(column, start, texts)
+    return found
+
+
+@contextlib.contextmanager
+def _workspace(state: AgentState) -> Iterator[Path]:
+    """Make a private folder that is gone afterwards, whatever happens."""
+    folder = state.scratch / f"ingest-{secrets.token_hex(6)}"
+    owner: int | None = None
+    try:
+        with _locked(state.scratch):
+            _sweep(state)
+            folder.mkdir(mode=0o700)
+            owner = _lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield folder
+    except OSError as error:
+        raise disk_trouble(error, state) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if owner is not None:
+            os.close(owner)
+
+
+def _sweep(state: AgentState) -> None:
+    """Remove what killed runs left behind; a living one holds a lock on its folder."""
+    for folder in state.scratch.iterdir():
+        try:
+            owner = _lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, FileNotFoundError, NotADirectoryError):
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(owner)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    owner = _lock(folder, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        os.close(owner)
+
+
+def _lock(folder: Path, how: int) -> int:
+    """Return a descriptor of *folder* that holds its lock until it is closed."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, how)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor

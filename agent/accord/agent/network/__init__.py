@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's side of the network: enrolment, certificates, the stream to the hub."""

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What analysts read: submissions on their way, and releases, decided afresh."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from collections.abc import Collection as Names
+from typing import Final
+
+from accord.core.decide import Analyst
+from accord.core.epsilon_delta import exact_epsilon
+from accord.core.errors import InvalidQuery, NotFound, PolicyDenied
+from accord.hub.db.engine import Store
+from accord.hub.policies import Policies
+from accord.hub.questions.planning import Question, decide_question, visible
+from accord.hub.questions.pricing import nothing
+from accord.hub.releases import archive
+from accord.hub.rounds.collection import Progress
+from accord.hub.rounds.revisions import FINAL
+from accord.hub.rounds.submissions import Ending, Submission
+from accord.rpc.codec import query_from_message
+from accord.v1 import analyst_pb2, common_pb2
+
+PAGE: Final = 50
+"""Releases on a page where none is asked for."""
+
+
+class Reader:
+    """Looks things up for analysts."""
+
+    def __init__(
+        self, store: Store, policies: Policies, clock: Callable[[], dt.datetime]
+    ) -> None:
+        """Keep where to look."""
+        self._store = store
+        self._policies = policies
+        self._clock = clock
+
+    async def released(self, submission: Submission) -> analyst_pb2.Submission:
+        """Return a submission that has a release, with it."""
+
+        def look() -> archive.Stored | None:
+            with self._store.read() as tx:
+                return archive.get(tx, submission.release or "")
+
+        stored = await self._store.run(look)
+        if stored is None:
+            message = "a released submission has a release"
+            raise RuntimeError(message)
+        release = stored.release
+        free = submission.from_archive
+        return analyst_pb2.Submission(
+            id=submission.id,
+            state=analyst_pb2.SUBMISSION_STATE_RELEASED,
+            revision=FINAL,
+            answered=release.coverage.answered,
+            reply=analyst_pb2.Reply(
+                release=release,
+                charged=nothing() if free else release.cost,
+                from_archive=free,
+            ),
+        )
+
+    async def release(self, analyst: Analyst, release: str) -> analyst_pb2.Release:
+        """Return a release to somebody who may ask its question today.
+
+        Raises:
+            NotFound: RELEASE_UNKNOWN, also where its agreement is for others.
+            PolicyDenied: POLICY_DENIED.
+        """
+
+        def look() -> archive.Stored | None:
+            with self._store.read() as tx:
+                return archive.get(tx, release)
+
+        stored = await self._store.run(look)
+        if stored is None or stored.agreement not in visible(self._policies, analyst):
+            raise NotFound(
+                "RELEASE_UNKNOWN",
+                "There is no release with this id that you may read.",
+                release=release,
+            )
+        found = stored.release
+        self._require_readable(analyst, archive.summary_of(found))
+        return found
+
+    async def page(
+        self, analyst: Analyst, agreements: Names[str], token: str, size: int
+    ) -> analyst_pb2.ListReleasesResponse:
+        """Return one page of the releases that somebody may read, newest first.
+
+        Raises:
+            InvalidQuery: PAGE_TOKEN_INVALID.
+        """
+        after = _number(token)
+        wanted = size or PAGE
+
+        def look() -> analyst_pb2.ListReleasesResponse:
+            response = analyst_pb2.ListReleasesResponse()
+            number = after
+            with self._store.read() as tx:
+                while found := archive.before(tx, agreements, number, PAGE):
+                    for each in found:
+                        if len(response.releases) == wanted:
+                            response.next_page_token = str(number)
+                            return response
+                        number = each.number
+                        if self._may_read(analyst, each.summary):
+                            response.releases.append(each.summary)
+            return response
+
+        return await self._store.run(look)
+
+    def _may_read(self, analyst: Analyst, of: analyst_pb2.ReleaseSummary) -> bool:
+        try:
+            self._require_readable(analyst, of)
+        except (PolicyDenied, InvalidQuery):
+            return False
+        return True
+
+    def _require_readable(
+        self, analyst: Analyst, of: analyst_pb2.ReleaseSummary
+    ) -> None:
+        """Raise unless the analyst may ask the question of a release today.
+
+        Raises:
+            PolicyDenied: POLICY_DENIED.
+            InvalidQuery: the data model has changed since.
+        """
+        agreement = self._policies.agreement(of.agreement)
+        model = self._policies.model_of(agreement)
+        asked = common_pb2.Query(
+            agreement=of.agreement,
+            edition=of.edition,
+            measure=of.measure,
+            group_by=of.by,
+            where=of.where,
+        )
+        question = Question(
+            query=query_from_message(asked, model),
+            edition=of.edition,
+            epsilon=exact_epsilon(1),
+            purpose=agreement.form.purpose[0],
+            analyst=analyst,
+        )
+        decide_question(agreement, model, question, self._clock().date()).require()
+
+
+def collecting(
+    submission: Submission, progress: Progress, revision: int
+) -> analyst_pb2.Submission:
+    """Return a submission that waits for agencies."""
+    return analyst_pb2.Submission(
+        id=submission.id,
+        state=analyst_pb2.SUBMISSION_STATE_COLLECTING,
+        revision=revision,
+        answered=progress.answered,
+        awaited=progress.awaited,
+        refused=progress.refused,
+    )
+
+
+def failed(submission: Submission, ending: Ending) -> analyst_pb2.Submission:
+    """Return a submission that has no release and never will."""
+    return analyst_pb2.Submission(
+        id=submission.id,
+        state=analyst_pb2.SUBMISSION_STATE_FAILED,
+        revision=FINAL,
+        failure=analyst_pb2.Failure(
+            reason=ending.reason, sentence=ending.sentence, metadata=ending.facts
+        ),
+        answered=_names(ending, "answered"),
+        awaited=_names(ending, "awaited"),
+        refused=_names(ending, "refused"),
+    )
+
+
+def _names(ending: Ending, fact: str) -> list[str]:
+    joined = ending.facts.get(fact, "")
+    return joined.split(",") if joined else []
+
+
+def _number(token: str) -> int | None:
+    if not token:
+        return None
+    if not token.isascii() or not token.isdigit() or len(token) > 18:  # noqa: PLR2004
+        raise InvalidQuery(
+            "PAGE_TOKEN_INVALID", "The page token is not one that the hub gave out."
+        )
+    return int(token)
