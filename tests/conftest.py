@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every test may ask for."""
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+import structlog
 
 # A shared or slow machine is no reason for a property to fail.
 hypothesis.settings.register_profile("accord", deadline=None, print_blob=True)
@@ -28,3 +31,14 @@ def shared_data() -> Path:
             "in $ACCORD_SHARED"
         )
     return folder
+
+
+@pytest.fixture(autouse=True)
+def logging_left_as_it_was() -> Iterator[None]:
+    """Undo what a command that ran in this process set up for all of it."""
+    root = logging.getLogger()
+    before, handlers, level = structlog.get_config(), list(root.handlers), root.level
+    yield
+    structlog.configure(**before)
+    root.handlers[:] = handlers
+    root.setLevel(level)

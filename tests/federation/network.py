@@ -293,15 +293,17 @@ class Network:
         """Look into an agent's database."""
         return look_into(self.agent_state(label) / "agent.db", sql, *parameters)
 
-    def charged(self) -> dict[str, int]:
-        """Return what every account of the hub was charged for good, in nano units."""
-        found = self.rows("SELECT name, used - reserved FROM ledger_account")
-        return {name: amount for name, amount in found if amount}
+    def charged(self, unit: str = "nano-rho") -> dict[str, int]:
+        """Return what every account of the hub was charged for good."""
+        return self._accounts("used - reserved", unit)
 
-    def reserved(self) -> dict[str, int]:
+    def reserved(self, unit: str = "nano-rho") -> dict[str, int]:
         """Return what every account of the hub holds for questions that go on."""
-        found = self.rows("SELECT name, reserved FROM ledger_account")
-        return {name: amount for name, amount in found if amount}
+        return self._accounts("reserved", unit)
+
+    def _accounts(self, column: str, unit: str) -> dict[str, int]:
+        sql = f"SELECT name, {column} FROM ledger_account WHERE unit = ?"
+        return {name: amount for name, amount in self.rows(sql, unit) if amount}
 
     def _processes(self) -> list[Process]:
         return [*self.agents.values(), self.hub]

@@ -58,9 +58,6 @@ class Done:
 
 def command(program: str) -> list[str]:
     """Return how to start ``hub``, ``agent`` or ``client``."""
-    if program == "client":
-        start = "import sys; from accord.client.cli import main; sys.exit(main())"
-        return [sys.executable, "-c", start]
     return [sys.executable, "-m", f"accord.{program}.cli"]
 
 

@@ -155,6 +155,8 @@ AGREEMENTS = {
     "pure": agreement("pure", every="quarter", accounting="pure"),
     # one small release, and nothing is left
     "scarce": agreement("scarce", each=1, total=1),
+    # a few small releases, for many who ask at once
+    "rush": agreement("rush", each=1, total=2),
     # for others: neither alpha and bravo nor the analysts of the tests are in it
     "closed": agreement("closed", AGENCIES[2:], role="director"),
 }

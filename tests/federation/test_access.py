@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import socket
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -365,7 +366,7 @@ class TestAnalysts:
 
     def test_an_agreement_for_other_roles_is_none(self, hub: accord.Hub) -> None:
         names = {each.name for each in hub.agreements()}
-        assert names == {"three", "five", "pure", "scarce"}
+        assert names == {"three", "five", "pure", "scarce", "rush"}
         with pytest.raises(accord.NotFound):
             hub.agreement("closed").describe()
 
@@ -442,6 +443,20 @@ class TestPlaces:
         with pytest.raises(accord.Unreachable) as nobody:
             join(files, parse_address(nowhere), token)
         assert nowhere in nobody.value.sentence
+
+    def test_nothing_is_said_without_tls(self, network: Network) -> None:
+        """Neither to who speaks the protocol in the clear nor to who babbles."""
+        for port in (network.public_port, network.agent_port):
+            with grpc.insecure_channel(f"{HOST}:{port}") as channel:
+                stub = analyst_pb2_grpc.AnalystServiceStub(channel)
+                with pytest.raises(grpc.RpcError) as refused:
+                    stub.ListAgreements(analyst_pb2.ListAgreementsRequest(), timeout=10)
+                assert isinstance(error_of(refused.value), accord.Unreachable)
+            for babble in (b"GET / HTTP/1.1\r\n\r\n", b"\0" * 4096, b"\x16\x03\x01"):
+                with socket.create_connection((HOST, port), timeout=10) as connection:
+                    connection.sendall(babble)
+        with network.connect() as hub:
+            assert hub.agreements()
 
     def test_one_state_has_one_hub_and_one_agent(self, network: Network) -> None:
         """A second one would ask, or answer, everything twice."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Agencies that do not answer in time: a fallback that was agreed on, or nothing.
 
-The hub of this module waits for three seconds only.
+The hub of this module waits for two seconds only.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.federation
 
 @pytest.fixture(scope="module")
 def network(clones: Callable[..., Network]) -> Iterator[Network]:
-    with clones(hub_environment={"ACCORD_HUB_ANSWER_WITHIN_SECONDS": "3"}) as made:
+    with clones(hub_environment={"ACCORD_HUB_ANSWER_WITHIN_SECONDS": "2"}) as made:
         yield made
 
 
@@ -115,6 +115,7 @@ def _assert_never_asked(network: Network, submission: str) -> None:
         network.agents[label].stop()
 
 
+@pytest.mark.slow
 def test_a_hub_that_was_away_at_the_deadline_keeps_it(
     network: Network, relay: MessageRelay, asked: Asked
 ) -> None:

@@ -17,7 +17,7 @@ from tests.federation.asked import Asked, waits_for_lock
 from tests.federation.network import Network, locked
 from tests.federation.processes import wait_until
 from tests.federation.relays import MessageRelay
-from tests.federation.small_world import THREE
+from tests.federation.small_world import PURPOSE, THREE
 
 pytestmark = pytest.mark.federation
 
@@ -141,6 +141,7 @@ def test_twice_in_a_row(network: Network, relay: MessageRelay, asked: Asked) -> 
     asked.assert_answered_once()
 
 
+@pytest.mark.slow
 def test_stopped_as_an_operator_does(
     network: Network, relay: MessageRelay, asked: Asked
 ) -> None:
@@ -152,6 +153,32 @@ def test_stopped_as_an_operator_does(
     relay.reset()
     network.start_hub()
     asked.assert_answered_once()
+
+
+@pytest.mark.slow
+def test_an_agreement_that_changes_meanwhile_ends_what_was_asked_under_it(
+    network: Network, relay: MessageRelay, asked: Asked
+) -> None:
+    """Nobody agreed to answer under the old words any more; nothing is charged."""
+    place = network.hub_state / "policies" / "agreements" / "three.yaml"
+    before = place.read_text(encoding="utf-8")
+    relay.hold(THREE, "requisition")
+    asked.submit()
+    network.hub.kill()
+    place.write_text(before.replace("version: 1", "version: 2"), encoding="utf-8")
+    relay.reset()
+    network.start_hub()
+    with pytest.raises(accord.PreconditionFailed) as changed:
+        asked.result()
+    assert changed.value.reason == "AGREEMENT_CHANGED"
+    asked.assert_given_back()
+    # under the new version it can be asked anew, once agents have learned it
+    for label in THREE:
+        network.agents[label].wait_line("policy.learned")
+    result = asked.question().release(epsilon=9, purpose=PURPOSE)
+    assert result.agreement_version == 2
+    place.write_text(before, encoding="utf-8")
+    network.hub.kill()
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import scipy.stats
@@ -15,6 +16,7 @@ from accord.v1 import analyst_pb2
 from tests.federation.network import Network
 from tests.federation.small_world import (
     AGENCIES,
+    MONTHS,
     PURPOSE,
     THREE,
     Case,
@@ -306,6 +308,35 @@ class TestMoney:
         after = network.charged()
         rho = round(results[0].cost.rho * 1e9)
         assert after["agreement/three"] - before["agreement/three"] == rho
+
+    def test_a_rush_buys_what_the_budget_holds_and_no_more(
+        self, network: Network, hub: accord.Hub
+    ) -> None:
+        """Twelve different questions at the same moment, of two analysts."""
+        rush = hub.agreement("rush")
+        one = rush.persons().price(epsilon=1, purpose=PURPOSE).cost.rho
+        cap = rush.budget().accounts[0].cap.rho
+        affordable = int(cap / one)
+        assert 1 < affordable < 12
+        with network.connect("ben") as other, ThreadPoolExecutor(12) as pool:
+            asking = [
+                pool.submit(
+                    each.agreement("rush")
+                    .cases()
+                    .where(registered_month=month)
+                    .release,
+                    epsilon=1,
+                    purpose=PURPOSE,
+                )
+                for each, month in zip([hub, other] * 6, MONTHS, strict=True)
+            ]
+            failures = [each.exception() for each in asking]
+        refused = [each for each in failures if each is not None]
+        assert all(isinstance(each, accord.BudgetExhausted) for each in refused)
+        assert len(failures) - len(refused) == affordable
+        charged = network.charged()["agreement/rush"]
+        assert charged == affordable * round(one * 1e9) <= round(cap * 1e9)
+        assert not network.reserved()
 
     def test_the_ledger_holds_together(self, network: Network) -> None:
         """`ledger show` verifies the whole history; agents agree with the hub."""

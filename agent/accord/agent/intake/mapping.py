@@ -230,9 +230,6 @@ def load_mapping(text: str, source: str, model: DataModel) -> Mapping:
 def check_header(mapping: Mapping, header: Sequence[str], table: str) -> None:
     """Refuse a source that lacks a column of the mapping.
 
-    A first line without any of the mapping's columns may be a record, so nothing of
-    it is told.
-
     Args:
         mapping: what the columns are for.
         header: names of the source's columns.
@@ -243,6 +240,7 @@ def check_header(mapping: Mapping, header: Sequence[str], table: str) -> None:
     """
     uses = list(mapping.uses())
     if uses and not any(name in header for name, _ in uses):
+        # The first line may be a record: nothing of it is told.
         name, path = uses[0]
         sentence = (
             f"{table} has none of the mapping's columns, such as {name!r}. A CSV file "
@@ -257,9 +255,7 @@ def check_header(mapping: Mapping, header: Sequence[str], table: str) -> None:
         if times:
             sentence = f"{table} has {times} columns {name!r}; a mapping needs one."
         else:
-            more = ", …" if len(header) > _MOST_SHOWN else ""
-            shown = ", ".join(header[:_MOST_SHOWN]) + more
-            hint = suggestion(name, header) or f" It has: {shown}."
+            hint = suggestion(name, header) or _some(header)
             sentence = f"{table} has no column {name!r}.{hint}"
         problems.append(problem_at(mapping.text, path, sentence))
     if problems:
@@ -343,7 +339,9 @@ def _wrong_values(
     nodes = [node for level in dimension.levels for node in dimension.domain(level)]
     for path, value in named:
         if value not in nodes:
-            hint = suggestion(value, nodes) or _some(dimension)
+            hint = suggestion(value, nodes) or _some(
+                dimension.domain(dimension.levels[-1])
+            )
             yield path, f"{dimension.name!r} has no value {value!r}.{hint}"
     if dimension.single:
         yield from _too_many(entry, place)
@@ -369,8 +367,7 @@ def _too_many(entry: DimensionEntry, place: Path) -> Iterator[Misfit]:
             yield (*place, "codes", code), sentence
 
 
-def _some(dimension: Dimension) -> str:
-    names = dimension.domain(dimension.levels[-1])
+def _some(names: Sequence[str]) -> str:
     shown = ", ".join(names[:_MOST_SHOWN])
     return f" It has: {shown}{', …' if len(names) > _MOST_SHOWN else ''}."
 
