@@ -8,6 +8,7 @@ database's lock, so the round stands at the place until the hub is dead.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -17,7 +18,7 @@ from tests.federation.asked import Asked, waits_for_lock
 from tests.federation.network import Network, locked
 from tests.federation.processes import wait_until
 from tests.federation.relays import MessageRelay
-from tests.federation.small_world import PURPOSE, THREE
+from tests.federation.small_world import PURPOSE, THREE, SmallWorld
 
 pytestmark = pytest.mark.federation
 
@@ -157,28 +158,32 @@ def test_stopped_as_an_operator_does(
 
 @pytest.mark.slow
 def test_an_agreement_that_changes_meanwhile_ends_what_was_asked_under_it(
-    network: Network, relay: MessageRelay, asked: Asked
+    clones: Callable[..., Network], world: SmallWorld
 ) -> None:
     """Nobody agreed to answer under the old words any more; nothing is charged."""
-    place = network.hub_state / "policies" / "agreements" / "three.yaml"
-    before = place.read_text(encoding="utf-8")
-    relay.hold(THREE, "requisition")
-    asked.submit()
-    network.hub.kill()
-    place.write_text(before.replace("version: 1", "version: 2"), encoding="utf-8")
-    relay.reset()
-    network.start_hub()
-    with pytest.raises(accord.PreconditionFailed) as changed:
-        asked.result()
-    assert changed.value.reason == "AGREEMENT_CHANGED"
-    asked.assert_given_back()
-    # under the new version it can be asked anew, once agents have learned it
-    for label in THREE:
-        network.agents[label].wait_line("policy.learned")
-    result = asked.question().release(epsilon=9, purpose=PURPOSE)
-    assert result.agreement_version == 2
-    place.write_text(before, encoding="utf-8")
-    network.hub.kill()
+    with clones() as network, MessageRelay(network) as relay:
+        for label in THREE:
+            network.route(label, relay.port)
+        network.start(THREE)
+        relay.hold(THREE, "requisition")
+        with network.connect() as hub, Asked(network, hub, world) as asked:
+            asked.submit()
+            network.hub.kill()
+            place = network.hub_state / "policies" / "agreements" / "three.yaml"
+            text = place.read_text(encoding="utf-8")
+            place.write_text(text.replace("version: 1", "version: 2"))
+            relay.reset()
+            network.start_hub()
+            with pytest.raises(accord.PreconditionFailed) as changed:
+                asked.result()
+            assert changed.value.reason == "AGREEMENT_CHANGED"
+            asked.assert_given_back()
+            # under the new version it can be asked anew, once agents have learned it
+            for label in THREE:
+                network.agents[label].wait_line("policy.learned")
+            result = asked.question().release(epsilon=9, purpose=PURPOSE)
+            assert result.agreement_version == 2
+        network.stop()
 
 
 @pytest.mark.slow
