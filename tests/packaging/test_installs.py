@@ -79,7 +79,10 @@ def test_core_and_agent_run_on(version: str, tmp_path: Path, constraints: Path) 
     if found is None:
         pytest.skip(f"no Python {version} here")
     python = environment(found, tmp_path / version)
-    tools = ("coverage", "hypothesis", "pytest", "pytest-asyncio", "pytest-timeout")
+    tools = (
+        *("coverage", "hypothesis", "pytest", "pytest-asyncio", "pytest-timeout"),
+        *("pyarrow", "scipy"),
+    )
     install(python, "-c", constraints, ROOT / "agent", *tools)
     tests = [ROOT / "tests/unit/core", ROOT / "tests/unit/agent"]
     run(python, "-m", "pytest", "-q", "-m", "not slow and not stat", *tests)
