@@ -78,10 +78,10 @@ Sources = Annotated[
 FROM_INPUT = "-"
 """In the place of a token, which else can be seen in the list of processes."""
 
-console = Console(markup=False)
+console = Console(markup=False, emoji=False)
 """Where results go."""
 
-screen = Console(stderr=True, markup=False)
+screen = Console(stderr=True, markup=False, emoji=False)
 """Where warnings and errors go."""
 
 

@@ -170,7 +170,9 @@ class AgentState:
             or any(self.editions.iterdir())
             or (self.keys / "identity.pem").exists()
         )
-        if used and not self.database.exists():
+        # What a copy that failed leaves behind may be an empty file.
+        kept = self.database.exists() and self.database.stat().st_size > 0
+        if used and not kept:
             raise ConfigurationError(
                 "LEDGER_LOST",
                 f"{self.database} is gone, and with it the record of what this "

@@ -388,3 +388,13 @@ def test_memory_that_does_not_suffice_is_said_so(tmp_path: Path) -> None:
         ingest(state, mapping(), [source], tight, NOW)
     assert not list(state.scratch.iterdir())
     assert not state.current.exists()
+
+
+def test_a_dimension_may_be_called_like_a_word_of_sql(tmp_path: Path) -> None:
+    """Names come from the boards' model, not from us."""
+    state = new_state(tmp_path / "state")
+    model = load_model(MODEL_TEXT.replace("  region:", "  order:"), "small.yaml")
+    text = MAPPING_TEXT.replace("  region: {", "  order: {")
+    source = write_csv(tmp_path / "cases.csv", [row(), row(number="2")])
+    done = ingest(state, mapping(text, model), [source], LIMITS, NOW)
+    assert [part.rows for part in done.parts] == [2]

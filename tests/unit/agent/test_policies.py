@@ -75,6 +75,31 @@ def test_what_no_hub_may_slip_in_is_refused(
     assert cache.known()[PATH] == bytes_digest(AGREEMENT_TEXT.encode())
 
 
+@pytest.mark.parametrize(
+    ("version", "reason"), [(1, "POLICY_ROLLBACK"), (2, "POLICY_VERSION_REUSED")]
+)
+def test_another_data_model_does_not_open_the_way_back(
+    cache: PolicyCache, version: int, reason: str
+) -> None:
+    """Under it the held agreement is not in force, and its version still counts."""
+    cache.learn(MODEL_PATH, MODEL_TEXT.encode())
+    cache.learn(PATH, AGREEMENT_TEXT.encode())
+    cache.learn(MODEL_PATH, MODEL_TEXT.replace("region:", "area:").encode())
+    assert cache.agreement("small-trends") is None
+    looser = (
+        AGREEMENT_TEXT.replace(" region: region,", "")
+        .replace("groups_per_person: 2", "groups_per_person: 64")
+        .replace("version: 2", f"version: {version}")
+    )
+    with pytest.raises(PolicyDenied) as caught:
+        cache.learn(PATH, looser.encode())
+    assert caught.value.reason == reason
+    cache.learn(MODEL_PATH, MODEL_TEXT.encode())
+    found = cache.agreement("small-trends")
+    assert found is not None
+    assert found[0].text == AGREEMENT_TEXT
+
+
 def test_a_newer_version_takes_the_place(cache: PolicyCache) -> None:
     cache.learn(MODEL_PATH, MODEL_TEXT.encode())
     cache.learn(PATH, AGREEMENT_TEXT.encode())

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import io
 import json
 
 from rich.console import Console
 
+from accord.client.cli.options import console
 from accord.client.decode import result_of
 from accord.client.result import Result, display_cells
-from accord.client.tables import crossed_with_notes, with_notes
+from accord.client.tables import crossed_with_notes, records_table, with_notes
 from accord.v1 import analyst_pb2 as pb
 from accord.v1 import common_pb2
 
@@ -120,6 +122,25 @@ def test_a_cross_table_has_one_line_per_value_of_the_first_dimension() -> None:
     woman, man = (line for line in text.splitlines() if line.startswith("│"))
     assert [cell.strip() for cell in woman.split("│")[1:-1]] == ["woman", "124", "–"]
     assert [cell.strip() for cell in man.split("│")[1:-1]] == ["man", "-4", "1,500"]
+
+
+def test_names_in_brackets_or_colons_are_shown_as_they_are() -> None:
+    """Values, purposes and titles are the boards' words, not instructions."""
+    strange = [("[north]", "[/x]"), ("[red]", ":m:")]
+    result = some_result()
+    rows = tuple(
+        dataclasses.replace(row, values=values)
+        for row, values in zip(result.rows, strange, strict=False)
+    )
+    result = dataclasses.replace(result, rows=rows)
+    records = records_table("[b]purposes", [{"[i]": "[/x]", "title": ":m:"}])
+    with console.capture() as shown:
+        console.print(with_notes(result))
+        console.print(records)
+    text = shown.get()
+    for name in ("[north]", "[red]", "[b]purposes", "[i]"):
+        assert name in text
+    assert text.count("[/x]") == text.count(":m:") == 2
 
 
 def test_a_repeat_says_that_it_was_free() -> None:

@@ -101,6 +101,7 @@ def test_the_archive_digest_ignores_who_may_ask_and_until_when() -> None:
         ("[shelter, police, hotline]}", "[shelter, police, hotline, health]}", "cohorts", "own figures of"),
         ("[shelter, police, hotline]}", "[shelter, police, hotline, hotline]}", "cohorts.fallback", "twice"),
         ("parties: [shelter, police, hotline, inspectorate, health]\ncohorts: {all: everyone, fallback: [shelter, police, hotline]}", "parties: [shelter, police, hotline, inspectorate, health, courts]\ncohorts: {fallback: [shelter, police, hotline], b: [shelter, police, hotline, health]}", "cohorts", "own figures of 'health'"),
+        ("hotline]}", "hotline], b: [hotline, inspectorate, health]}", "cohorts", "own figures of 'hotline'"),
         ("fallback: [shelter, police, hotline]", "b: everyone", "cohorts.b", "same members"),
         ("[shelter, police, hotline, inspectorate, health]", "[shelter, shelter, police, hotline, inspectorate, health]", "parties", "twice"),
         ("hub_operator: observatory", "hub_operator: police", "protect.noise", "exact sums"),

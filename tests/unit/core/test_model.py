@@ -113,6 +113,7 @@ def test_names_that_do_not_exist_get_the_nearest_one() -> None:
         ("gender: {title: G", "person: {title: G", "are taken"),
         ("small-1\n", "small-1\nedition_dimension: gender\n", "calendar"),
         ("gender: {title: G", "part: {title: G", "are taken"),
+        ("gender: {title: G", "persons: {title: G", "are taken"),
         ("gender: {title: G", "a__0: {title: G", "single underscores"),
         ("until: 2020-05", "until: 2020-13", "month is expected"),
     ],

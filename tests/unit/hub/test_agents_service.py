@@ -24,7 +24,6 @@ from accord.hub.identity import registry
 from accord.hub.identity.authority import load_authority
 from accord.hub.rounds.connections import Connections
 from accord.hub.serve import utc_now
-from accord.hub.state import State
 from accord.rpc.limits import SILENCE_SECONDS
 from accord.rpc.peer import PeerAgency
 from accord.rpc.pki import (
@@ -45,15 +44,8 @@ from tests.unit.hub.world import (
     add_analyst,
     add_token,
     call,
+    revoke,
 )
-
-
-def revoke(state: State, agency: str) -> None:
-    """Revoke as the command line does: in the database, from outside."""
-    store = Store(state.database)
-    with store.write() as tx:
-        registry.revoke_agency(tx, agency, now=utc_now())
-    store.close()
 
 
 def forged(world: World, **changes: object) -> Identity:
@@ -75,6 +67,15 @@ def forged(world: World, **changes: object) -> Identity:
         authority=authority.pem,
         hub_key=authority.public_requisition_key,
     )
+
+
+def editions_of(world: World, agency: str) -> set[str]:
+    """Return the editions that the hub believes an agency to have."""
+    store = Store(world.state.database)
+    with store.read() as tx:
+        found = registry.editions(tx, [agency])[agency]
+    store.close()
+    return {each.name for each in found}
 
 
 async def test_enrolment_gives_a_certificate_for_the_token_s_agency(
@@ -317,14 +318,12 @@ async def test_new_editions_are_remembered_once_they_are_due(world: World) -> No
         )
     )
 
-    def known() -> set[str]:
-        store = Store(world.state.database)
-        with store.read() as tx:
-            found = registry.editions(tx, ["city-police"])["city-police"]
-        store.close()
-        return {each.name for each in found}
+    await until(lambda: editions_of(world, "city-police") == {"2026-07"})
 
-    await until(lambda: known() == {"2026-07"})
+
+async def test_what_is_not_due_is_no_edition_in_a_hello_either(world: World) -> None:
+    await world.agent("city-police", editions=("2026-07", "9999-01"))
+    assert editions_of(world, "city-police") == {"2026-07"}
 
 
 class TestConnections:

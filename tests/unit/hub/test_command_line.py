@@ -16,6 +16,7 @@ import pytest
 
 from accord.core.errors import AccordError
 from accord.hub.cli import main
+from accord.hub.cli.common import show_table
 from accord.hub.state import State
 from accord.rpc.address import parse_address
 from accord.rpc.first_contact import fetch_authority
@@ -173,6 +174,14 @@ def test_the_books(made: Command) -> None:
         code, out, err = made(*words)
         assert (code, err) == (0, "")
         assert out
+
+
+def test_a_table_shows_brackets_and_colons_as_they_are(capsys: Capture) -> None:
+    cells = {"[b]": "0.1 [red]x[/red]", "plain": "[/x]", "list": ["[i]", ":m:"]}
+    show_table("things", [cells], as_json=False, empty="")
+    head, line = capsys.readouterr().out.splitlines()
+    assert head.split() == ["[b]", "plain", "list"]
+    assert line.split() == ["0.1", "[red]x[/red]", "[/x]", "[i],", ":m:"]
 
 
 def test_every_problem_of_a_policy_has_its_place(made: Command) -> None:

@@ -6,12 +6,9 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
-import sqlalchemy as sa
 
 from accord.core.errors import ConfigurationError
-from accord.hub.db.engine import LedgerTransaction, Store
 from accord.hub.serve import Hub
-from accord.ledger import verify
 from accord.v1 import analyst_pb2, common_pb2
 from tests.unit.hub.scripted import answering, silent, until
 from tests.unit.hub.world import (
@@ -21,24 +18,12 @@ from tests.unit.hub.world import (
     World,
     a_query,
     a_submission,
+    account,
     add_analyst,
     call,
     edit_agreement,
     finished,
 )
-
-
-def account(world: World, name: str) -> tuple[int, int]:
-    """Return what an account has used and reserved; and check the whole ledger."""
-    store = Store(world.state.database)
-    with store.read() as tx:
-        verify(LedgerTransaction(tx))
-        rows = tx.execute(
-            sa.text("SELECT used, reserved FROM ledger_account WHERE name = :name"),
-            {"name": name},
-        ).all()
-    store.close()
-    return (rows[0][0], rows[0][1]) if rows else (0, 0)
 
 
 async def test_a_question_survives_a_restart(world: World) -> None:

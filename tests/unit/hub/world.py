@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import TypeVar
 
 import grpc
+import sqlalchemy as sa
 
 from accord.core.decide import Analyst
 from accord.hub.cli.running import init
-from accord.hub.db.engine import Store
+from accord.hub.db.engine import LedgerTransaction, Store
 from accord.hub.identity import registry
 from accord.hub.serve import Hub, Parts, load_parts, utc_now
 from accord.hub.state import State
+from accord.ledger import verify
 from accord.rpc.address import parse_address
 from accord.rpc.limits import CHANNEL_OPTIONS
 from accord.rpc.pki import SERVER_NAME, certificate_request, key_pem, new_key
@@ -115,6 +117,14 @@ def add_token(
         )
     store.close()
     return str(token)
+
+
+def revoke(state: State, agency: str) -> None:
+    """Revoke as the command line does: in the database, from outside."""
+    store = Store(state.database)
+    with store.write() as tx:
+        registry.revoke_agency(tx, agency, now=utc_now())
+    store.close()
 
 
 class World:
@@ -217,6 +227,19 @@ class World:
     async def all_agents(self, script: Script = answering) -> None:
         for label in PARTIES:
             await self.agent(label, script)
+
+
+def account(world: World, name: str) -> tuple[int, int]:
+    """Return what an account has used and reserved; and check the whole ledger."""
+    store = Store(world.state.database)
+    with store.read() as tx:
+        verify(LedgerTransaction(tx))
+        rows = tx.execute(
+            sa.text("SELECT used, reserved FROM ledger_account WHERE name = :name"),
+            {"name": name},
+        ).all()
+    store.close()
+    return (rows[0][0], rows[0][1]) if rows else (0, 0)
 
 
 async def call(waiting: Awaitable[Found]) -> Found:

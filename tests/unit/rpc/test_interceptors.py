@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import grpc
 import pytest
 import structlog
+from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 from structlog.testing import capture_logs
 
@@ -24,6 +25,7 @@ from accord.rpc.tokens import Token, TokenKind, mint
 from accord.v1 import agent_pb2, agent_pb2_grpc, analyst_pb2, common_pb2
 from tests.unit.rpc.hub_double import NETWORK, HubDouble, running_hub, until, utc_now
 
+ID = "5b2d1f60-9c0e-4a7b-8f3d-2e6c1a9b7d4f"
 GET_BUDGET = "/accord.v1.AnalystService/GetBudget"
 
 
@@ -236,6 +238,39 @@ def test_a_message_without_its_one_part_is_invalid() -> None:
     with pytest.raises(InvalidQuery) as caught:
         check_message(agent_pb2.ConnectRequest())
     assert "message" in caught.value.metadata["field"]
+
+
+def submit(id_: str) -> analyst_pb2.SubmitQueryRequest:
+    return analyst_pb2.SubmitQueryRequest(
+        id=id_,
+        query=common_pb2.Query(agreement="trends", measure="persons"),
+        spending=analyst_pb2.Spending(epsilon=1),
+        purpose="planning",
+    )
+
+
+def look(id_: str) -> analyst_pb2.GetSubmissionRequest:
+    return analyst_pb2.GetSubmissionRequest(id=id_)
+
+
+def read(id_: str) -> analyst_pb2.GetReleaseRequest:
+    return analyst_pb2.GetReleaseRequest(id=id_)
+
+
+@pytest.mark.parametrize("message", [submit, look, read])
+@pytest.mark.parametrize(
+    "spelling",
+    [ID.upper(), ID[:-1] + "F", ID.replace("-", ""), f"{ID}\n", f"{{{ID}}}"],
+)
+def test_an_id_has_one_spelling(
+    message: Callable[[str], Message], spelling: str
+) -> None:
+    """Ledger and database compare ids as texts."""
+    check_message(message(ID))
+    with pytest.raises(InvalidQuery) as caught:
+        check_message(message(spelling))
+    assert caught.value.reason == "MESSAGE_INVALID"
+    assert caught.value.metadata["field"] == "id"
 
 
 async def test_an_agents_service_that_stands_on_the_wrong_port_is_not_reached(

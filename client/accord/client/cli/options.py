@@ -42,10 +42,10 @@ Epsilon = Annotated[
     float, typer.Option("--epsilon", "-e", help="Privacy loss to spend at most.")
 ]
 
-console = Console(markup=False)
+console = Console(markup=False, emoji=False)
 """Where tables go."""
 
-notices = Console(stderr=True, markup=False)
+notices = Console(stderr=True, markup=False, emoji=False)
 """Where progress and errors go."""
 
 

@@ -33,7 +33,7 @@ def run_demo(*, keep: bool, as_json: bool) -> None:
         keep: leave everything running and say how to talk to it.
         as_json: print one JSON object instead of tables.
     """
-    screen = Console(quiet=as_json, markup=False)
+    screen = Console(quiet=as_json, markup=False, emoji=False)
     folder = Path(tempfile.mkdtemp(prefix="accord-demo-"))
     today = datetime.datetime.now(datetime.UTC).date()
     stage = set_the_stage(folder, today, lambda words: screen.print(f"· {words}"))
@@ -46,7 +46,8 @@ def run_demo(*, keep: bool, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
     if keep:
-        _say_how_to_go_on(stage, Console(stderr=as_json, markup=False))
+        screen = Console(stderr=as_json, markup=False, emoji=False)
+        _say_how_to_go_on(stage, screen)
         return
     stage.stop()
     shutil.rmtree(folder)

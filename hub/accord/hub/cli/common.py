@@ -95,7 +95,8 @@ def show_table(
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
-    Console(width=None if sys.stdout.isatty() else _WIDE, markup=False).print(table)
+    width = None if sys.stdout.isatty() else _WIDE
+    Console(width=width, markup=False, emoji=False).print(table)
 
 
 def _cell(value: object) -> str:

@@ -273,9 +273,11 @@ class Collection:
         try:
             ended = await self._store.run(commit, *await asyncio.to_thread(make))
         except AnswersRevoked as revoked:
+            found.settling = False
             for agency in revoked.agencies:
                 found.round.forget(agency)
-            found.settling = False
+                # It may have come back under a new certificate before.
+                self._connections.send(agency, found.message)
             self._news(found)
         except Unreachable as error:
             self._later(found, error)

@@ -134,9 +134,12 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
     ) -> agent_pb2.FetchPolicyResponse:
         """Give the exact bytes of a document that concerns the agency."""
         peer = peer_agency(context)
-        valid = await self.still_valid([(peer.label, peer.serial)])
-        if not valid:
-            raise certificate_revoked()
+
+        def check() -> None:
+            with self._store.read() as tx:
+                self._require_member(tx, peer)
+
+        await self._store.run(check)
         content = self._policies.document_for(peer.label, request.path)
         return agent_pb2.FetchPolicyResponse(content=content)
 
