@@ -2,6 +2,7 @@
 """Compile the catalogues of sentences, which are committed in both forms."""
 
 import argparse
+import datetime
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 ROOT = Path(__file__).resolve().parent.parent
+BEGINNING = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
 
 def catalogues() -> Iterator[tuple[Path, bytes]]:
@@ -17,6 +19,8 @@ def catalogues() -> Iterator[tuple[Path, bytes]]:
     for source in sorted(ROOT.glob("*/accord/*/locale/*/LC_MESSAGES/*.po")):
         with source.open("rb") as file:
             catalogue = read_po(file, abort_invalid=True)
+        # Without a date of its own the header would hold the minute of the build.
+        catalogue.creation_date = catalogue.revision_date = BEGINNING
         compiled = io.BytesIO()
         write_mo(compiled, catalogue)
         yield source.with_suffix(".mo"), compiled.getvalue()
