@@ -6,7 +6,7 @@ PIP := -m pip --disable-pip-version-check --require-virtualenv install --quiet
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-pythons check format messages proto proto-baseline bench lock clean
+.PHONY: help setup demo test test-all test-pythons check format messages schemas proto proto-baseline bench lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' Makefile
@@ -33,6 +33,9 @@ format: setup ## let ruff format and sort imports
 
 messages: setup ## compile the catalogues of sentences
 	$(BIN)/python -m tools.catalogues compile
+
+schemas: setup ## generate the JSON Schemas of policies, for editors
+	$(BIN)/python -m tools.schemas generate
 
 proto: setup .venv-proto/.stamp ## generate the stubs under proto/
 	.venv-proto/bin/python -m tools.stubs generate

@@ -16,6 +16,7 @@ CHECKS: dict[str, list[str | Path]] = {
     "layers": [BIN / "lint-imports", "--no-cache", "--no-logo"],
     "protocol": [GENERATOR, "-m", "tools.stubs", "check"],
     "catalogues": [sys.executable, "-m", "tools.catalogues", "check"],
+    "schemas": [sys.executable, "-m", "tools.schemas", "check"],
     "house rules": [sys.executable, "-m", "tools.rules"],
     "documents": [sys.executable, "-m", "tools.documents"],
 }

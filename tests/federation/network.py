@@ -2,7 +2,8 @@
 """A whole network for tests: a hub and several agents, the real commands as processes.
 
 Loopback, mutual TLS, SQLite, ingest through DuckDB: what an operator and agencies would
-run, set up as they would do it. The test writes policies, mappings and sources::
+run, set up as they would do it, under policies that a board of three has signed. The
+test writes policies, mappings and sources::
 
     with Network.build(folder, blueprint) as network:
         with network.connect("ana") as hub:
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import json
 import re
 import shutil
@@ -32,8 +34,11 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import accord.client as accord
-from accord.core.agreement import load_agreement
-from accord.core.model import load_model
+from accord.core.policy import PolicySet, load_policy_set
+from accord.trust.proposal import Proposal
+from accord.trust.repository import Repository, root_digest
+from accord.trust.words import six_words
+from tests import policies
 from tests.federation.processes import Done, Process, free_port, run, wait_until
 
 HOST = "127.0.0.1"
@@ -54,7 +59,7 @@ class Blueprint:
     models: Mapping[str, str]
     """The same for data models."""
     members: str
-    """Text of ``members.yaml``."""
+    """Text of ``members.yaml``, without keys."""
     mappings: Mapping[str, str]
     """The mapping of every agency that has an agent."""
     sources: Mapping[str, Sequence[Path]]
@@ -63,6 +68,14 @@ class Blueprint:
         default_factory=lambda: {"ana": ("observatory", ("analyst",))}
     )
     """Organisation and roles by id."""
+    presets: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Presets that agreements extend."""
+    board: policies.Board = policies.THREE
+    """Who signs."""
+    keyless: Sequence[str] = ()
+    """Agencies whose key the board does not put into ``members.yaml``."""
+    signatories: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Names of the keys with which parties sign agreements of their own."""
     unsafe: bool = False
     """Lift all caps, at the hub and in the agents."""
     hub_environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -83,19 +96,16 @@ class Blueprint:
         unsafe = {"ACCORD_AGENT_UNSAFE_TEST_MODE": "true"} if self.unsafe else {}
         return {**unsafe, **self.agent_environment}
 
-    def calendars(self, label: str) -> int:
-        """Return how many editions an agency freezes on one day."""
-        models = {name: load_model(text, name) for name, text in self.models.items()}
-        loaded = [
-            load_agreement(text, name, models) for name, text in self.agreements.items()
-        ]
-        return len(
-            {
-                (each.form.editions.every, each.form.editions.embargo)
-                for each in loaded
-                if label in each.parties
-            }
-        )
+    def documents(self) -> dict[str, str]:
+        """Return the texts by the paths that a board signs."""
+        found = {"members.yaml": self.members}
+        for kind, texts in (
+            ("models", self.models),
+            ("presets", self.presets),
+            ("agreements", self.agreements),
+        ):
+            found |= {f"{kind}/{name}.yaml": text for name, text in texts.items()}
+        return found
 
 
 class Network:
@@ -270,9 +280,88 @@ class Network:
         return str(self.hub_command("token", "create", label)["token"])
 
     def enrol(self, label: str) -> None:
-        """Let an agency join with a new token."""
-        token = ("--hub", self.address, "--token", self.token(label))
-        self.agent_command(label, "enrol", *token)
+        """Let an agency join with a new token; its staff knows the board's words."""
+        self.agent_command(label, "enrol", *self.join_options(label))
+
+    def join_options(self, label: str) -> tuple[str, ...]:
+        """Return the options with which an agency joins."""
+        hub = ("--hub", self.address, "--token", self.token(label))
+        return (*hub, "--board", self.board_words)
+
+    # What the board does
+
+    @property
+    def repository(self) -> Repository:
+        """What is signed and lies at the hub."""
+        return policies.repository_in(self.hub_state / "policies")
+
+    @property
+    def board_words(self) -> str:
+        """By which a board knows its root, and agencies know the board."""
+        return six_words(root_digest(self.repository.root()))
+
+    def in_force(self) -> PolicySet:
+        """Return what the hub's repository says."""
+        return load_policy_set(self.repository.documents())
+
+    def version(self) -> int:
+        """Return the version of the policies that lie at the hub."""
+        return self.repository.version
+
+    def propose(
+        self,
+        changes: policies.Changes,
+        **options: Any,  # noqa: ANN401
+    ) -> Proposal:
+        """Return a change of the policies in force, signed.
+
+        Args:
+            changes: new texts by path; None takes a document away.
+            options: `board`, `signers` and `keys` of `tests.policies.proposed`.
+        """
+        return policies.proposed(
+            self.repository,
+            changes,
+            **{"board": self.blueprint.board, "now": _now(), **options},
+        )
+
+    def edit(self, path: str, *replacements: tuple[str, str]) -> dict[str, bytes]:
+        """Return a change of one document, for `propose`."""
+        return {path: policies.edited(self.repository, path, *replacements)}
+
+    def publish(self, proposal: Proposal) -> dict[str, Any]:
+        """Put a change in force, as the hub's operator does."""
+        return self.hub_command("policies", "publish", str(self._written(proposal)))
+
+    def try_publish(self, proposal: Proposal) -> Done:
+        """Try to."""
+        return self.try_hub_command("policies", "publish", str(self._written(proposal)))
+
+    def decide(
+        self,
+        changes: policies.Changes,
+        **options: Any,  # noqa: ANN401
+    ) -> int:
+        """Let the board change something and return the version of the policies."""
+        self.publish(self.propose(changes, **options))
+        return self.version()
+
+    def wait_learned(self, version: int, labels: Iterable[str]) -> None:
+        """Return once agents have accepted policies of that version."""
+        for label in labels:
+            wait_until(
+                lambda label=label: self.agent_version(label) >= version,  # type: ignore[misc]  # bound now
+                f"{label} has accepted version {version}",
+            )
+
+    def agent_version(self, label: str) -> int:
+        """Return the version of the policies that an agency has accepted."""
+        return int(self.agent_command(label, "status")["policies"]["version"] or 0)
+
+    def _written(self, proposal: Proposal) -> Path:
+        place = self.folder / f"proposal-{proposal.id[:16]}.json"
+        place.write_bytes(proposal.to_bytes())
+        return place
 
     def route(self, label: str, port: int) -> None:
         """Let an agent find the hub at another port of loopback, from its next start.
@@ -308,20 +397,45 @@ class Network:
     def _processes(self) -> list[Process]:
         return [*self.agents.values(), self.hub]
 
+    def model(self, name: str) -> Path:
+        """Return the file of a data model, as a board hands it to agencies."""
+        place = self.folder / "models" / f"{name}.yaml"
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(self.blueprint.models[name], encoding="utf-8")
+        return place
+
     def _make_hub(self) -> None:
+        """Do what an operator and a board do before anybody can join."""
         ports = ["--public-port", str(self.public_port)]
         ports += ["--agent-port", str(self.agent_port)]
-        self.hub_command("init", "--host", HOST, "--listen", HOST, *ports)
-        policies = self.hub_state / "policies"
-        for kind, texts in (
-            ("agreements", self.blueprint.agreements),
-            ("models", self.blueprint.models),
-        ):
-            for sample in (policies / kind).iterdir():
-                sample.unlink()
-            for name, text in texts.items():
-                (policies / kind / f"{name}.yaml").write_text(text, encoding="utf-8")
-        (policies / "members.yaml").write_text(self.blueprint.members, encoding="utf-8")
+        named = re.search(r"^network:\s*(\S+)", self.blueprint.members, re.MULTILINE)
+        assert named is not None, "members.yaml names the network"
+        network = ("--network", named[1])
+        self.hub_command("init", *network, "--host", HOST, "--listen", HOST, *ports)
+        labels = self.blueprint.labels
+        keys = dict(zip(labels, _each(labels, self._make_agent), strict=True))
+        own = self.hub_command("keys")
+        proposal = policies.founding(
+            self.blueprint.documents(),
+            hub_key=own["key"],
+            freshness_key=own["freshness"],
+            agencies={
+                label: each
+                for label, each in keys.items()
+                if label not in self.blueprint.keyless
+            },
+            signatories={
+                label: policies.key(name)
+                for label, name in self.blueprint.signatories.items()
+            },
+            board=self.blueprint.board,
+            now=_now(),
+        )
+        self.publish(proposal)
+
+    def _make_agent(self, label: str) -> str:
+        """Make an agent's state and return its public key."""
+        return str(self.agent_command(label, "init")["agency_key"])
 
     def _join(self, label: str) -> None:
         """Do what an agency's staff does: enrol, ingest, run."""
@@ -335,7 +449,7 @@ class Network:
         mapping.write_text(text, encoding="utf-8")
         named = re.search(r"^data_model:\s*(\S+)", text, re.MULTILINE)
         assert named is not None, "a mapping names its data model"
-        model = self.hub_state / "policies" / "models" / f"{named[1]}.yaml"
+        model = self.model(named[1])
         sources = [str(path) for path in self.blueprint.sources[label]]
         options = ("--mapping", str(mapping), "--model", str(model))
         self.agent_command(label, "ingest", *options, *sources)
@@ -350,10 +464,18 @@ class Network:
 
     def _has_editions(self) -> bool:
         found = dict(self.rows("SELECT agency, count(*) FROM editions GROUP BY agency"))
-        return all(
-            found.get(label, 0) >= self.blueprint.calendars(label)
+        loaded = self.in_force().agreements.values()
+        due = {
+            label: len(
+                {
+                    (each.form.editions.every, each.form.editions.embargo)
+                    for each in loaded
+                    if label in each.parties
+                }
+            )
             for label in self.blueprint.labels
-        )
+        }
+        return all(found.get(label, 0) >= number for label, number in due.items())
 
     def _set_ports(self) -> None:
         place = self.hub_state / "config.toml"
@@ -364,6 +486,10 @@ class Network:
         ):
             text = re.sub(rf"(?m)^{name} = \d+$", f"{name} = {port}", text)
         place.write_text(text, encoding="utf-8")
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
 
 
 def look_into(database: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:

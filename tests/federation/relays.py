@@ -18,13 +18,14 @@ import dataclasses
 import ssl
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
 
 import grpc
 
+from accord.core.errors import NotFound
 from accord.rpc.address import Address
 from accord.rpc.channel import agent_channel
 from accord.rpc.interceptors import ErrorBoundary
@@ -100,6 +101,7 @@ class MessageRelay:
         self._held: set[tuple[str, str]] = set()
         self._changes: dict[tuple[str, str], Change] = {}
         self._streams: dict[str, _Stream] = {}
+        self._shown: dict[str, Mapping[str, bytes]] = {}
         self.seen: list[Seen] = []
         """Everything that came in, in order."""
         self.passed: list[Seen] = []
@@ -141,8 +143,33 @@ class MessageRelay:
         else:
             self._changes[agency, kind] = change
 
+    def show(self, agency: str, files: Mapping[str, bytes]) -> None:
+        """Be a hub that shows an agency other policies than the real one, and says so.
+
+        Args:
+            agency: who fetches them.
+            files: by name, as a hub keeps them.
+        """
+        self._shown[agency] = files
+        changed = agent_pb2.PoliciesChanged(policies_version=2**31)
+        self.say(agency, agent_pb2.ConnectResponse(policies=changed))
+
+    def shown(self, agency: str, name: str) -> bytes | None:
+        """Return a file of the hub that this relay is for an agency, if it is one.
+
+        Raises:
+            NotFound: POLICY_UNKNOWN, as the real hub does.
+        """
+        files = self._shown.get(agency)
+        if files is None:
+            return None
+        if name not in files:
+            raise NotFound("POLICY_UNKNOWN", f"There is no policy file {name}.")
+        return files[name]
+
     def reset(self) -> None:
         """Be a plain relay again that has seen nothing."""
+        self._shown.clear()
         self._held.clear()
         self._changes.clear()
         self.seen.clear()
@@ -294,6 +321,9 @@ class _Relayed(agent_pb2_grpc.AgentServiceServicer):
     async def FetchPolicy(
         self, request: agent_pb2.FetchPolicyRequest, context: Context
     ) -> agent_pb2.FetchPolicyResponse:
+        shown = self._relay.shown(peer_agency(context).label, request.path)
+        if shown is not None:
+            return agent_pb2.FetchPolicyResponse(content=shown)
         answer: agent_pb2.FetchPolicyResponse
         answer = await self._call("FetchPolicy", request, context)
         return answer

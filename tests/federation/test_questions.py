@@ -357,6 +357,12 @@ class TestMoney:
 
 
 def _own_ledgers(network: Network) -> dict[str, int]:
-    """Return what each agency's own ledger holds in nano-rho."""
-    sql = "SELECT coalesce(sum(used), 0) FROM ledger_account WHERE unit = 'nano-rho'"
-    return {label: network.agent_rows(label, sql)[0][0] for label in AGENCIES}
+    """Return what each agency's own lifetime account holds in nano-rho."""
+    sql = (
+        "SELECT coalesce(sum(used), 0) FROM ledger_account "
+        "WHERE unit = 'nano-rho' AND name = ?"
+    )
+    return {
+        label: network.agent_rows(label, sql, f"agency/{label}")[0][0]
+        for label in AGENCIES
+    }

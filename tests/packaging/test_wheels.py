@@ -22,7 +22,13 @@ from tests.packaging.distributions import (
 
 pytestmark = pytest.mark.packaging
 
-AT_AN_AGENCY = ("accord/agent/", "accord/core/", "accord/ledger/", "accord/rpc/")
+AT_AN_AGENCY = (
+    "accord/agent/",
+    "accord/core/",
+    "accord/ledger/",
+    "accord/rpc/",
+    "accord/trust/",
+)
 SHARED = ("accord/v1/", "accord/policies/", "buf/validate/")
 KEPT_OUT = ("accord.hub", "accord.client")
 HEAVY = ("opendp", "sqlalchemy", "pandas", "polars", "pyarrow", "scipy")

@@ -2,7 +2,7 @@
 """Agents with real stores in one process: everything but the network between them.
 
 Every agency has a state directory, ingests its own file through the shipped mapping,
-learns the policies, freezes the edition and answers signed requisitions.
+believes a board's signed policies, freezes the edition and answers requisitions.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ from accord.core.query import Query
 from accord.core.terms import Requisition, Terms, mechanism_for, terms
 from accord.hub.questions.pricing import loss_for
 from accord.rpc.codec import requisition_to_bytes, sign_requisition
+from accord.trust.trusted import Fetch, Trusted
+from tests.policies import fetching, key, served, signed_repository
 from tests.real.agreements import (
     ANALYST,
     MODEL_FILE,
@@ -147,13 +149,31 @@ class Agencies:
         )
         self._hub = ed25519.Ed25519PrivateKey.generate()
         self._pooled: dict[str, Pooled] = {}
-        self.agencies = {
-            label: self._joined(folder / label, label, mapping, file)
-            for label, file in files.items()
-        }
+        states = {label: AgentState.create(folder / label) for label in files}
+        repository = signed_repository(
+            {
+                "members.yaml": members_text(states),
+                f"models/{self.model.name}.yaml": MODEL_FILE.read_bytes(),
+                **{
+                    f"agreements/{found.name}.yaml": found.text
+                    for found in self.agreements.values()
+                },
+            },
+            hub_key=self._hub,
+            freshness_key=key("freshness"),
+            agencies={label: state.agency_key() for label, state in states.items()},
+            now=NOW,
+        )
+        self._policies = repository.policies()
+        self._fetch: Fetch = fetching(served(repository, key("freshness"), now=NOW))
+        self.agencies = {}
+        for label, state in states.items():
+            Trusted(state.policies, label).pin(repository.root())
+            self.agencies[label] = self._joined(state, label, mapping, files[label])
 
-    def _joined(self, folder: Path, label: str, mapping: str, file: Path) -> Agency:
-        state = AgentState.create(folder)
+    def _joined(
+        self, state: AgentState, label: str, mapping: str, file: Path
+    ) -> Agency:
         text = mapping_file(mapping).read_text(encoding="utf-8")
         done = ingest(
             state,
@@ -163,9 +183,7 @@ class Agencies:
             NOW,
         )
         answerer = self._answerer(state, label, unsafe=False)
-        answerer.learn(f"models/{self.model.name}.yaml", MODEL_FILE.read_bytes())
-        for found in self.agreements.values():
-            answerer.learn(f"agreements/{found.name}.yaml", found.text.encode())
+        assert answerer.refresh(self._fetch)
         assert [held.name for held in answerer.editions()] == [self.edition]
         return Agency(
             report=done.report,
@@ -179,7 +197,6 @@ class Agencies:
         return StoreAnswerer(
             state,
             agency=label,
-            hub_key=self._hub.public_key().public_bytes_raw(),
             settings=Settings(unsafe_test_mode=unsafe),
             clock=lambda: NOW,
         )
@@ -211,7 +228,7 @@ class Agencies:
         vectors = []
         for agency in self.agencies.values():
             answerer = agency.lifted if unsafe else agency.answerer
-            answer = answerer.answer(payload, signature)
+            answer = answerer.answer(payload, signature, self._fetch)
             assert answer.layout_digest == found.layout.digest()
             assert answer.vector.shape == (found.layout.size,)
             vectors.append(answer.vector)
@@ -228,12 +245,15 @@ class Agencies:
         self, asked: Agreement, query: Query, mechanism: Mechanism
     ) -> Requisition:
         found = terms(asked, self.model, query)
+        policy = self._policies.policy(asked.name)
+        assert policy is not None
         return Requisition(
             query_id=str(uuid.uuid4()),
             query=query,
             agreement_version=asked.form.version,
             agreement_digest=asked.digest,
             model_digest=self.model.digest,
+            policy_digest=policy.digest,
             cohort="all",
             members=asked.cohorts["all"],
             mechanism=mechanism,
@@ -244,6 +264,19 @@ class Agencies:
             issued_at=NOW,
             expires_at=NOW + datetime.timedelta(minutes=10),
         )
+
+
+def members_text(labels: Iterable[str]) -> str:
+    """Return a list of members, without keys, whose lifetime is no limit here."""
+    lines = ["network: real-data", "members:"]
+    for label in labels:
+        lines += [
+            f"  {label}:",
+            f"    name: The agency {label}",
+            "    remit: {description: whatever it has cases of}",
+            "    lifetime: {zcdp: {epsilon: 1000, delta: 1e-9}, pure: {epsilon: 1000}}",
+        ]
+    return "\n".join(lines) + "\n"
 
 
 def decoded(vector: Vector, layout: Layout) -> Table:

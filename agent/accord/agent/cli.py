@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from accord.agent.answer import utc_now
+from accord.agent.enrolment import board_check, require_way_to_confirm
 from accord.agent.intake.build import parts_of
 from accord.agent.intake.ingest import check as check_sources
 from accord.agent.intake.ingest import ingest as ingest_sources
@@ -22,7 +22,9 @@ from accord.agent.intake.ingest import remove as remove_from_store
 from accord.agent.intake.mapping import Mapping, load_mapping, peek_model
 from accord.agent.network.enrol import enrol as join_hub
 from accord.agent.network.identity import IdentityFiles
-from accord.agent.policies import PolicyCache, model_for_mapping, read_document
+from accord.agent.options import AsJson, StateOption, console, screen
+from accord.agent.policies import model_for_mapping, policies_of, read_document
+from accord.agent.rule_commands import resume_sharing, rules_app, stop_sharing
 from accord.agent.running import run_agent
 from accord.agent.screens import (
     editions_json,
@@ -39,6 +41,7 @@ from accord.agent.status import Status, status_of
 from accord.agent.store.editions import calendars, freeze_due, held_editions
 from accord.rpc.address import parse_address
 from accord.rpc.command import run_command
+from accord.trust.keys import text_of
 
 app = typer.Typer(
     name="accord-agent",
@@ -47,16 +50,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(rules_app)
+app.command("stop-sharing")(stop_sharing)
+app.command("resume-sharing")(resume_sharing)
 
-StateOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--state",
-        help="State directory; else $ACCORD_AGENT_STATE, else the usual place.",
-        show_default=False,
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 MappingOption = Annotated[
     Path, typer.Option("--mapping", "-m", help="Mapping file.", show_default=False)
 ]
@@ -78,26 +75,39 @@ Sources = Annotated[
 FROM_INPUT = "-"
 """In the place of a token, which else can be seen in the list of processes."""
 
-console = Console(markup=False, emoji=False)
-"""Where results go."""
-
-screen = Console(stderr=True, markup=False, emoji=False)
-"""Where warnings and errors go."""
-
 
 @app.command()
-def init(*, state: StateOption = None, as_json: AsJson = False) -> None:
+def init(
+    *,
+    new_agency_key: Annotated[
+        bool,
+        typer.Option(
+            "--new-agency-key",
+            help="Make another agency key where the one that the board knew is gone.",
+        ),
+    ] = False,
+    state: StateOption = None,
+    as_json: AsJson = False,
+) -> None:
     """Make the state directory with the agency's own keys."""
-    made = AgentState.create(state_root(state))
+    made = AgentState.create(state_root(state), new_agency_key=new_agency_key)
+    public = text_of(made.agency_key())
     if as_json:
-        print_json(console, {"state": str(made.root)})
+        print_json(console, {"state": str(made.root), "agency_key": public})
         return
     print_line(console, f"The agent's state is in {made.root}.")
     print_line(
         console,
         "Keep a copy of its folder `keys` in a safe place: without the pseudonym key "
-        "no later store knows the same persons.",
+        "no later store knows the same persons, and without the agency key the board "
+        "has to list this agency anew.",
     )
+    print_line(
+        console,
+        "Give this line to your board, in person or by another way that you trust, so "
+        "that it signs a list of members with it; until then this agency cannot join:",
+    )
+    print_line(console, f"key: {public}")
 
 
 @app.command()
@@ -113,14 +123,32 @@ def enrol(
             show_default=False,
         ),
     ],
+    board: Annotated[
+        str | None,
+        typer.Option(
+            "--board",
+            help="Six words or fingerprint of the board, as its members told you; "
+            "confirms it without asking.",
+            show_default=False,
+        ),
+    ] = None,
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Join a hub with a one-time token."""
+    """Join a hub with a one-time token, and pin the board that signs its policies."""
     address = parse_address(hub)
     made = AgentState.create(state_root(state))
+    may_ask = sys.stdin.isatty() and token != FROM_INPUT and not as_json
+    require_way_to_confirm(made, board, may_ask=may_ask)
     text = sys.stdin.readline().strip() if token == FROM_INPUT else token
-    membership = join_hub(IdentityFiles(made.keys), address, text)
+    membership = join_hub(
+        IdentityFiles(made.keys),
+        address,
+        text,
+        agency_key=made.agency_key(),
+        policies=made.policies,
+        confirm=board_check(board, screen),
+    )
     found = {"agency": membership.agency, "hub": str(membership.hub)}
     if as_json:
         print_json(console, found)
@@ -192,7 +220,7 @@ def remove(
 def freeze(*, state: StateOption = None, as_json: AsJson = False) -> None:
     """Freeze the editions that the calendar asks for; `run` does so by itself."""
     opened = AgentState.open(state_root(state))
-    agreements = PolicyCache(opened, "").agreements()
+    agreements = policies_of(opened).agreements()
     frozen, waiting = freeze_due(opened, calendars(agreements), utc_now())
     if as_json:
         content = {"frozen": editions_json(frozen), "waiting": waiting_json(waiting)}

@@ -1,186 +1,182 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Policy documents as this agent received them, by path: agreements and data models.
+"""The board's signed policies as this agency believes them.
 
-Exactly the bytes that arrived are kept, and everything is read from them. What is
-refused here is what no hub may slip in: an older version of an agreement, another text
-under the same version, an agreement that this agency is no party to. Signatures of
-boards come in at `PolicyCache.learn`, before anything else.
+`accord.trust` verifies and keeps them; this adds what concerns one agency. The key that
+must have signed a requisition is the one that the board lists for the hub, and an
+agency that the board does not list, or lists with another key, answers nothing.
 """
 
 from __future__ import annotations
 
+import datetime
 import importlib.resources
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-from accord.agent.keys import replace_secret
+from accord.agent.network.identity import IdentityFiles
 from accord.agent.state import AgentState
-from accord.core.agreement import Agreement, load_agreement
-from accord.core.agreement_form import AgreementForm
-from accord.core.canonical import bytes_digest
-from accord.core.document import DocumentError, Problem, parse_document
-from accord.core.errors import ConfigurationError, PolicyDenied
-from accord.core.model import DataModel, load_model
-
-MODELS, AGREEMENTS = "models", "agreements"
-
-_PATH = re.compile(
-    r"(?P<folder>models|agreements)/(?P<name>[a-z0-9][a-z0-9-]{0,62})\.yaml"
+from accord.core.agreement import Agreement
+from accord.core.document import DocumentError, Problem
+from accord.core.errors import (
+    AccordError,
+    ConfigurationError,
+    PolicyDenied,
+    PreconditionFailed,
 )
+from accord.core.messages import sentence
+from accord.core.model import DataModel, load_model
+from accord.core.policy import MODELS, Policy
+from accord.trust.keys import raw_public, text_of
+from accord.trust.trusted import Fetch, Trusted, View
+
+KNOWN_TROUBLE = frozenset(
+    {
+        "AGENCY_KEY_DIFFERS",
+        "AGENCY_NOT_LISTED",
+        "POLICIES_MISSING",
+        "POLICY_DIFFERS",
+        "POLICY_EXPIRED",
+        "POLICY_MALFORMED",
+        "POLICY_MIXED",
+        "POLICY_ROLLBACK",
+        "POLICY_SEAT_MISSING",
+        "POLICY_SIGNATURES_MISSING",
+        "POLICY_VERSION_REUSED",
+        "SIGNATURE_INVALID",
+    }
+)
+"""Reasons that have a sentence of their own in the catalogue."""
 
 
-class PolicyCache:
-    """The documents of one agency; one instance belongs to one thread."""
+def trouble_text(reason: str, language: str = "en") -> str:
+    """Return what a trust failure means and what to do about it."""
+    known = reason if reason in KNOWN_TROUBLE else "other"
+    return sentence(f"trouble.{known}", language, reason=reason)
 
-    def __init__(self, state: AgentState, agency: str) -> None:
+
+class AgencyPolicies:
+    """The signed policies of one agency; one instance belongs to one thread."""
+
+    def __init__(self, state: AgentState, agency: str | None) -> None:
         """Read nothing yet.
 
         Args:
-            state: where the documents lie.
-            agency: label of this agency.
+            state: where they lie.
+            agency: label of this agency; none as long as it has joined no hub.
         """
-        self._folder = state.policies
+        self._trusted = Trusted(state.policies, agency)
         self._agency = agency
-        self._models: dict[str, DataModel] = {}
-        self._agreements: dict[tuple[str, str], Agreement] = {}
+        self._view: View | None = None
 
-    def known(self) -> Mapping[str, str]:
-        """Return path and SHA-256 (hex) of every document held."""
-        return {
-            path: bytes_digest((self._folder / path).read_bytes())
-            for folder in (MODELS, AGREEMENTS)
-            for path in sorted(self._paths(folder))
-        }
+    def view(self) -> View | None:
+        """Return what was accepted last, in force or not."""
+        if self._view is None:
+            self._view = self._trusted.view()
+        return self._view
 
-    def learn(self, path: str, content: bytes) -> None:
-        """Keep a document if it may take its place.
+    def refresh(self, fetch: Fetch, now: datetime.datetime) -> bool:
+        """Ask the hub for newer policies; return whether there were any.
 
         Raises:
-            DocumentError: it cannot be read as what its path says.
-            PolicyDenied: POLICY_PATH, POLICY_NOT_A_PARTY, POLICY_ROLLBACK or
-                POLICY_VERSION_REUSED.
+            AccordError: nothing was accepted, and what was accepted before stays.
         """
-        match = _PATH.fullmatch(path)
-        if match is None:
-            raise PolicyDenied(
-                "POLICY_PATH", "The hub sent a document that agents have no use for."
-            )
-        text = _text(content, path)
-        if match["folder"] == MODELS:
-            self._require_name(load_model(text, path).name, match["name"])
-        else:
-            self._check_agreement(text, path, match["name"])
-        (self._folder / match["folder"]).mkdir(mode=0o700, exist_ok=True)
-        replace_secret(self._folder / path, content)
+        before = self.view()
+        self._view = self._trusted.refresh(fetch, now)
+        return before is None or before.documents != self._view.documents
 
-    def model(self, name: str) -> DataModel | None:
-        """Return the data model called *name*, if it is held."""
-        content = self._read(f"{MODELS}/{name}.yaml")
-        if content is None:
-            return None
-        key = bytes_digest(content)
-        if key not in self._models:
-            path = f"{MODELS}/{name}.yaml"
-            self._models[key] = load_model(_text(content, path), path)
-        return self._models[key]
+    def pinned(self) -> bytes | None:
+        """Return the root of the board that this agent believes."""
+        view = self.view()
+        return self._trusted.pinned() if view is None else view.root
 
-    def agreement(self, name: str) -> tuple[Agreement, DataModel] | None:
-        """Return the agreement called *name* with its data model, if both are held."""
-        path = f"{AGREEMENTS}/{name}.yaml"
-        if _PATH.fullmatch(path) is None:
-            return None
-        content = self._read(path)
-        if content is None:
-            return None
-        text = _text(content, path)
-        named = re.search(r"^data_model:\s*['\"]?([a-z0-9-]+)", text, re.MULTILINE)
-        model = self.model(named[1]) if named else None
-        if model is None:
-            return None
-        key = (bytes_digest(content), model.digest)
-        if key not in self._agreements:
-            try:
-                found = load_agreement(text, path, {model.name: model})
-            except DocumentError:
-                return None
-            self._agreements[key] = found
-        return self._agreements[key], model
+    def trouble(self) -> tuple[str, datetime.datetime] | None:
+        """Return why the newest offer of the hub was not believed, and when."""
+        return self._trusted.trouble()
+
+    def policy(self, name: str) -> Policy | None:
+        """Return the agreement called *name* with all that it depends on."""
+        view = self.view()
+        return None if view is None else view.policies.policy(name)
+
+    def policies(self) -> Iterator[Policy]:
+        """Yield every agreement that this agency holds."""
+        view = self.view()
+        if view is not None:
+            yield from view.policies.policies()
 
     def agreements(self) -> Iterator[tuple[Agreement, DataModel]]:
-        """Yield every agreement that can be answered under, with its data model."""
-        for path in sorted(self._paths(AGREEMENTS)):
-            found = self.agreement(Path(path).stem)
-            if found is not None:
-                yield found
+        """Yield every agreement that this agency holds, with its data model."""
+        for policy in self.policies():
+            yield policy.agreement, policy.model
 
-    def _check_agreement(self, text: str, path: str, name: str) -> None:
-        models = {
-            model.name: model
-            for other in self._paths(MODELS)
-            if (model := self.model(Path(other).stem)) is not None
-        }
-        agreement = load_agreement(text, path, models)
-        self._require_name(agreement.name, name)
-        if self._agency not in agreement.parties:
-            raise PolicyDenied(
-                "POLICY_NOT_A_PARTY",
-                f"The agreement {name!r} does not name {self._agency!r} as a party.",
-            )
-        held = self._read(path)
-        if held is None or bytes_digest(held) == agreement.digest:
-            return
-        # The version is read from the text itself: it counts also where the agreement
-        # does not fit the data model that the hub sent since.
-        form = parse_document(_text(held, path), AgreementForm, source=path)
-        have, got = form.version, agreement.form.version
-        if got < have:
-            raise PolicyDenied(
-                "POLICY_ROLLBACK",
-                f"The hub offers version {got} of the agreement {name!r}; this agent "
-                f"has version {have} and does not go back.",
-            )
-        if got == have:
-            raise PolicyDenied(
-                "POLICY_VERSION_REUSED",
-                f"The hub offers another text of the agreement {name!r} under the same "
-                f"version {have}; a change needs a new version.",
-            )
+    def hub_key(self) -> bytes | None:
+        """Return the key with which the hub must sign requisitions, 32 bytes."""
+        view = self.view()
+        hub = None if view is None else view.policies.members.hub
+        return None if hub is None else raw_public(hub.key)
 
-    def _require_name(self, inside: str, outside: str) -> None:
-        if inside != outside:
-            raise PolicyDenied(
-                "POLICY_PATH",
-                f"The hub sent the document of {inside!r} under the name {outside!r}.",
+    def require_trust(self, own_key: str, now: datetime.datetime) -> View:
+        """Return the policies if this agency may answer under them.
+
+        Args:
+            own_key: the agency's public key, as text.
+            now: the time in UTC.
+
+        Raises:
+            PreconditionFailed: POLICIES_MISSING.
+            PolicyDenied: AGENCY_NOT_LISTED, AGENCY_KEY_DIFFERS, POLICY_EXPIRED, or the
+                reason why the newest offer was not believed.
+        """
+        trouble = self.trouble()
+        if trouble is not None:
+            raise PolicyDenied(trouble[0], trouble_text(trouble[0]))
+        view = self.view()
+        if view is None or view.policies.members.hub is None:
+            raise PreconditionFailed(
+                "POLICIES_MISSING", trouble_text("POLICIES_MISSING")
             )
+        if now >= view.fresh_until:
+            raise PolicyDenied("POLICY_EXPIRED", trouble_text("POLICY_EXPIRED"))
+        member = view.policies.members.members.get(self._agency or "")
+        if member is None or member.key is None:
+            raise PolicyDenied("AGENCY_NOT_LISTED", trouble_text("AGENCY_NOT_LISTED"))
+        if member.key != own_key:
+            raise PolicyDenied("AGENCY_KEY_DIFFERS", trouble_text("AGENCY_KEY_DIFFERS"))
+        return view
 
-    def _paths(self, folder: str) -> list[str]:
-        place = self._folder / folder
-        if not place.is_dir():
-            return []
-        paths = [f"{folder}/{entry.name}" for entry in place.iterdir()]
-        return [path for path in paths if _PATH.fullmatch(path)]
 
-    def _read(self, path: str) -> bytes | None:
-        try:
-            return (self._folder / path).read_bytes()
-        except FileNotFoundError:
-            return None
+def policies_of(state: AgentState) -> AgencyPolicies:
+    """Return the policies of whichever agency *state* belongs to."""
+    files = IdentityFiles(state.keys)
+    return AgencyPolicies(
+        state, files.load().membership.agency if files.enrolled() else None
+    )
+
+
+def distrust(
+    state: AgentState, policies: AgencyPolicies, now: datetime.datetime
+) -> AccordError | None:
+    """Return why the agent would answer nothing at all, if that is so."""
+    try:
+        policies.require_trust(text_of(state.agency_key()), now)
+    except AccordError as error:
+        return error
+    return None
 
 
 def model_for_mapping(state: AgentState, name: str, file: Path | None) -> DataModel:
     """Return the data model that a mapping names.
 
-    From *file* if given, else as the hub sent it, else the sample that is shipped.
+    From *file* if given, else as the board signed it, else the sample that is shipped.
 
     Raises:
         ConfigurationError: MODEL_ABSENT, or the document is not valid.
     """
     if file is not None:
         return load_model(read_document(file), file.name)
-    held = PolicyCache(state, "").model(name)
-    if held is not None:
-        return held
+    view = policies_of(state).view()
+    if view is not None and name in view.policies.models:
+        return view.policies.models[name]
     sample = importlib.resources.files("accord.policies") / MODELS / f"{name}.yaml"
     if not sample.is_file():
         raise ConfigurationError(

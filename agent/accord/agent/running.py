@@ -34,7 +34,6 @@ def run_agent(state: AgentState, settings: Settings) -> None:
         answerer = StoreAnswerer(
             state,
             agency=identity.membership.agency,
-            hub_key=identity.hub_key,
             settings=settings,
         )
         asyncio.run(_until_told(files, answerer))

@@ -3,14 +3,19 @@
 
 Kept beside the hub's books and charged before a record is touched, so a hub that
 forgets what was spent is stopped here. A charge is never given back: the agency cannot
-know whether an answer was seen. Caps are the agency's own settings.
+know whether an answer was seen. Caps are the agency's own settings, and rules of its
+own over a period. Beside the account over all agreements there is one for each, which
+nothing but such a rule limits.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+from collections.abc import Sequence
 from fractions import Fraction
 
+from accord.agent.rules import Rule, delta_for, period_caps, room
 from accord.agent.settings import Settings
 from accord.agent.state import AgentState
 from accord.core.agreement import Agreement
@@ -18,13 +23,21 @@ from accord.core.epsilon_delta import delta_upper, epsilon_to_rho_lower
 from accord.core.errors import BudgetExhausted, Conflict, RequisitionRefused
 from accord.core.privacy import NANO, Accounting, Loss
 from accord.core.terms import Requisition
-from accord.ledger import Balance, Line, Unit, balance, charge, reserve
+from accord.ledger import Balance, Line, Unit, Window, balance, charge, reserve
 from accord.ledger.sqlite import transaction
+from accord.ledger.transaction import Transaction
+
+_DAY = 86_400
 
 
 def account_of(agency: str) -> str:
     """Return the name of an agency's lifetime account."""
     return f"agency/{agency}"
+
+
+def agreement_account(agency: str, agreement: str) -> str:
+    """Return the name of an agency's account of what one agreement has cost it."""
+    return f"{account_of(agency)}/agreement/{agreement}"
 
 
 def unit_of(accounting: Accounting) -> Unit:
@@ -49,45 +62,67 @@ def within_release_cap(agreement: Agreement, loss: Loss) -> bool:
     return spend.delta is not None and delta_upper(loss.nano_rho, cap) <= spend.delta
 
 
-def charge_once(
-    state: AgentState,
-    requisition: Requisition,
-    *,
-    substance: str,
-    agency: str,
-    accounting: Accounting,
-    settings: Settings,
-    at: datetime.datetime,
-) -> None:
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """One requisition that is to be paid, and the limits that hold for it."""
+
+    requisition: Requisition
+    substance: str
+    """Digest of what it asks; its times may change in a retry."""
+    agency: str
+    agreement: Agreement
+    settings: Settings
+    rules: Sequence[Rule] = ()
+
+    @property
+    def accounting(self) -> Accounting:
+        """How the agreement accounts."""
+        return self.agreement.accounting
+
+    @property
+    def unit(self) -> Unit:
+        """What the accounts are charged in."""
+        return unit_of(self.accounting)
+
+    @property
+    def amount(self) -> int:
+        """The requisition's full loss."""
+        loss = self.requisition.loss
+        return loss.nano_rho if self.unit is Unit.NANO_RHO else loss.nano_epsilon
+
+    @property
+    def delta(self) -> Fraction:
+        """At which the epsilon of a rule counts."""
+        return own_delta(self.agreement, self.settings)
+
+
+def own_delta(agreement: Agreement, settings: Settings) -> Fraction:
+    """Return the delta at which the epsilon of the agency's rules counts."""
+    return delta_for(agreement, settings.lifetime.zcdp.delta)
+
+
+def charge_once(state: AgentState, bill: Bill, at: datetime.datetime) -> None:
     """Charge a requisition's full loss, in one transaction with remembering its id.
 
     Raises:
-        RequisitionRefused: BUDGET_EXHAUSTED, or ID_REUSED for another question.
+        RequisitionRefused: BUDGET_EXHAUSTED; LOCAL_RULE where a period of a rule of
+            this agency's is full; or ID_REUSED for another question.
     """
-    unit = unit_of(accounting)
-    loss = requisition.loss
-    line = Line(
-        account=account_of(agency),
-        unit=unit,
-        amount=loss.nano_rho if unit is Unit.NANO_RHO else loss.nano_epsilon,
-        lifetime_cap=(
-            None if settings.unsafe_test_mode else lifetime_cap(settings, accounting)
-        ),
-    )
+    query_id = bill.requisition.query_id
     with state.ledger() as connection, transaction(connection) as tx:
         known = tx.execute(
-            "SELECT substance FROM answered WHERE query_id = :id",
-            {"id": requisition.query_id},
+            "SELECT substance FROM answered WHERE query_id = :id", {"id": query_id}
         ).fetchall()
-        if known and known[0][0] != substance:
+        if known and known[0][0] != bill.substance:
             raise RequisitionRefused(
                 "ID_REUSED", "The id was used before for another question."
             )
         if known:
             return
+        lines = _lines(tx, bill, at)
         try:
-            reserve(tx, requisition.query_id, [line], at)
-            charge(tx, requisition.query_id, at)
+            reserve(tx, query_id, lines, at)
+            charge(tx, query_id, at)
         except BudgetExhausted as error:
             raise RequisitionRefused("BUDGET_EXHAUSTED", error.sentence) from None
         except Conflict as error:
@@ -95,12 +130,66 @@ def charge_once(
         tx.execute(
             "INSERT INTO answered (query_id, substance, at) VALUES (:id, :substance, "
             ":at)",
-            {
-                "id": requisition.query_id,
-                "substance": substance,
-                "at": at.isoformat(),
-            },
+            {"id": query_id, "substance": bill.substance, "at": at.isoformat()},
         )
+
+
+def _lines(tx: Transaction, bill: Bill, at: datetime.datetime) -> list[Line]:
+    """Return what the requisition takes from both accounts, within every limit."""
+    windows: dict[str, list[Window]] = {
+        account_of(bill.agency): [],
+        agreement_account(bill.agency, bill.agreement.name): [],
+    }
+    for rule in period_caps(bill.rules, bill.agreement.name):
+        account = (
+            agreement_account(bill.agency, bill.agreement.name)
+            if rule.subject
+            else account_of(bill.agency)
+        )
+        windows[account].append(_window(tx, bill, rule, account, at))
+    cap = lifetime_cap(bill.settings, bill.accounting)
+    return [
+        Line(
+            account=account,
+            unit=bill.unit,
+            amount=bill.amount,
+            lifetime_cap=(
+                cap
+                if account == account_of(bill.agency)
+                and not bill.settings.unsafe_test_mode
+                else None
+            ),
+            windows=tuple(limits),
+        )
+        for account, limits in windows.items()
+    ]
+
+
+def _window(
+    tx: Transaction, bill: Bill, rule: Rule, account: str, at: datetime.datetime
+) -> Window:
+    """Return the limit that a rule sets, if the requisition fits beneath it.
+
+    Raises:
+        RequisitionRefused: LOCAL_RULE.
+    """
+    seconds = (rule.number or 1) * _DAY
+    whole = Window(seconds=seconds, cap=0)
+    used = {
+        unit: balance(tx, account, unit, at, [whole]).windows[0].used for unit in Unit
+    }
+    cap = room(
+        rule,
+        bill.accounting,
+        nano_rho=used[Unit.NANO_RHO],
+        nano_epsilon=used[Unit.NANO_EPSILON],
+        delta=bill.delta,
+    )
+    if used[bill.unit] + bill.amount > cap:
+        raise RequisitionRefused(
+            "LOCAL_RULE", "A rule of this agency forbids it.", codes=rule.kind.value
+        )
+    return Window(seconds=seconds, cap=cap)
 
 
 def spent(

@@ -5,8 +5,8 @@
 
     config.toml            settings
     keys/                  secrets, 0600
-    agent.db               the agency's own ledger, and which questions were answered
-    policies/              agreements, data models and members as received
+    agent.db               the agency's own ledger and rules, and what was answered
+    policies/              the board's signed policies as this agent believes them
     store/current          -> builds/ID, switched in one step
     store/builds/ID/       one complete store: columns, persons, and its parts
     store/editions/C/E/    frozen snapshots, hard links into the build that they froze
@@ -29,15 +29,19 @@ from pathlib import Path
 from typing import Self
 
 import platformdirs
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accord.agent.keys import make_key, read_key
 from accord.agent.settings import STATE_VARIABLE, Settings, load_settings
 from accord.core.errors import ConfigurationError, Conflict, PreconditionFailed
 from accord.ledger import check_schema, create_schema
 from accord.ledger.sqlite import open_database, transaction
+from accord.trust.trusted import Trusted
 
 PSEUDONYM_KEY = "pseudonym.key"
 STORE_KEY = "store.key"
+AGENCY_KEY = "agency.key"
+"""Seed of the Ed25519 key that the board lists for this agency."""
 
 _CONFIGURATION = """\
 # Settings of this agent. Every entry has a default; remove the # to change one.
@@ -97,7 +101,7 @@ class AgentState:
 
     @property
     def policies(self) -> Path:
-        """Cache of policy documents."""
+        """Signed policies that were accepted, and the board that is pinned."""
         return self.root / "policies"
 
     @property
@@ -126,13 +130,18 @@ class AgentState:
         return self.root / "scratch"
 
     @classmethod
-    def create(cls, root: Path) -> Self:
+    def create(cls, root: Path, *, new_agency_key: bool = False) -> Self:
         """Make the directory with new keys; what exists already is left as it is.
+
+        Args:
+            root: the directory.
+            new_agency_key: make one where the one that a board knew is gone.
 
         Raises:
             ConfigurationError: STATE_NOT_WRITABLE; KEYS_LOST where a store exists
-                without the keys that it was built with; LEDGER_LOST where the record
-                of what was spent is gone.
+                without the keys that it was built with, or a board was pinned and the
+                key is gone by which it knows this agency; LEDGER_LOST where the
+                record of what was spent is gone.
         """
         state = cls(root)
         try:
@@ -151,6 +160,7 @@ class AgentState:
             ) from error
         state._check_owner_only()
         state._make_keys()
+        state._make_agency_key(lost=new_agency_key)
         if not state.config.exists():
             state.config.write_text(_CONFIGURATION, encoding="utf-8")
         state._check_ledger_not_lost()
@@ -213,6 +223,10 @@ class AgentState:
         """Return the key under which cases are put in order."""
         return read_key(self.keys / STORE_KEY)
 
+    def agency_key(self) -> Ed25519PrivateKey:
+        """Return the key by which the board knows this agency."""
+        return Ed25519PrivateKey.from_private_bytes(read_key(self.keys / AGENCY_KEY))
+
     @contextlib.contextmanager
     def ledger(self) -> Iterator[sqlite3.Connection]:
         """Open the database for one thread.
@@ -267,6 +281,20 @@ class AgentState:
                     "it from a copy. A new key would make strangers of all persons.",
                 )
             make_key(path)
+
+    def _make_agency_key(self, *, lost: bool) -> None:
+        path = self.keys / AGENCY_KEY
+        if path.exists():
+            read_key(path)
+            return
+        if not lost and Trusted(self.policies, None).pinned() is not None:
+            raise ConfigurationError(
+                "KEYS_LOST",
+                f"{path} is missing, and the board knows this agency by it: restore "
+                "it from a copy. Where there is none, `accord-agent init "
+                "--new-agency-key` makes another, which the board has to sign anew.",
+            )
+        make_key(path)
 
 
 def state_root(option: Path | None) -> Path:

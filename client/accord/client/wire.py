@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The analyst's side of the wire: one channel, typed errors, deadlines on all calls."""
+"""A person's side of the wire: one channel, typed errors, deadlines on all calls."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ from accord.rpc.limits import DEADLINES
 from accord.rpc.status import error_of
 from accord.rpc.tokens import TokenKind, parse
 from accord.v1.analyst_pb2_grpc import AnalystServiceStub
+from accord.v1.policy_pb2_grpc import PolicyServiceStub
 
 Response = TypeVar("Response", bound=Message)
 
+_SECONDS = {method.rpartition("/")[2]: left for method, left in DEADLINES.items()}
+"""By the name of a call alone, which is the same in no two services."""
+
 
 class Wire:
-    """A connection to one hub for one analyst; close it, or use it in a ``with``."""
+    """A connection to one hub for one person; close it, or use it in a ``with``."""
 
     def __init__(self, profile: Profile) -> None:
         """Read the hub's authority, compare it with the token's, open the channel.
@@ -37,6 +41,7 @@ class Wire:
         authority = fetch_authority(address, token.fingerprint)
         self._channel = analyst_channel(address, authority, token)
         self.stub = AnalystServiceStub(self._channel)
+        self.policies = PolicyServiceStub(self._channel)
 
     def call(self, method: Callable[..., Response], request: Message) -> Response:
         """Call *method* of the stub, with the deadline that goes with its request.
@@ -53,8 +58,7 @@ class Wire:
 
 
 def _deadline(request: Message) -> float:
-    name = request.DESCRIPTOR.name.removesuffix("Request")
-    return DEADLINES[f"/accord.v1.AnalystService/{name}"]
+    return _SECONDS[request.DESCRIPTOR.name.removesuffix("Request")]
 
 
 @contextmanager

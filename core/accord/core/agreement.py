@@ -13,9 +13,17 @@ from collections.abc import Mapping
 from accord.core.agreement_checks import contradictions
 from accord.core.agreement_form import EVERYONE, AgreementForm
 from accord.core.canonical import bytes_digest, digest
-from accord.core.document import DocumentError, parse_document, problem_at
+from accord.core.document import (
+    DocumentError,
+    parse_document,
+    plain_document,
+    problem_at,
+)
+from accord.core.errors import suggestion
 from accord.core.measure import Bounds
 from accord.core.model import DataModel
+from accord.core.preset import Preset
+from accord.core.preset_checks import loosenings_of
 from accord.core.privacy import Accounting
 
 
@@ -24,10 +32,12 @@ class Agreement:
     """An agreement that passed every check, with its exact bytes' digest."""
 
     form: AgreementForm
+    """With the preset's entries where the document says nothing."""
     digest: str
     """SHA-256 of the document's bytes, in hex."""
     text: str
     """The document itself, as boards read it."""
+    preset: Preset | None = None
 
     @property
     def name(self) -> str:
@@ -88,18 +98,40 @@ class Agreement:
 
 
 def load_agreement(
-    text: str, source: str, models: Mapping[str, DataModel]
+    text: str,
+    source: str,
+    models: Mapping[str, DataModel],
+    presets: Mapping[str, Preset] | None = None,
 ) -> Agreement:
-    """Read an agreement and check it against the data model that it names.
+    """Read an agreement and check it against the data model and preset that it names.
 
     Raises:
         DocumentError: with every problem found.
     """
-    form = parse_document(text, AgreementForm, source=source)
-    problems = [
-        problem_at(text, path, sentence)
-        for path, sentence in contradictions(form, models)
+    preset = _preset_of(text, source, presets or {})
+    form = parse_document(
+        text,
+        AgreementForm,
+        source=source,
+        beneath=preset.entries() if preset else None,
+    )
+    findings = [
+        *contradictions(form, models),
+        *(loosenings_of(preset.form, form, models) if preset else ()),
     ]
+    problems = [problem_at(text, path, sentence) for path, sentence in findings]
     if problems:
         raise DocumentError(source, problems)
-    return Agreement(form=form, digest=bytes_digest(text.encode()), text=text)
+    return Agreement(
+        form=form, digest=bytes_digest(text.encode()), text=text, preset=preset
+    )
+
+
+def _preset_of(text: str, source: str, presets: Mapping[str, Preset]) -> Preset | None:
+    named = plain_document(text, source).get("extends")
+    if not isinstance(named, str) or named in presets:
+        return presets.get(named) if isinstance(named, str) else None
+    known = ", ".join(sorted(presets)) or "none"
+    sentence = "there is no such preset here."
+    hint = suggestion(named, presets) or f" Known: {known}."
+    raise DocumentError(source, [problem_at(text, ("extends",), sentence + hint)])

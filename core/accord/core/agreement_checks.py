@@ -1,189 +1,288 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the entries of an agreement must not say together.
 
-Each check yields the path of the entry to change and one sentence.
+Each check yields the path of the entry to change and one sentence. A check names the
+entries that it believes, so that it can be left out where one of them is broken and the
+others still run: a board sees every mistake at once.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
+from typing import TypeAlias
 
-from accord.core.agreement_form import ALL_VALUES, EVERYONE, AgreementForm
+from accord.core.agreement_form import EVERYONE, AgreementForm
 from accord.core.cohorts import singled_out
-from accord.core.errors import suggestion
+from accord.core.epsilon_delta import epsilon_to_rho_lower
+from accord.core.errors import InvalidQuery, suggestion
+from accord.core.measure import CELL_SCALE, Component, ComponentVector
+from accord.core.messages import sentence
 from accord.core.model import DataModel
-from accord.core.privacy import Accounting
-from accord.core.query import Measure
+from accord.core.privacy import Accounting, Loss, mechanism_class, nano_down
+from accord.core.question_checks import question_contradictions
 
-Finding = tuple[Sequence[str | int], str]
+Finding: TypeAlias = tuple[Sequence[str | int], str]
 """Path of an entry, and what is wrong with it."""
+
+Check: TypeAlias = Callable[[AgreementForm], Iterator[Finding]]
+
+_CHECKS: list[tuple[tuple[str, ...], Check]] = []
 
 
 def contradictions(
-    form: AgreementForm, models: Mapping[str, DataModel]
+    form: AgreementForm,
+    models: Mapping[str, DataModel],
+    broken: Collection[str] = (),
 ) -> Iterator[Finding]:
-    """Yield every contradiction in *form*, against the data models that exist."""
-    yield from _about_parties(form)
-    yield from _about_protection(form)
-    yield from _about_spending(form)
-    yield from _about_dates(form)
+    """Yield every contradiction in *form*, against the data models that exist.
+
+    Args:
+        form: the agreement.
+        models: data models by name.
+        broken: paths of entries that are not as the document has them; what depends on
+            them is not checked.
+    """
+    for believed, check in _CHECKS:
+        if not any(related(entry, each) for entry in believed for each in broken):
+            yield from check(form)
+    if "data_model" in broken:
+        return
     model = models.get(form.data_model)
     if model is None:
-        known = ", ".join(sorted(models)) or "none"
-        yield (
-            ("data_model",),
-            "there is no such data model here."
-            + (suggestion(form.data_model, models) or f" Known: {known}."),
+        hint = suggestion(form.data_model, models) or sentence(
+            "lint.known", names=", ".join(sorted(models)) or "none"
         )
+        yield ("data_model",), sentence("lint.model-missing") + hint
     else:
-        yield from _about_questions(form, model)
+        yield from question_contradictions(form, model)
 
 
-def _about_parties(form: AgreementForm) -> Iterator[Finding]:
+def related(one: str, other: str) -> bool:
+    """Tell whether one dotted path lies in the other."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
+
+
+def _believes(*entries: str) -> Callable[[Check], Check]:
+    def remember(check: Check) -> Check:
+        _CHECKS.append((entries, check))
+        return check
+
+    return remember
+
+
+def _cohorts(form: AgreementForm) -> dict[str, frozenset[str]]:
+    return {
+        name: frozenset(form.parties if members == EVERYONE else members)
+        for name, members in form.cohorts.items()
+    }
+
+
+@_believes()
+def _parties(form: AgreementForm) -> Iterator[Finding]:
     if len(set(form.parties)) != len(form.parties):
-        yield ("parties",), "a party stands here twice."
+        yield ("parties",), sentence("lint.party-twice")
+
+
+@_believes("hub_operator", "parties", "protect.noise")
+def _operator(form: AgreementForm) -> Iterator[Finding]:
     if form.hub_operator in form.parties and form.protect.noise == "hub":
-        yield (
-            ("protect", "noise"),
-            (
-                "`hub` is not possible where the hub's operator is a party: it would "
-                "learn the other parties' exact sums."
-            ),
-        )
+        yield ("protect", "noise"), sentence("lint.noise-operator")
+
+
+@_believes("parties")
+def _cohort_members(form: AgreementForm) -> Iterator[Finding]:
     names = set(form.parties)
     for cohort, members in form.cohorts.items():
+        if members == EVERYONE:
+            continue
         path = ("cohorts", cohort)
-        chosen = names if members == EVERYONE else set(members)
-        for member in sorted(chosen - names):
-            yield path, f"{member!r} is not a party.{suggestion(member, names)}"
-        if members != EVERYONE and len(chosen) != len(members):
-            yield path, "a member stands here twice."
-        if len(chosen) < form.protect.at_least_agencies:
-            least = form.protect.at_least_agencies
-            yield path, f"it has {len(chosen)} members; `at_least_agencies` is {least}."
-    yield from _about_differences(form)
+        for member in sorted(set(members) - names):
+            yield path, _no_party(member, names)
+        if len(set(members)) != len(members):
+            yield path, sentence("lint.member-twice")
 
 
-def _about_differences(form: AgreementForm) -> Iterator[Finding]:
+def _no_party(label: str, parties: Collection[str]) -> str:
+    return sentence("lint.no-party", party=label) + suggestion(label, parties)
+
+
+@_believes("parties", "protect.at_least_agencies")
+def _cohort_sizes(form: AgreementForm) -> Iterator[Finding]:
+    least = form.protect.at_least_agencies
+    for cohort, chosen in _cohorts(form).items():
+        if len(chosen) < least:
+            yield (
+                ("cohorts", cohort),
+                sentence("lint.cohort-small", members=len(chosen), least=least),
+            )
+
+
+@_believes("parties", "cohorts")
+def _differences(form: AgreementForm) -> Iterator[Finding]:
     """Yield what the answers of several cohorts would give away together."""
     known: dict[frozenset[str], str] = {}
-    for cohort, members in form.cohorts.items():
-        chosen = frozenset(form.parties if members == EVERYONE else members)
+    for cohort, chosen in _cohorts(form).items():
         other = known.setdefault(chosen, cohort)
         if other != cohort:
-            yield ("cohorts", cohort), f"it has the same members as {other!r}."
+            yield ("cohorts", cohort), sentence("lint.cohort-same", other=other)
     for party in singled_out(known):
-        sentence = (
-            "the answers of these cohorts, added and subtracted, would give the own "
-            f"figures of {party!r}; leave one of the cohorts out, or let at least two "
-            "parties sit out together."
-        )
-        yield ("cohorts",), sentence
+        yield ("cohorts",), sentence("lint.cohorts-single-out", party=party)
 
 
-def _about_protection(form: AgreementForm) -> Iterator[Finding]:
+@_believes("parties")
+def _of_parties(form: AgreementForm) -> Iterator[Finding]:
+    names = set(form.parties)
+    for entry, keys in (("linkage", form.linkage), ("law", form.law)):
+        for party in keys:
+            if party not in names:
+                yield (entry, party), _no_party(party, names)
+
+
+@_believes("parties", "protect.person_in_at_most", "protect.reason_for_fewer_agencies")
+def _persons(form: AgreementForm) -> Iterator[Finding]:
+    path = ("protect", "person_in_at_most")
+    agencies = form.protect.person_in_at_most
+    if agencies is None:
+        return
+    if agencies > len(form.parties):
+        yield path, sentence("lint.only-parties", parties=len(form.parties))
+    elif agencies < len(form.parties) and not form.protect.reason_for_fewer_agencies:
+        yield path, sentence("lint.fewer-agencies-reason")
+
+
+@_believes("parties", "cohorts", "protect")
+def _coverage(form: AgreementForm) -> Iterator[Finding]:
     protect = form.protect
-    agencies = protect.person_in_at_most
-    if agencies is not None and agencies > len(form.parties):
+    largest = max((len(chosen) for chosen in _cohorts(form).values()), default=0)
+    covering = protect.covered_by_at_least
+    if covering is not None and covering > largest:
         yield (
-            ("protect", "person_in_at_most"),
-            f"there are only {len(form.parties)} parties.",
+            ("protect", "covered_by_at_least"),
+            sentence("lint.covered-by-too-many", members=largest),
         )
-    fewer = agencies is not None and agencies < len(form.parties)
-    if fewer and protect.reason_for_fewer_agencies is None:
+    most = protect.no_agency_above
+    if most is not None and largest and most * largest < 1:
         yield (
-            ("protect", "person_in_at_most"),
-            (
-                "fewer than all parties needs a `reason_for_fewer_agencies`: people "
-                "known to more agencies are protected less."
-            ),
+            ("protect", "no_agency_above"),
+            sentence("lint.dominance-impossible", members=largest),
         )
+
+
+@_believes("protect.noise", "protect.hub_sees_exact_pooled_sums")
+def _noise(form: AgreementForm) -> Iterator[Finding]:
+    protect = form.protect
     if protect.noise == "hub" and protect.hub_sees_exact_pooled_sums is None:
-        yield (
-            ("protect", "noise"),
-            (
-                "`hub` lets the hub see exact pooled sums; say "
-                "`hub_sees_exact_pooled_sums: accepted` if that is meant."
-            ),
-        )
+        yield ("protect", "noise"), sentence("lint.noise-hub-unaccepted")
     if protect.noise != "hub" and protect.hub_sees_exact_pooled_sums is not None:
-        yield (
-            ("protect", "hub_sees_exact_pooled_sums"),
-            "this goes only with `noise: hub`.",
-        )
+        path = ("protect", "hub_sees_exact_pooled_sums")
+        yield path, sentence("lint.noise-hub-only")
+    if protect.noise != "shared" and protect.hub_sees_at_most is not None:
+        yield ("protect", "hub_sees_at_most"), sentence("lint.noise-shared-only")
 
 
-def _about_spending(form: AgreementForm) -> Iterator[Finding]:
+@_believes("spend.accounting", "spend.delta")
+def _accounting(form: AgreementForm) -> Iterator[Finding]:
     spend = form.spend
     if spend.accounting is Accounting.ZCDP and spend.delta is None:
-        yield ("spend",), "`accounting: zcdp` needs a `delta`, such as 1e-9."
+        yield ("spend",), sentence("lint.delta-missing")
     if spend.accounting is Accounting.PURE and spend.delta is not None:
-        yield ("spend", "delta"), "`accounting: pure` has no delta; leave it out."
+        yield ("spend", "delta"), sentence("lint.delta-pure")
+
+
+@_believes("spend")
+def _caps(form: AgreementForm) -> Iterator[Finding]:
+    """Compare as epsilon: at one delta, more epsilon is never less rho."""
+    spend = form.spend
     single = spend.each_release_at_most.epsilon
-    larger: list[tuple[str, Fraction]] = [
-        ("each_analyst", spend.each_analyst.epsilon),
-        ("everyone", spend.everyone.epsilon),
+    larger: list[tuple[tuple[str, ...], Fraction]] = [
+        (("spend", "each_analyst"), spend.each_analyst.epsilon),
+        (("spend", "everyone"), spend.everyone.epsilon),
     ]
     if spend.lifetime is not None:
-        larger.append(("lifetime", spend.lifetime.epsilon))
-    for entry, cap in larger:
+        larger.append((("spend", "lifetime"), spend.lifetime.epsilon))
+    for path, cap in larger:
         if cap < single:
-            yield (
-                ("spend", entry),
-                (
-                    "this cap cannot buy one release of the size that "
-                    "`each_release_at_most` allows."
-                ),
-            )
+            yield path, sentence("lint.cap-too-small")
 
 
-def _about_dates(form: AgreementForm) -> Iterator[Finding]:
-    valid = form.valid
-    if valid.until < valid.first:
-        yield ("valid", "until"), "the last day is before the first."
-    if not valid.first <= valid.review_by <= valid.until:
-        yield ("valid", "review_by"), "the review must fall within the validity."
+@_believes("spend.each_release_at_most", "emergency")
+def _emergency_cap(form: AgreementForm) -> Iterator[Finding]:
+    clause = form.emergency
+    if clause and clause.spend.epsilon < form.spend.each_release_at_most.epsilon:
+        yield ("emergency", "spend"), sentence("lint.cap-too-small")
 
 
-def _about_questions(form: AgreementForm, model: DataModel) -> Iterator[Finding]:
-    ask = form.may_ask
-    for index, measure in enumerate(ask.measures):
-        sentence = _wrong_measure(measure, model)
-        if sentence:
-            yield ("may_ask", "measures", index), sentence
-    for name, level in ask.group_by.items():
-        dimension = model.dimensions.get(name)
-        path = ("may_ask", "group_by", name)
-        if dimension is None:
-            yield (
-                path,
-                f"the data model {model.name!r} has no such dimension."
-                + suggestion(name, model.dimensions),
-            )
-        elif level != ALL_VALUES and level not in dimension.levels:
-            known = ", ".join([*dimension.levels, ALL_VALUES])
-            yield (
-                path,
-                f"it has no level {level!r}; it has: {known}."
-                + suggestion(level, dimension.levels),
-            )
-
-
-_OF_QUANTITY = re.compile(r"(mean|sum)\(([a-z0-9_]+)\)")
-
-
-def _wrong_measure(measure: str, model: DataModel) -> str | None:
-    if measure in set(Measure):
-        return None
-    match = _OF_QUANTITY.fullmatch(measure)
-    if match is None:
-        known = [*Measure, "mean(…)", "sum(…)"]
-        return f"there is no measure {measure!r}; there are: {', '.join(known)}."
-    if match[2] not in model.quantities:
-        return (
-            f"the data model {model.name!r} has no quantity {match[2]!r}."
-            + suggestion(match[2], model.quantities)
+@_believes("spend", "protect", "may_ask.measures")
+def _noise_possible(form: AgreementForm) -> Iterator[Finding]:
+    """Say so where one release may cost so little that no noise is large enough."""
+    spend, protect = form.spend, form.protect
+    if (spend.accounting is Accounting.ZCDP) != (spend.delta is not None):
+        return
+    linf = protect.cases_per_group if "cases" in form.may_ask.measures else 1
+    vector = ComponentVector(
+        groups=protect.groups_per_person,
+        cells=Component(bound=linf, scale=CELL_SCALE),
+        persons=Component(bound=1, scale=1),
+        dropped=Component(bound=protect.drop_cap, scale=1),
+    )
+    agencies = min(protect.person_in_at_most or len(form.parties), len(form.parties))
+    try:
+        mechanism_class(spend.accounting).for_loss(
+            _release_cap(form),
+            d1=vector.d1(agencies),
+            d2_squared=vector.d2_squared(agencies),
         )
-    return None
+    except InvalidQuery:
+        yield ("spend", "each_release_at_most"), sentence("lint.release-buys-nothing")
+
+
+def _release_cap(form: AgreementForm) -> Loss:
+    spend = form.spend
+    epsilon = spend.each_release_at_most.epsilon
+    if spend.delta is None:
+        return Loss(nano_epsilon=nano_down(epsilon))
+    return Loss(nano_rho=epsilon_to_rho_lower(epsilon, spend.delta))
+
+
+@_believes("review", "may_ask.sensitive")
+def _review(form: AgreementForm) -> Iterator[Finding]:
+    if form.review.reviewers:
+        return
+    if form.review.releases == "human":
+        yield ("review",), sentence("lint.reviewers-missing")
+    elif form.may_ask.sensitive:
+        yield ("may_ask", "sensitive"), sentence("lint.reviewers-for-sensitive")
+
+
+@_believes("purpose", "emergency.purpose")
+def _emergency_purpose(form: AgreementForm) -> Iterator[Finding]:
+    if form.emergency is not None and form.emergency.purpose in form.purpose:
+        yield ("emergency", "purpose"), sentence("lint.emergency-purpose")
+
+
+@_believes("emergency.approvers")
+def _approvers(form: AgreementForm) -> Iterator[Finding]:
+    clause = form.emergency
+    if clause is not None and len(set(clause.approvers)) != len(clause.approvers):
+        yield ("emergency", "approvers"), sentence("lint.approver-twice")
+
+
+@_believes("parties", "approval")
+def _approval(form: AgreementForm) -> Iterator[Finding]:
+    approval = form.approval
+    if approval.signatories == "parties" and approval.quorum > len(form.parties):
+        path = ("approval", "quorum")
+        yield path, sentence("lint.only-parties", parties=len(form.parties))
+
+
+@_believes("valid.from", "valid.until")
+def _validity(form: AgreementForm) -> Iterator[Finding]:
+    if form.valid.until < form.valid.first:
+        yield ("valid", "until"), sentence("lint.last-before-first")
+
+
+@_believes("valid")
+def _review_date(form: AgreementForm) -> Iterator[Finding]:
+    if not form.valid.first <= form.valid.review_by <= form.valid.until:
+        yield ("valid", "review_by"), sentence("lint.review-outside")

@@ -32,6 +32,24 @@ ALL_VALUES = "all"
 LEAST_COHORT = 3
 """Members that a cohort needs at least, so that nobody learns a partner's total."""
 
+PRESETS = (
+    "us_vsp",
+    "us_health",
+    "uk_partner",
+    "eu_statistics",
+    "police",
+    "public_release",
+    "crisis",
+)
+"""The presets that are shipped; a board's own may have other names."""
+
+PresetName = Annotated[
+    str,
+    worded(r"[a-z][a-z0-9_]{0,62}", "a preset is called like us_vsp or uk_partner."),
+]
+Linkage = Literal["none", "sketch", "overlap", "token"]
+"""Least first: not at all, noisy sketches, tables of overlap, tokens of persons."""
+
 Label = Annotated[
     str,
     worded(
@@ -41,9 +59,20 @@ Label = Annotated[
     ),
 ]
 Word = Annotated[str, pydantic.Field(min_length=1, max_length=100)]
+Line = Annotated[str, pydantic.Field(min_length=1, max_length=500)]
 Count = Annotated[int, pydantic.Field(ge=1, le=1000, strict=True)]
-PositiveDecimal = Annotated[ExactNumber, pydantic.Field(gt=0, le=1000)]
-Delta = Annotated[ExactNumber, pydantic.Field(gt=0, lt=Fraction(1, 1000))]
+PositiveDecimal = Annotated[
+    ExactNumber,
+    pydantic.Field(gt=0, le=1000),
+    pydantic.WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": 1000}),
+]
+Delta = Annotated[
+    ExactNumber,
+    pydantic.Field(gt=0, lt=Fraction(1, 1000)),
+    pydantic.WithJsonSchema(
+        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 0.001}
+    ),
+]
 
 
 def _counted(value: object, words: tuple[str, ...]) -> object:
@@ -57,13 +86,58 @@ def _counted(value: object, words: tuple[str, ...]) -> object:
     return value
 
 
+def _for_editors(
+    words: str, example: str, least: int, most: int
+) -> pydantic.WithJsonSchema:
+    """Describe a number that may be written with its unit."""
+    return pydantic.WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": least, "maximum": most},
+                {"type": "string", "pattern": f"^[0-9]{{1,6}} ({words})$"},
+            ],
+            "examples": [example],
+        }
+    )
+
+
 Agencies = Annotated[
-    Count, pydantic.BeforeValidator(lambda v: _counted(v, ("agency", "agencies")))
+    Count,
+    pydantic.BeforeValidator(lambda v: _counted(v, ("agency", "agencies"))),
+    _for_editors("agency|agencies", "5 agencies", 1, 1000),
 ]
 Days = Annotated[
     int,
     pydantic.Field(ge=0, le=36_500, strict=True),
     pydantic.BeforeValidator(lambda v: _counted(v, ("day", "days"))),
+    _for_editors("day|days", "30 days", 0, 36_500),
+]
+
+
+def _percent(value: object) -> object:
+    """Read ``80 %`` as 4/5; leave anything else to be refused in words."""
+    if isinstance(value, str):
+        match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,3})?) ?%", value.strip())
+        if match and 0 < Fraction(match[1]) <= _WHOLE:
+            return Fraction(match[1]) / _WHOLE
+    if isinstance(value, Fraction):
+        return value
+    message = "expected a percentage, such as `80 %`."
+    raise ValueError(message)
+
+
+_WHOLE = 100
+
+Percent = Annotated[
+    Fraction,
+    pydantic.BeforeValidator(_percent),
+    pydantic.WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^[0-9]{1,3}(\.[0-9]{1,3})? ?%$",
+            "examples": ["80 %"],
+        }
+    ),
 ]
 
 
@@ -75,10 +149,11 @@ class Editions(Strict):
 
 
 class Recipients(Strict):
-    """Who may ask."""
+    """Who may ask, and what they may do with what they get."""
 
     roles: Annotated[list[Label], pydantic.Field(min_length=1)]
     organisations: Annotated[list[Label], pydantic.Field(min_length=1)]
+    onward_sharing: Literal["none", "aggregates"] = "none"
 
 
 class MayAsk(Strict):
@@ -86,7 +161,14 @@ class MayAsk(Strict):
 
     measures: Annotated[list[str], pydantic.Field(min_length=1)]
     group_by: dict[Name, Name]
+    """Finest level by dimension."""
     at_most_dimensions: Annotated[int, pydantic.Field(ge=0, le=MOST_GROUPED)]
+    never_together: list[Annotated[list[Name], pydantic.Field(min_length=2)]] = []
+    """Dimensions that one question must not touch at once."""
+    hidden_values: dict[Name, Annotated[list[str], pydantic.Field(min_length=1)]] = {}
+    """Values that no question may name, and no answer shows at their own level."""
+    sensitive: list[Name] = []
+    """Dimensions whose figures a person looks at before they are published."""
 
 
 class HubSees(Strict):
@@ -104,6 +186,10 @@ class Protect(Strict):
     cases_per_group: Annotated[int, pydantic.Field(ge=1, le=100)] = 1
     drop_cap: Annotated[int, pydantic.Field(ge=1, le=64)] = 1
     at_least_agencies: Annotated[int, pydantic.Field(ge=LEAST_COHORT)] = LEAST_COHORT
+    covered_by_at_least: Agencies | None = None
+    """Members whose signed remits must cover every figure; unsaid, the number above."""
+    no_agency_above: Percent | None = None
+    """Most that one member may have of a figure, by the remits' persons a year."""
     suppress_below: Annotated[int, pydantic.Field(ge=0, le=1000)] = 10
     noise: Literal["shared", "agents", "hub"] = "shared"
     hub_sees_exact_pooled_sums: Literal["accepted"] | None = None
@@ -134,11 +220,54 @@ class Spend(Strict):
     lifetime: Cap | None = None
 
 
+class Emergency(Strict):
+    """A clause for a crisis: off until its approvers sign that there is one."""
+
+    purpose: Word
+    """Only asks for it are paid from the clause's own budget."""
+    spend: Cap
+    """For as long as the clause is on."""
+    at_most: Annotated[Days, pydantic.Field(ge=1, le=90)]
+    """Days that one declaration may last."""
+    approvers: Annotated[list[Label], pydantic.Field(min_length=2)]
+    """Members of the board; any two of them declare it."""
+
+
+class Review(Strict):
+    """Whether somebody looks at noisy figures before they are published."""
+
+    releases: Literal["automatic", "human"] = "automatic"
+    reviewers: list[Label] = []
+
+
 class Approval(Strict):
     """Whose signatures a change needs."""
 
     quorum: Annotated[int, pydantic.Field(ge=1)]
+    signatories: Literal["board", "parties"] = "board"
+    """Who signs: the network's board, or the agreement's own parties."""
     loosening_needs: list[Word] = []
+    """Seats without which nothing becomes looser."""
+
+
+Regime = Literal["vawa", "hipaa", "gdpr", "uk-dpa", "police", "none"]
+
+
+class Law(Strict):
+    """What one party says of the law that it is under; for the dossier."""
+
+    regime: Regime
+    basis: Line
+    assessment: Line | None = None
+    """Reference of its impact assessment."""
+
+
+class Contacts(Strict):
+    """Whom to call; for the dossier."""
+
+    breach: Line
+    complaints: Line
+    audit: Line | None = None
 
 
 class Valid(Strict):
@@ -153,6 +282,8 @@ class AgreementForm(Strict):
     """An agreement as it is written in a document."""
 
     agreement: Label
+    extends: PresetName | None = None
+    """A preset that the agreement starts from and can only tighten."""
     version: Annotated[int, pydantic.Field(ge=1)]
     purpose: Annotated[list[Word], pydantic.Field(min_length=1)]
     hub_operator: Label
@@ -163,6 +294,12 @@ class AgreementForm(Strict):
     editions: Editions
     may_ask: MayAsk
     protect: Protect
+    linkage: dict[Label, Linkage] = {}
+    """How far each party takes part in linking persons; unsaid, not at all."""
     spend: Spend
+    review: Review = Review()
+    emergency: Emergency | None = None
     approval: Approval
     valid: Valid
+    law: dict[Label, Law] = {}
+    contacts: Contacts | None = None

@@ -14,11 +14,23 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from accord.core.agreement import Agreement
-from accord.core.agreement_form import ALL_VALUES
+from accord.core.agreement_form import ALL_VALUES, MayAsk
+from accord.core.coverage import (
+    Thin,
+    covered_cohorts,
+    covering_cohorts,
+    least_covering,
+    thin_values,
+)
+from accord.core.dimension import Dimension
 from accord.core.errors import PolicyDenied
 from accord.core.messages import sentence
 from accord.core.model import DataModel
-from accord.core.query import Query, finest_levels
+from accord.core.policy import Policy
+from accord.core.query import GroupBy, Query, finest_levels
+
+MOST_NAMED = 5
+"""Values that one reason names."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +63,13 @@ class Reason:
     """Path of the clause in the agreement."""
     values: tuple[tuple[str, str], ...]
     """What the sentence names; public words only."""
+    way: str = ""
+    """Which of several ways out the sentence offers; part of its message id."""
 
     def text(self, language: str = "en") -> str:
         """Return the sentence for people."""
-        return sentence(self.code, language, **dict(self.values))
+        message = f"{self.code}.{self.way}" if self.way else self.code
+        return sentence(message, language, **dict(self.values))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +79,8 @@ class Decision:
     agreement: str
     version: int
     reasons: tuple[Reason, ...]
+    needs_review: bool = False
+    """Whether a person looks at the figures before they are published."""
 
     @property
     def permitted(self) -> bool:
@@ -87,27 +104,57 @@ class Decision:
             )
 
 
-def decide(agreement: Agreement, model: DataModel, ask: Ask) -> Decision:
-    """Return whether *agreement* allows *ask*, with every reason if it does not.
+def decide(policy: Policy, ask: Ask) -> Decision:
+    """Return whether *policy* allows *ask*, with every reason if it does not.
 
     Args:
-        agreement: the agreement that the query names.
-        model: the data model that the agreement names.
-        ask: the question; its query is canonical under *model*.
+        policy: the agreement that the query names, with what it depends on.
+        ask: the question; its query is canonical under the policy's data model.
     """
+    agreement = policy.agreement
     reasons = (
         *_validity(agreement, ask),
         *_recipient(agreement, ask.analyst),
-        *_purpose(agreement, ask.purpose),
-        *_question(agreement, ask.query, model),
+        *_purpose(policy, ask),
+        *_question(policy, ask.query),
     )
     return Decision(
-        agreement=agreement.name, version=agreement.form.version, reasons=reasons
+        agreement=agreement.name,
+        version=agreement.form.version,
+        reasons=reasons,
+        needs_review=needs_review(agreement, ask.query),
     )
 
 
-def _reason(code: str, clause: str, **values: str) -> Reason:
-    return Reason(code=code, clause=clause, values=tuple(sorted(values.items())))
+def needs_review(agreement: Agreement, query: Query) -> bool:
+    """Tell whether a person looks at the figures before they are published."""
+    form = agreement.form
+    touched = {group.dimension for group in query.group_by}
+    touched.update(part.dimension for part in query.where)
+    return form.review.releases == "human" or not touched.isdisjoint(
+        form.may_ask.sensitive
+    )
+
+
+def emergency_on(policy: Policy, day: datetime.date) -> bool:
+    """Tell whether the agreement's emergency clause is on, by a signed declaration.
+
+    A declaration for longer than the clause allows is none.
+    """
+    clause, declared = policy.agreement.form.emergency, policy.emergency
+    if clause is None or declared is None:
+        return False
+    length = declared.until - declared.first
+    return (
+        length < datetime.timedelta(days=clause.at_most)
+        and declared.first <= day <= declared.until
+    )
+
+
+def _reason(code: str, clause: str, way: str = "", **values: str) -> Reason:
+    return Reason(
+        code=code, clause=clause, way=way, values=tuple(sorted(values.items()))
+    )
 
 
 def _validity(agreement: Agreement, ask: Ask) -> Iterator[Reason]:
@@ -130,13 +177,17 @@ def _recipient(agreement: Agreement, analyst: Analyst) -> Iterator[Reason]:
         )
 
 
-def _purpose(agreement: Agreement, purpose: str) -> Iterator[Reason]:
-    if purpose not in agreement.form.purpose:
-        allowed = ", ".join(agreement.form.purpose)
-        yield _reason("deny.purpose", "purpose", allowed=allowed)
+def _purpose(policy: Policy, ask: Ask) -> Iterator[Reason]:
+    form = policy.agreement.form
+    if form.emergency is not None and ask.purpose == form.emergency.purpose:
+        if not emergency_on(policy, ask.day):
+            yield _reason("deny.emergency-off", "emergency", purpose=ask.purpose)
+    elif ask.purpose not in form.purpose:
+        yield _reason("deny.purpose", "purpose", allowed=", ".join(form.purpose))
 
 
-def _question(agreement: Agreement, query: Query, model: DataModel) -> Iterator[Reason]:
+def _question(policy: Policy, query: Query) -> Iterator[Reason]:
+    agreement, model = policy.agreement, policy.model
     may_ask = agreement.form.may_ask
     if query.measure.value not in may_ask.measures:
         yield _reason(
@@ -154,24 +205,142 @@ def _question(agreement: Agreement, query: Query, model: DataModel) -> Iterator[
             limit=str(may_ask.at_most_dimensions),
         )
     for name, levels in sorted(touched.items()):
-        clause = f"may_ask.group_by.{name}"
-        finest = may_ask.group_by.get(name)
-        if finest is None:
-            allowed = ", ".join(sorted(may_ask.group_by))
+        yield from _levels(may_ask, model, name, levels)
+    for together in may_ask.never_together:
+        if touched.keys() >= set(together):
             yield _reason(
-                "deny.dimension", "may_ask.group_by", dimension=name, allowed=allowed
+                "deny.together",
+                "may_ask.never_together",
+                dimensions=", ".join(together),
             )
-        elif finest != ALL_VALUES:
-            order = model.dimension(name).levels
-            for level in sorted(levels, key=order.index):
-                if order.index(level) < order.index(finest):
-                    yield _reason(
-                        "deny.level",
-                        clause,
-                        dimension=name,
-                        level=level,
-                        finest=finest,
-                    )
+    for name, values in sorted(may_ask.hidden_values.items()):
+        if name in touched:
+            yield from _hidden(query, model.dimension(name), values)
+    yield from _coverage(policy, query)
+
+
+def _levels(
+    may_ask: MayAsk, model: DataModel, name: str, levels: frozenset[str]
+) -> Iterator[Reason]:
+    finest = may_ask.group_by.get(name)
+    if finest is None:
+        allowed = ", ".join(sorted(may_ask.group_by))
+        yield _reason(
+            "deny.dimension", "may_ask.group_by", dimension=name, allowed=allowed
+        )
+    elif finest != ALL_VALUES:
+        order = model.dimension(name).levels
+        for level in sorted(levels, key=order.index):
+            if order.index(level) < order.index(finest):
+                yield _reason(
+                    "deny.level",
+                    f"may_ask.group_by.{name}",
+                    dimension=name,
+                    level=level,
+                    finest=finest,
+                )
+
+
+def _hidden(query: Query, dimension: Dimension, values: list[str]) -> Iterator[Reason]:
+    """Yield why *query* would show or name one of the hidden *values*."""
+    hidden = {code for value in values for code in dimension.leaves_under(value)}
+    clause = f"may_ask.hidden_values.{dimension.name}"
+    nodes = [
+        n
+        for part in query.where
+        if part.dimension == dimension.name
+        for n in part.nodes
+    ]
+    named = [node for node in nodes if hidden.issuperset(dimension.leaves_under(node))]
+    if named:
+        yield _reason(
+            "deny.hidden-value",
+            clause,
+            "named",
+            dimension=dimension.name,
+            values=", ".join(named),
+        )
+        return
+    level = next(
+        (g.level for g in query.group_by if g.dimension == dimension.name), None
+    )
+    if level is None:
+        return
+    kept = {code for node in nodes for code in dimension.leaves_under(node)}
+    everything = not nodes or not dimension.single
+    cells: dict[int, bool] = {}
+    for code, place in enumerate(dimension.roll_up(level)):
+        if everything or code in kept:
+            cells[place] = cells.get(place, True) and code in hidden
+    shown = [dimension.domain(level)[place] for place, alone in cells.items() if alone]
+    if shown:
+        yield _reason(
+            "deny.hidden-value",
+            clause,
+            "filter" if dimension.single else "coarser",
+            dimension=dimension.name,
+            level=level,
+            values=", ".join(shown),
+        )
+
+
+def _coverage(policy: Policy, query: Query) -> Iterator[Reason]:
+    if covering_cohorts(policy, query):
+        return
+    if covered_cohorts(policy, query):
+        most = policy.agreement.form.protect.no_agency_above or Fraction(1)
+        yield _reason(
+            "deny.dominance",
+            "protect.no_agency_above",
+            most=f"{float(most * 100):g} %",
+        )
+        return
+    needed = str(least_covering(policy))
+    thin = thin_values(policy, query)
+    for each in thin:
+        way, further = _way_out(policy, query, each)
+        yield _reason(
+            "deny.coverage",
+            "protect.covered_by_at_least",
+            way,
+            needed=needed,
+            dimension=each.dimension,
+            values=", ".join(each.values[:MOST_NAMED]),
+            members=str(each.members),
+            **further,
+        )
+    if not thin:
+        names = [group.dimension for group in query.group_by]
+        names += [part.dimension for part in query.where if part.dimension not in names]
+        yield _reason(
+            "deny.coverage",
+            "protect.covered_by_at_least",
+            "together",
+            needed=needed,
+            dimensions=", ".join(names),
+        )
+
+
+def _way_out(policy: Policy, query: Query, thin: Thin) -> tuple[str, dict[str, str]]:
+    """Return how to ask so that enough members cover every figure, if there is a way.
+
+    A coarser level of the dimension, or a filter that leaves the thin values out.
+    """
+    dimension = policy.model.dimension(thin.dimension)
+    if thin.level is None:
+        return "leave-out", {}
+    rest = tuple(p for p in query.where if p.dimension != thin.dimension)
+    alone = dataclasses.replace(query, group_by=(), where=rest)
+    own = tuple(p for p in query.where if p.dimension == thin.dimension)
+    for level in dimension.levels[dimension.levels.index(thin.level) + 1 :]:
+        rolled = GroupBy(thin.dimension, level)
+        if not thin_values(
+            policy, dataclasses.replace(alone, group_by=(rolled,), where=own)
+        ):
+            return "roll-up", {"level": level}
+    if dimension.single and len(thin.values) <= MOST_NAMED:
+        return "filter", {}
+    return "leave-out", {}
 
 
 def decide_cost(agreement: Agreement, epsilon: Fraction) -> tuple[Reason, ...]:

@@ -48,6 +48,14 @@ class Dimension:
     _roll_ups: Mapping[str, tuple[int, ...]] = dataclasses.field(repr=False)
     _spans: Mapping[str, range] = dataclasses.field(repr=False)
 
+    def __hash__(self) -> int:
+        """Return a hash that costs little; domains are mappings and have none."""
+        return hash((self.name, self.levels, self.max_values, len(self.tree)))
+
+    def __contains__(self, node: str) -> bool:
+        """Tell whether *node* is a value of any level."""
+        return node in self._spans
+
     @property
     def leaves(self) -> tuple[str, ...]:
         """Names of the leaves; the index is the code that stores keep."""

@@ -17,6 +17,7 @@ from fractions import Fraction
 from typing import Annotated, Any, TypeVar
 
 import pydantic
+from pydantic_core.core_schema import CoreSchema, no_info_after_validator_function
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -63,19 +64,43 @@ def _exact(value: object) -> object:
     raise ValueError(message)
 
 
-def worded(pattern: str, sentence: str) -> pydantic.AfterValidator:
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Worded:
+    """A check of a text's form, for pydantic and for editors."""
+
+    pattern: str
+    sentence: str
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: pydantic.GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Check after the text is known to be one."""
+        form, sentence = re.compile(self.pattern), self.sentence
+
+        def check(value: str) -> str:
+            if form.fullmatch(value) is None:
+                raise ValueError(sentence)
+            return value
+
+        return no_info_after_validator_function(check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: pydantic.GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Give editors the pattern."""
+        return {**handler(schema), "pattern": f"^({self.pattern})$"}
+
+
+def worded(pattern: str, sentence: str) -> _Worded:
     """Return a check of a text's form that fails with *sentence*."""
-    form = re.compile(pattern)
-
-    def check(value: str) -> str:
-        if form.fullmatch(value) is None:
-            raise ValueError(sentence)
-        return value
-
-    return pydantic.AfterValidator(check)
+    return _Worded(pattern, sentence)
 
 
-ExactNumber = Annotated[Fraction, pydantic.BeforeValidator(_exact)]
+ExactNumber = Annotated[
+    Fraction,
+    pydantic.BeforeValidator(_exact),
+    pydantic.WithJsonSchema({"type": "number"}),
+]
 """A decimal number of a document as an exact fraction."""
 
 
@@ -108,27 +133,56 @@ class DocumentError(ConfigurationError):
         super().__init__("DOCUMENT_INVALID", "\n".join(lines), document=source)
 
 
-def parse_document(text: str, form: type[Form], *, source: str) -> Form:
+def parse_document(
+    text: str,
+    form: type[Form],
+    *,
+    source: str,
+    beneath: Mapping[str, object] | None = None,
+) -> Form:
     """Read *text* as YAML 1.2 and check it against *form*.
 
     Args:
         text: the whole document.
         form: the pydantic model that describes it.
         source: what to call the document in errors, usually its file name.
+        beneath: entries that hold where the document says nothing; named entries are
+            merged, everything else is replaced.
 
     Raises:
         DocumentError: with every problem found.
+    """
+    content = merged(beneath or {}, plain_document(text, source))
+    try:
+        return form.model_validate(content)
+    except pydantic.ValidationError as error:
+        tree = _load(text, source)
+        problems = [_translate(detail, tree, form) for detail in error.errors()]
+        raise DocumentError(source, problems) from None
+
+
+def plain_document(text: str, source: str) -> Mapping[str, object]:
+    """Return the named entries of a document, unchecked, with built-in types only.
+
+    Raises:
+        DocumentError: it is not YAML, or has no named entries.
     """
     tree = _load(text, source)
     if not isinstance(tree, Mapping):
         raise DocumentError(
             source, [_problem((1, 1), (), "expected a list of named entries here.")]
         )
-    try:
-        return form.model_validate(_plain(tree))
-    except pydantic.ValidationError as error:
-        problems = [_translate(detail, tree, form) for detail in error.errors()]
-        raise DocumentError(source, problems) from None
+    return {_plain_key(key): _plain(value) for key, value in tree.items()}
+
+
+def merged(beneath: object, above: object) -> object:
+    """Return *above* with the named entries of *beneath* that it does not have."""
+    if not (isinstance(beneath, Mapping) and isinstance(above, Mapping)):
+        return above
+    return {
+        key: merged(beneath.get(key), above[key]) if key in above else beneath[key]
+        for key in dict.fromkeys((*above, *beneath))
+    }
 
 
 def problem_at(tree_text: str, path: Sequence[str | int], sentence: str) -> Problem:
@@ -282,7 +336,7 @@ _SENTENCES = {
 def _translate(
     detail: Mapping[str, Any], tree: object, form: type[pydantic.BaseModel]
 ) -> Problem:
-    path = [part for part in detail["loc"] if _is_entry(part)]
+    path = entries_of(detail["loc"])
     kind = str(detail["type"])
     context = detail.get("ctx") or {}
     if kind == "extra_forbidden":
@@ -304,6 +358,11 @@ def _translate(
         message = str(detail["msg"])
         sentence = message[:1].lower() + message[1:].rstrip(".") + "."
     return _problem(_position(tree, path), path, sentence)
+
+
+def entries_of(place: Sequence[str | int]) -> list[str | int]:
+    """Return the entries of the document in the place of a pydantic error."""
+    return [part for part in place if _is_entry(part)]
 
 
 def _is_entry(part: str | int) -> bool:

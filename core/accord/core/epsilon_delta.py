@@ -6,6 +6,8 @@ capped is rounded down (`epsilon_to_rho_lower`), what is stated as lost is round
 (`rho_to_epsilon_upper`, `delta_upper`). Decimal arithmetic of 60 digits with directed
 rounding; no float decides. Agents convert with this module alone; the hub converts
 tightly in ``accord.hub.questions.conversion`` and checks that against `delta_upper`.
+What documents say of caps uses the tight search here (`epsilon_to_rho_tight`,
+`rho_to_epsilon_tight`), which is the hub's without the second program's confirmation.
 
 Sources:
     Bun and Steinke, "Concentrated differential privacy: simplifications, extensions,
@@ -17,7 +19,9 @@ Sources:
 from __future__ import annotations
 
 import decimal
+import functools
 import math
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from typing import TypeAlias
@@ -111,6 +115,54 @@ def epsilon_to_rho_lower(epsilon: Number, delta: Number) -> int:
     )
     root = down.divide(_quotient(down, exact), roots)
     return granted(nano_down(Fraction(down.multiply(root, root))))
+
+
+def epsilon_to_rho_tight(epsilon: Number, delta: Number) -> int:
+    """Return the most nano-rho that `delta_upper` finds within (epsilon, delta).
+
+    Rounded down and as safe as `epsilon_to_rho_lower`, which grants less.
+
+    Raises:
+        InvalidQuery: epsilon is out of range, or too small to buy one nano-rho.
+        ConfigurationError: delta is out of range.
+    """
+    return granted(_most_rho(exact_epsilon(epsilon), exact_delta(delta)))
+
+
+def rho_to_epsilon_tight(nano_rho: int, delta: Number) -> Fraction:
+    """Return the least epsilon, up to 1e-9, that `delta_upper` finds for a rho.
+
+    Rounded up and as safe as `rho_to_epsilon_upper`, which states more.
+    """
+    return _least_epsilon(Loss(nano_rho=nano_rho).nano_rho, exact_delta(delta))
+
+
+def last_that_fits(fits: Callable[[int], bool]) -> int:
+    """Return the last number that fits, of a property that small numbers have."""
+    low, high = 0, 1
+    while fits(high):
+        low, high = high, high * 4
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+@functools.lru_cache(maxsize=1024)
+def _most_rho(epsilon: Fraction, delta: Fraction) -> int:
+    return last_that_fits(lambda nano_rho: delta_upper(nano_rho, epsilon) <= delta)
+
+
+@functools.lru_cache(maxsize=1024)
+def _least_epsilon(nano_rho: int, delta: Fraction) -> Fraction:
+    if not nano_rho:
+        return Fraction(0)
+    enough = nano_up(rho_to_epsilon_upper(nano_rho, delta))
+    saved = last_that_fits(
+        lambda less: less < enough
+        and delta_upper(nano_rho, Fraction(enough - less, NANO)) <= delta
+    )
+    return Fraction(enough - saved, NANO)
 
 
 def granted(nano: int) -> int:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agencies of a network, as the board lists them in ``members.yaml``."""
+"""The agencies of a network and the hub that serves it, as boards sign them.
+
+Who is not in ``members.yaml``, or has no key there, exists for nobody.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,26 @@ from typing import Annotated
 import pydantic
 
 from accord.core.agreement_form import Cap, Delta, Label, PositiveDecimal, Word
-from accord.core.document import Strict, parse_document
+from accord.core.document import Strict, parse_document, worded
+from accord.core.model import Name
+
+KEY = r"ed25519:[0-9a-f]{64}"
+"""How public keys are written everywhere."""
+
+KeyText = Annotated[
+    str,
+    worded(KEY, "a key is written ed25519: and 64 hexadecimal digits in lower case."),
+]
 
 
 class RemitForm(Strict):
     """What an agency is there for, in public."""
 
     description: Word
+    covers: dict[Name, Annotated[list[str], pydantic.Field(min_length=1)]] = {}
+    """Values, of any level, that it has cases of; every value where it says nothing."""
+    persons_a_year: Annotated[int, pydantic.Field(ge=1, le=10_000_000)] | None = None
+    """A round public figure, to tell whether one agency dominates; never a count."""
 
 
 class LifetimeForm(Strict):
@@ -37,12 +53,26 @@ class MemberForm(Strict):
     name: Word
     remit: RemitForm
     lifetime: LifetimeForm
+    key: KeyText | None = None
+    """Of its agent; without one the agency cannot join."""
+    signatory: KeyText | None = None
+    """With which it signs the agreements that their own parties sign."""
+
+
+class HubForm(Strict):
+    """The keys of the hub."""
+
+    key: KeyText
+    """Signs requisitions."""
+    freshness: KeyText
+    """Signs only that these policies are still the newest."""
 
 
 class MembersForm(Strict):
     """The agencies of the network, as ``members.yaml``."""
 
     network: Label
+    hub: HubForm | None = None
     members: Annotated[dict[Label, MemberForm], pydantic.Field(min_length=1)]
 
 

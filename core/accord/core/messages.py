@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sentences for people, by message id, from Babel catalogues.
 
-The catalogues lie in ``accord/core/locale``; ``en`` is complete and stands in for what
-another language lacks. A message id never changes its meaning; the text may.
+The catalogues lie in ``accord/core/locale``, one for each subject; ``en`` is complete
+and stands in for what another language lacks. The first part of an id names its
+catalogue's subject (``deny.role``, ``explain.cohort``); an id stands in one catalogue
+only and never changes its meaning. The text may.
 """
 
 from __future__ import annotations
@@ -11,17 +13,18 @@ import functools
 import gettext
 import importlib.resources
 
-DOMAIN = "accord"
-"""Name of the catalogue files."""
-
 
 @functools.cache
 def _catalogue(language: str) -> gettext.NullTranslations:
+    """Return all catalogues of *language*, and of English behind them."""
     package = importlib.resources.files("accord.core")
     found: gettext.NullTranslations | None = None
     for name in dict.fromkeys(("en", language)):
-        path = package.joinpath("locale", name, "LC_MESSAGES", f"{DOMAIN}.mo")
-        if path.is_file():
+        folder = package.joinpath("locale", name, "LC_MESSAGES")
+        if not folder.is_dir():
+            continue
+        paths = [each for each in folder.iterdir() if each.name.endswith(".mo")]
+        for path in sorted(paths, key=lambda each: each.name):
             with path.open("rb") as file:
                 catalogue = gettext.GNUTranslations(file)
             if found is not None:

@@ -22,7 +22,6 @@ from accord.core.dimension import UNKNOWN, Dimension, dimension_of_paths
 from accord.core.document import (
     DocumentError,
     ExactNumber,
-    Problem,
     Strict,
     parse_document,
     problem_at,
@@ -139,37 +138,50 @@ def load_model(text: str, source: str) -> DataModel:
         DocumentError: with every problem found.
     """
     form = parse_document(text, DataModelForm, source=source)
-    problems: list[Problem] = []
+    model, found = build_model(form, bytes_digest(text.encode()))
+    if found:
+        problems = [problem_at(text, path, sentence) for path, sentence in found]
+        raise DocumentError(source, problems)
+    return model
+
+
+def build_model(
+    form: DataModelForm, digest: str
+) -> tuple[DataModel, list[tuple[tuple[str, ...], str]]]:
+    """Return the model that *form* describes, and what is wrong with its entries.
+
+    What is wrong is left out of the model.
+    """
+    found: list[tuple[tuple[str, ...], str]] = []
     dimensions: dict[str, Dimension] = {}
     for name, entry in form.dimensions.items():
         try:
             dimensions[name] = _dimension(name, entry)
         except ValueError as error:
-            problems.append(problem_at(text, ("dimensions", name), str(error)))
+            found.append((("dimensions", name), str(error)))
     quantities = {name: _quantity(name, q) for name, q in form.quantities.items()}
-    problems.extend(
-        problem_at(text, ("quantities", name, "bounds"), sentence)
+    found.extend(
+        (("quantities", name, "bounds"), sentence)
         for name, quantity in quantities.items()
         for sentence in _wrong_bounds(quantity)
     )
-    problems.extend(
-        problem_at(text, ("quantities", name), "a dimension has this name already.")
+    found.extend(
+        (("quantities", name), "a dimension has this name already.")
         for name in quantities
-        if name in dimensions
+        if name in form.dimensions
     )
     ending = form.edition_dimension
     if ending is not None and not _is_calendar(form.dimensions.get(ending)):
         sentence = "this must name a dimension with a `calendar`."
-        problems.append(problem_at(text, ("edition_dimension",), sentence))
-    if problems:
-        raise DocumentError(source, problems)
-    return DataModel(
+        found.append((("edition_dimension",), sentence))
+    model = DataModel(
         name=form.data_model,
         dimensions=dimensions,
         quantities=quantities,
         edition_dimension=ending,
-        digest=bytes_digest(text.encode()),
+        digest=digest,
     )
+    return model, found
 
 
 def _is_calendar(form: DimensionForm | None) -> bool:

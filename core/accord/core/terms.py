@@ -80,6 +80,8 @@ class Requisition:
     agreement_version: int
     agreement_digest: str
     model_digest: str
+    policy_digest: str
+    """Of everything that the agreement's meaning depends on: `Policy.digest`."""
     cohort: str
     members: tuple[str, ...]
     """Sorted."""

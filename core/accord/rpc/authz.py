@@ -18,7 +18,7 @@ class Caller(enum.Enum):
     AGENT = "agent"
     """A client certificate of an agency."""
     ANALYST = "analyst"
-    """A bearer token; the service finds out whose."""
+    """A bearer token; the service finds out whose, and whether a board's."""
 
 
 AUTHORITY: Mapping[str, Caller] = MappingProxyType(
@@ -35,6 +35,12 @@ AUTHORITY: Mapping[str, Caller] = MappingProxyType(
         "/accord.v1.AnalystService/ListReleases": Caller.ANALYST,
         "/accord.v1.AnalystService/GetRelease": Caller.ANALYST,
         "/accord.v1.AnalystService/GetBudget": Caller.ANALYST,
+        "/accord.v1.PolicyService/FetchPolicyFile": Caller.ANALYST,
+        "/accord.v1.PolicyService/ListProposals": Caller.ANALYST,
+        "/accord.v1.PolicyService/FetchProposal": Caller.ANALYST,
+        "/accord.v1.PolicyService/OfferProposal": Caller.ANALYST,
+        "/accord.v1.PolicyService/PublishProposal": Caller.ANALYST,
+        "/accord.v1.PolicyService/ListQueries": Caller.ANALYST,
         "/grpc.health.v1.Health/Check": Caller.ANYBODY,
         "/grpc.health.v1.Health/Watch": Caller.ANYBODY,
     }

@@ -183,6 +183,7 @@ def requisition_to_bytes(requisition: Requisition) -> bytes:
         agreement_version=requisition.agreement_version,
         agreement_digest=requisition.agreement_digest,
         data_model_digest=requisition.model_digest,
+        policy_digest=requisition.policy_digest,
         cohort=requisition.cohort,
         members=requisition.members,
         mechanism=mechanism_to_message(requisition.mechanism),
@@ -239,6 +240,7 @@ def requisition_from_bytes(payload: bytes, find_model: FindModel) -> Requisition
         agreement_version=message.agreement_version,
         agreement_digest=message.agreement_digest,
         model_digest=message.data_model_digest,
+        policy_digest=message.policy_digest,
         cohort=message.cohort,
         members=members,
         mechanism=mechanism,
@@ -262,6 +264,16 @@ def query_id_of(payload: bytes) -> str:
         IntegrityError: REQUISITION_MALFORMED.
     """
     return _payload(payload).query_id
+
+
+def policy_of(payload: bytes) -> tuple[str, str]:
+    """Return the agreement that a payload names and the digest of its policy.
+
+    Raises:
+        IntegrityError: REQUISITION_MALFORMED.
+    """
+    message = _payload(payload)
+    return message.query.agreement, message.policy_digest
 
 
 def payload_digest(payload: bytes) -> str:

@@ -89,6 +89,12 @@ DEADLINES: Mapping[str, float] = MappingProxyType(
         "/accord.v1.AnalystService/ListReleases": 20.0,
         "/accord.v1.AnalystService/GetRelease": 30.0,
         "/accord.v1.AnalystService/GetBudget": 20.0,
+        "/accord.v1.PolicyService/FetchPolicyFile": 20.0,
+        "/accord.v1.PolicyService/ListProposals": 20.0,
+        "/accord.v1.PolicyService/FetchProposal": 20.0,
+        "/accord.v1.PolicyService/OfferProposal": 60.0,
+        "/accord.v1.PolicyService/PublishProposal": 60.0,
+        "/accord.v1.PolicyService/ListQueries": 30.0,
         "/grpc.health.v1.Health/Check": 5.0,
     }
 )

@@ -112,7 +112,7 @@ def new_authority(
             "a DNS name.",
         )
     key = new_key()
-    name = _name(f"Accord authority of {network}"[:64])
+    name = _authority_name(network)
     certificate = (
         _builder(name, name, key.public_key(), now, AUTHORITY_LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -120,6 +120,15 @@ def new_authority(
         .sign(key, hashes.SHA256())
     )
     return key, certificate
+
+
+def is_authority_of(certificate: x509.Certificate, network: str) -> bool:
+    """Tell whether an authority was made for a network of that name."""
+    return certificate.subject == _authority_name(network)
+
+
+def _authority_name(network: str) -> x509.Name:
+    return _name(f"Accord authority of {network}"[:64])
 
 
 def certificate_request(key: PrivateKey) -> bytes:

@@ -34,6 +34,10 @@ FACTS: Final = frozenset(
         "nano_epsilon",
         "nano_rho",
         "organisation",
+        "paths",
+        "policies_version",
+        "policy_digest",
+        "proposal",
         "purpose",
         "query_key",
         "reason",
@@ -41,6 +45,7 @@ FACTS: Final = frozenset(
         "release",
         "roles",
         "serial",
+        "signed",
         "submission",
         "token",
         "unsafe",
@@ -59,6 +64,8 @@ class Event(enum.StrEnum):
     CERTIFICATE_RENEWED = "certificate.renewed"
     ANALYST_ADDED = "analyst.added"
     ANALYST_REVOKED = "analyst.revoked"
+    PROPOSAL_OFFERED = "proposal.offered"
+    POLICIES_PUBLISHED = "policies.published"
     QUERY_REFUSED = "query.refused"
     QUERY_ACCEPTED = "query.accepted"
     QUERY_FOLLOWED = "query.followed"

@@ -1,51 +1,68 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The policies in force: agreements, data models and members, as files of the state.
+"""The policies in force, as one snapshot that never changes.
 
-Read once, completely, when the hub starts; every problem of every file is reported
-together. A name is also the name of its file (``agreements/NAME.yaml``), so that an
-agency finds the model that an agreement names. Signatures come in here later: what is
-loaded is then what boards signed.
+What boards signed is verified elsewhere (`accord.hub.standing`); here it is checked
+against what this version of the hub can do. Whoever works with policies takes one
+snapshot and keeps it until the work is done.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Final, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Final
 
-from accord.core.agreement import Agreement, load_agreement
-from accord.core.canonical import bytes_digest
-from accord.core.document import DocumentError, Problem, problem_at
+from accord.core.agreement import Agreement
+from accord.core.document import DocumentError, Problem, plain_document, problem_at
 from accord.core.errors import ConfigurationError, NotFound, suggestion
-from accord.core.members import MembersForm, load_members
-from accord.core.model import DataModel, load_model
+from accord.core.members import MembersForm
+from accord.core.model import DataModel
+from accord.core.policy import (
+    AGREEMENTS,
+    EMERGENCIES,
+    Policy,
+    PolicySet,
+    load_policy_set,
+)
 
-MEMBERS: Final = "members.yaml"
-
-_LARGEST: Final = 1_000_000
-"""Bytes of one document; what is sent to agents stays far below a message's limit."""
-
-Loaded = TypeVar("Loaded")
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyName:
-    """A document as agents are told of it."""
-
-    path: str
-    digest: str
+_TARGETS: Final = "targets/"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
     """Everything that boards decided, checked against each other."""
 
-    agreements: Mapping[str, Agreement]
-    models: Mapping[str, DataModel]
-    members: MembersForm
-    documents: Mapping[str, bytes]
-    """The exact bytes by path."""
+    version: int
+    """Of the signed list of policies; goes up with every publication."""
+    documents: PolicySet
+    by_name: Mapping[str, Policy]
+    """Each agreement with everything that its meaning depends on."""
+
+    @property
+    def agreements(self) -> Mapping[str, Agreement]:
+        """The agreements by name."""
+        return self.documents.agreements
+
+    @property
+    def models(self) -> Mapping[str, DataModel]:
+        """The data models by name."""
+        return self.documents.models
+
+    @property
+    def members(self) -> MembersForm:
+        """The agencies of the network."""
+        return self.documents.members
+
+    def policy(self, name: str) -> Policy:
+        """Return the agreement called *name* with what it depends on.
+
+        Raises:
+            NotFound: AGREEMENT_UNKNOWN.
+        """
+        found = self.by_name.get(name)
+        if found is None:
+            raise agreement_unknown(name, ())
+        return found
 
     def agreement(self, name: str) -> Agreement:
         """Return the agreement called *name*.
@@ -53,48 +70,16 @@ class Policies:
         Raises:
             NotFound: AGREEMENT_UNKNOWN.
         """
-        found = self.agreements.get(name)
-        if found is None:
-            raise agreement_unknown(name, ())
-        return found
+        return self.policy(name).agreement
 
     def model_of(self, agreement: Agreement) -> DataModel:
         """Return the data model that an agreement names."""
         return self.models[agreement.form.data_model]
 
-    def of_party(self, agency: str) -> list[PolicyName]:
-        """Return the documents that concern an agency, in the order to read them.
-
-        Data models first, then the agreements that it is a party to.
-        """
-        own = [
-            agreement
-            for _, agreement in sorted(self.agreements.items())
-            if agency in agreement.parties
-        ]
-        models = {agreement.form.data_model for agreement in own}
-        paths = [
-            *(f"models/{model}.yaml" for model in sorted(models)),
-            *(f"agreements/{agreement.name}.yaml" for agreement in own),
-        ]
-        return [
-            PolicyName(path=path, digest=bytes_digest(self.documents[path]))
-            for path in paths
-        ]
-
-    def document_for(self, agency: str, path: str) -> bytes:
-        """Return a document that concerns an agency.
-
-        Raises:
-            NotFound: POLICY_UNKNOWN, also for agreements of others.
-        """
-        if path != MEMBERS and path not in {
-            name.path for name in self.of_party(agency)
-        }:
-            raise NotFound(
-                "POLICY_UNKNOWN", "There is no policy of that name for this agency."
-            )
-        return self.documents[path]
+    def still(self, name: str, digest: str) -> Policy | None:
+        """Return an agreement if it, and all that it depends on, is still the same."""
+        found = self.by_name.get(name)
+        return found if found is not None and found.digest == digest else None
 
 
 def agreement_unknown(name: str, visible: object) -> NotFound:
@@ -107,40 +92,41 @@ def agreement_unknown(name: str, visible: object) -> NotFound:
     )
 
 
-def load_policies(folder: Path) -> Policies:
-    """Read and check all policies.
+def policies_of(documents: Mapping[str, bytes], version: int) -> Policies:
+    """Read and check documents.
 
     Raises:
-        DocumentError: with every problem of the first kind of file that has any:
-            models, members, then agreements.
-        ConfigurationError: POLICIES_MISSING, a file or folder that cannot be read.
+        DocumentError: with every problem of the document that has any.
+        ConfigurationError: DOCUMENT_INVALID, the same for several documents;
+            POLICIES_MISSING without members.
     """
-    documents: dict[str, bytes] = {}
-    models = _load_all(folder, "models", documents, load_model)
-    members_text = _text(folder / MEMBERS, MEMBERS, documents)
-    members = load_members(members_text, MEMBERS)
-
-    def load(text: str, source: str) -> Agreement:
-        agreement = load_agreement(text, source, models)
-        problems = list(_clashes(agreement, members))
-        if problems:
-            raise DocumentError(source, problems)
-        return agreement
-
-    agreements = _load_all(folder, "agreements", documents, load)
+    found = load_policy_set(documents)
     return Policies(
-        agreements=agreements, models=models, members=members, documents=documents
+        version=version,
+        documents=found,
+        by_name={policy.name: policy for policy in found.policies()},
     )
 
 
-def _clashes(agreement: Agreement, members: MembersForm) -> Iterator[Problem]:
-    for index, party in enumerate(agreement.parties):
-        if party not in members.members:
-            yield problem_at(
-                agreement.text,
-                ("parties", index),
-                f"{party!r} is not in {MEMBERS}.{suggestion(party, members.members)}",
-            )
+def check(policies: Policies) -> None:
+    """Refuse what this version of the hub cannot do.
+
+    Raises:
+        DocumentError: with the place.
+        ConfigurationError: DOCUMENT_INVALID, for several documents.
+    """
+    errors = [
+        DocumentError(f"{AGREEMENTS}/{name}.yaml", problems)
+        for name, agreement in sorted(policies.agreements.items())
+        if (problems := list(_beyond(agreement)))
+    ]
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise ConfigurationError("DOCUMENT_INVALID", "\n".join(map(str, errors)))
+
+
+def _beyond(agreement: Agreement) -> Iterator[Problem]:
     if agreement.form.protect.noise != "hub":
         yield problem_at(
             agreement.text,
@@ -150,62 +136,35 @@ def _clashes(agreement: Agreement, members: MembersForm) -> Iterator[Problem]:
         )
 
 
-def _load_all(
-    folder: Path,
-    kind: str,
-    documents: dict[str, bytes],
-    load: Callable[[str, str], Loaded],
-) -> dict[str, Loaded]:
-    """Read every YAML file of one kind, under the name of its file."""
-    found: dict[str, Loaded] = {}
-    errors: list[DocumentError] = []
-    place = folder / kind
-    if not place.is_dir():
-        raise _missing(f"{kind}/", "there is no such folder")
-    for path in sorted(place.glob("*.yaml")):
-        source = f"{kind}/{path.name}"
-        try:
-            text = _text(path, source, documents)
-            loaded = load(text, source)
-            _require_name(path.stem, loaded, text, source)
-        except DocumentError as error:
-            errors.append(error)
-        else:
-            found[path.stem] = loaded
-    if errors:
-        raise _together(errors)
-    return found
+def parties_of(name: str, files: Mapping[str, bytes]) -> frozenset[str] | None:
+    """Return the agencies that a signed file is for; nothing where it is for all.
 
-
-def _require_name(stem: str, loaded: object, text: str, source: str) -> None:
-    entry = "agreement" if isinstance(loaded, Agreement) else "data_model"
-    name = getattr(loaded, "name", stem)
-    if name != stem:
-        sentence = f"the file is called {stem}.yaml; both names must be the same."
-        raise DocumentError(source, [problem_at(text, (entry,), sentence)])
-
-
-def _together(errors: list[DocumentError]) -> ConfigurationError:
-    if len(errors) == 1:
-        return errors[0]
-    return ConfigurationError("DOCUMENT_INVALID", "\n".join(map(str, errors)))
-
-
-def _text(path: Path, source: str, documents: dict[str, bytes]) -> str:
-    try:
-        content = path.read_bytes()
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise _missing(source, "it is not UTF-8") from None
-    except OSError as error:
-        raise _missing(source, error.strerror or "it cannot be read") from None
-    if len(content) > _LARGEST:
-        raise _missing(source, f"it is longer than {_LARGEST} bytes")
-    documents[source] = content
-    return text
-
-
-def _missing(source: str, why: str) -> ConfigurationError:
-    return ConfigurationError(
-        "POLICIES_MISSING", f"The policy {source} cannot be read: {why}."
+    An agreement, of whatever version, is for the parties that it names itself; the
+    declaration of an emergency for those of any version of its agreement.
+    """
+    path = name.removeprefix(_TARGETS)
+    if path == name:
+        return None
+    kind, _, file = path.partition("/")
+    if kind == AGREEMENTS:
+        return _named(files[name])
+    if kind != EMERGENCIES:
+        return None
+    declared = file.partition(".")[2]
+    return frozenset[str]().union(
+        *(
+            _named(content)
+            for other, content in files.items()
+            if other.startswith(f"{_TARGETS}{AGREEMENTS}/")
+            and other.rpartition("/")[2].partition(".")[2] == declared
+        )
     )
+
+
+def _named(content: bytes) -> frozenset[str]:
+    """Return the parties that an agreement names; nobody where it cannot be read."""
+    try:
+        parties = plain_document(content.decode(), AGREEMENTS).get("parties")
+    except (DocumentError, UnicodeDecodeError):
+        return frozenset()
+    return frozenset(map(str, parties)) if isinstance(parties, list) else frozenset()

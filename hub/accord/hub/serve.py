@@ -17,12 +17,13 @@ import structlog
 from accord.core.errors import InternalError
 from accord.core.privacy import DiscreteGaussian, DiscreteLaplace
 from accord.hub.db.engine import Store
+from accord.hub.governance.standing import Standing
+from accord.hub.governance.watch import Watch
 from accord.hub.identity.authority import Authority, load_authority
 from accord.hub.identity.server_certificate import ServerCertificate
-from accord.hub.policies import Policies, load_policies
-from accord.hub.questions.accounts import of_agency, of_agreement, of_analyst
+from accord.hub.policies import Policies
+from accord.hub.questions.accounts import convert_caps
 from accord.hub.questions.asking import Desk, Terms
-from accord.hub.questions.pricing import epsilon_for, loss_for
 from accord.hub.releases.noise import add_noise
 from accord.hub.releases.reading import Reader
 from accord.hub.rounds.collection import Collection
@@ -30,12 +31,19 @@ from accord.hub.rounds.connections import Connections
 from accord.hub.rounds.revisions import Revisions
 from accord.hub.services.agents import AgentService
 from accord.hub.services.analysts import AnalystService
+from accord.hub.services.callers import Callers
 from accord.hub.services.enrolment import EnrolmentService
+from accord.hub.services.policies import PolicyService
 from accord.hub.settings import HubSettings, load_settings
 from accord.hub.state import State
 from accord.rpc.interceptors import ErrorBoundary
 from accord.rpc.server import Listener, agent_server, public_server
-from accord.v1 import agent_pb2_grpc, analyst_pb2_grpc, enrolment_pb2_grpc
+from accord.v1 import (
+    agent_pb2_grpc,
+    analyst_pb2_grpc,
+    enrolment_pb2_grpc,
+    policy_pb2_grpc,
+)
 
 GRACE_SECONDS: Final = 3.0
 """Time for calls to end when the hub stops."""
@@ -62,7 +70,6 @@ class Parts:
 
     state: State
     settings: HubSettings
-    policies: Policies
     authority: Authority
 
 
@@ -76,7 +83,6 @@ def load_parts(state: State, clock: Clock = utc_now) -> Parts:
     return Parts(
         state=state,
         settings=load_settings(state.config),
-        policies=load_policies(state.policies),
         authority=load_authority(state.keys, clock()),
     )
 
@@ -85,17 +91,25 @@ class Hub:
     """A running hub; `start` and `stop` it on one event loop."""
 
     def __init__(self, parts: Parts, clock: Clock = utc_now) -> None:
-        """Open the database; nothing is served yet.
+        """Open the database and the policies; nothing is served yet.
 
         Raises:
-            ConfigurationError: the database is missing or of another format.
-            IntegrityError: the ledger contradicts itself.
+            ConfigurationError: the database is missing or of another format, or the
+                policies are beyond this version.
+            IntegrityError: the ledger contradicts itself, or signed policies do.
         """
         settings = parts.settings
         self._parts = parts
         self._store = Store(parts.state.database)
+        self.standing = Standing(
+            folder=parts.state.policies,
+            store=self._store,
+            authority=parts.authority,
+            clock=clock,
+        )
         try:
             self._store.check()
+            self.standing.begin(sign=True)
         except BaseException:
             self._store.close()
             raise
@@ -103,7 +117,7 @@ class Hub:
         revisions = Revisions(clock())
         self._collection = Collection(
             store=self._store,
-            policies=parts.policies,
+            standing=self.standing,
             connections=self._connections,
             revisions=revisions,
             clock=clock,
@@ -113,7 +127,7 @@ class Hub:
         self._agents = AgentService(
             store=self._store,
             authority=parts.authority,
-            policies=parts.policies,
+            standing=self.standing,
             connections=self._connections,
             collection=self._collection,
             lifetime=lifetime,
@@ -122,7 +136,7 @@ class Hub:
         self._enrolment = EnrolmentService(
             store=self._store,
             authority=parts.authority,
-            policies=parts.policies,
+            standing=self.standing,
             lifetime=lifetime,
             clock=clock,
             agent_port=lambda: self._agent_port,
@@ -130,7 +144,7 @@ class Hub:
         desk = Desk(
             store=self._store,
             authority=parts.authority,
-            policies=parts.policies,
+            standing=self.standing,
             collection=self._collection,
             terms=Terms(
                 answer_within=dt.timedelta(seconds=settings.answer_within_seconds),
@@ -138,11 +152,25 @@ class Hub:
             ),
             clock=clock,
         )
+        self._watch = Watch(
+            standing=self.standing,
+            store=self._store,
+            connections=self._connections,
+            collection=self._collection,
+        )
+        callers = Callers(self._store)
+        self._boards = PolicyService(
+            store=self._store,
+            callers=callers,
+            standing=self.standing,
+            watch=self._watch,
+        )
         self._analysts = AnalystService(
             store=self._store,
-            policies=parts.policies,
+            callers=callers,
+            standing=self.standing,
             desk=desk,
-            reader=Reader(self._store, parts.policies, clock),
+            reader=Reader(self._store, self.standing, clock),
             collection=self._collection,
             revisions=revisions,
             clock=clock,
@@ -184,13 +212,17 @@ class Hub:
                 lambda server: analyst_pb2_grpc.add_AnalystServiceServicer_to_server(
                     self._analysts, server
                 ),
+                lambda server: policy_pb2_grpc.add_PolicyServiceServicer_to_server(
+                    self._boards, server
+                ),
             ],
             ErrorBoundary(),
         )
-        await asyncio.to_thread(warm_up, self._parts.policies)
+        await asyncio.to_thread(warm_up, self.standing.current())
         await self._collection.resume()
         self._background = [
             asyncio.create_task(self._collection.run()),
+            asyncio.create_task(self._watch.run()),
             asyncio.create_task(
                 self._connections.guard(
                     self._agents.still_valid, self._collection.forget
@@ -217,19 +249,14 @@ class Hub:
         await asyncio.to_thread(self._store.close)
 
 
-def warm_up(policies: Policies) -> None:
+def warm_up(policies: Policies | None) -> None:
     """Load what is slow to load, and convert every cap, before anybody waits for it.
 
     Raises:
         InternalError: the noise sampler or the conversions cannot be trusted.
     """
-    for agreement in policies.agreements.values():
-        single = agreement.form.spend.each_release_at_most.epsilon
-        epsilon_for(agreement, loss_for(agreement, single))
-        of_agreement(agreement)
-        of_analyst(agreement, "nobody")
-        for party in agreement.parties:
-            of_agency(agreement, policies.members, party)
+    if policies is not None:
+        convert_caps(policies)
     for mechanism in (
         DiscreteGaussian(scale=Fraction(1)),
         DiscreteLaplace(scale=Fraction(1)),

@@ -6,7 +6,7 @@
     config.toml      settings (accord.hub.settings)
     hub.db           everything that happened (accord.hub.db)
     keys/            private keys, mode 0600 (accord.hub.identity.authority)
-    policies/        agreements/*.yaml, models/*.yaml, members.yaml
+    policies/        what the board signed (accord.hub.governance)
     serving.lock     held by the process that serves
 """
 
@@ -54,7 +54,7 @@ class State:
 
     @property
     def policies(self) -> Path:
-        """Policies in force."""
+        """Signed policies, as files that agents fetch."""
         return self.root / "policies"
 
     @property

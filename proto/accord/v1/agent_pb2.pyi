@@ -79,7 +79,7 @@ class ConnectResponse(_message.Message):
     @_builtins.property
     def heartbeat(self) -> Global___Heartbeat: ...
     @_builtins.property
-    def policies(self) -> Global___Welcome:
+    def policies(self) -> Global___PoliciesChanged:
         """Policies have changed."""
 
     def __init__(
@@ -89,7 +89,7 @@ class ConnectResponse(_message.Message):
         requisition: Global___Requisition | None = ...,
         settled: Global___Settled | None = ...,
         heartbeat: Global___Heartbeat | None = ...,
-        policies: Global___Welcome | None = ...,
+        policies: Global___PoliciesChanged | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["heartbeat", b"heartbeat", "message", b"message", "policies", b"policies", "requisition", b"requisition", "settled", b"settled", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -187,50 +187,46 @@ Global___Edition: _TypeAlias = Edition  # noqa: Y015
 class Welcome(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    AGREEMENTS_FIELD_NUMBER: _builtins.int
     NOW_FIELD_NUMBER: _builtins.int
+    POLICIES_VERSION_FIELD_NUMBER: _builtins.int
     now: _builtins.int
     """Seconds since 1970, UTC: tells a wrong clock early."""
-    @_builtins.property
-    def agreements(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicyName]:
-        """The agreements that this agency is a party to."""
-
+    policies_version: _builtins.int
+    """Version of the signed list of policies that the hub has."""
     def __init__(
         self,
         *,
-        agreements: _abc.Iterable[Global___PolicyName] | None = ...,
         now: _builtins.int = ...,
+        policies_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreements", b"agreements", "now", b"now"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["now", b"now", "policies_version", b"policies_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Welcome: _TypeAlias = Welcome  # noqa: Y015
 
 @_typing.final
-class PolicyName(_message.Message):
+class PoliciesChanged(_message.Message):
+    """The hub has newer policies; the agent fetches and verifies them by itself."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
-    PATH_FIELD_NUMBER: _builtins.int
-    DIGEST_FIELD_NUMBER: _builtins.int
-    path: _builtins.str
-    digest: _builtins.str
-    """SHA-256 of the document's bytes, hex."""
+    POLICIES_VERSION_FIELD_NUMBER: _builtins.int
+    policies_version: _builtins.int
     def __init__(
         self,
         *,
-        path: _builtins.str = ...,
-        digest: _builtins.str = ...,
+        policies_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "path", b"path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policies_version", b"policies_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___PolicyName: _TypeAlias = PolicyName  # noqa: Y015
+Global___PoliciesChanged: _TypeAlias = PoliciesChanged  # noqa: Y015
 
 @_typing.final
 class Heartbeat(_message.Message):
@@ -294,6 +290,7 @@ class RequisitionPayload(_message.Message):
     ANALYST_FIELD_NUMBER: _builtins.int
     ISSUED_AT_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    POLICY_DIGEST_FIELD_NUMBER: _builtins.int
     query_id: _builtins.str
     """The id that the analyst's program chose for the submission."""
     agreement_version: _builtins.int
@@ -306,6 +303,10 @@ class RequisitionPayload(_message.Message):
     issued_at: _builtins.int
     """Seconds since 1970, UTC."""
     expires_at: _builtins.int
+    policy_digest: _builtins.str
+    """SHA-256 over all documents that the agreement's meaning depends on, hex: agencies
+    that were shown different ones notice.
+    """
     @_builtins.property
     def query(self) -> _common_pb2.Query:
         """Canonical; the edition is always named."""
@@ -337,10 +338,11 @@ class RequisitionPayload(_message.Message):
         analyst: Global___Analyst | None = ...,
         issued_at: _builtins.int = ...,
         expires_at: _builtins.int = ...,
+        policy_digest: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["analyst", b"analyst", "loss", b"loss", "mechanism", b"mechanism", "query", b"query"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_digest", b"agreement_digest", "agreement_version", b"agreement_version", "analyst", b"analyst", "cohort", b"cohort", "data_model_digest", b"data_model_digest", "expires_at", b"expires_at", "issued_at", b"issued_at", "layout_digest", b"layout_digest", "loss", b"loss", "mechanism", b"mechanism", "members", b"members", "purpose", b"purpose", "query", b"query", "query_id", b"query_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_digest", b"agreement_digest", "agreement_version", b"agreement_version", "analyst", b"analyst", "cohort", b"cohort", "data_model_digest", b"data_model_digest", "expires_at", b"expires_at", "issued_at", b"issued_at", "layout_digest", b"layout_digest", "loss", b"loss", "mechanism", b"mechanism", "members", b"members", "policy_digest", b"policy_digest", "purpose", b"purpose", "query", b"query", "query_id", b"query_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

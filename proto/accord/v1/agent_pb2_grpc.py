@@ -72,7 +72,7 @@ class AgentServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def FetchPolicy(self, request, context):
-        """The bytes of a policy document: an agreement, a data model or the members.
+        """One file of the signed policies, by its name there: metadata or a document.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,7 +39,7 @@ class AgentServiceStub:
     Renew: _grpc.UnaryUnaryMultiCallable[_agent_pb2.RenewRequest, _agent_pb2.RenewResponse]
     """A new certificate before the old one ends."""
     FetchPolicy: _grpc.UnaryUnaryMultiCallable[_agent_pb2.FetchPolicyRequest, _agent_pb2.FetchPolicyResponse]
-    """The bytes of a policy document: an agreement, a data model or the members."""
+    """One file of the signed policies, by its name there: metadata or a document."""
 
 @_typing.type_check_only
 class AgentServiceAsyncStub(AgentServiceStub):
@@ -51,7 +51,7 @@ class AgentServiceAsyncStub(AgentServiceStub):
     Renew: _aio.UnaryUnaryMultiCallable[_agent_pb2.RenewRequest, _agent_pb2.RenewResponse]  # type: ignore[assignment]
     """A new certificate before the old one ends."""
     FetchPolicy: _aio.UnaryUnaryMultiCallable[_agent_pb2.FetchPolicyRequest, _agent_pb2.FetchPolicyResponse]  # type: ignore[assignment]
-    """The bytes of a policy document: an agreement, a data model or the members."""
+    """One file of the signed policies, by its name there: metadata or a document."""
 
 class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
     """What agents use, over mutual TLS. The agency's identity is its certificate's."""
@@ -78,6 +78,6 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.FetchPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.FetchPolicyResponse, _abc.Awaitable[_agent_pb2.FetchPolicyResponse]]:
-        """The bytes of a policy document: an agreement, a data model or the members."""
+        """One file of the signed policies, by its name there: metadata or a document."""
 
 def add_AgentServiceServicer_to_server(servicer: AgentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -49,6 +49,10 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     """A local rule of the agency forbids it."""
     REFUSAL_REASON_STORE_UNAVAILABLE: _RefusalReason.ValueType  # 11
     """The agency's store cannot be read; its staff has been told."""
+    REFUSAL_REASON_POLICY_UNTRUSTED: _RefusalReason.ValueType  # 12
+    """The policies that the hub offers cannot be trusted; `clauses` says why."""
+    REFUSAL_REASON_POLICY_DIFFERS: _RefusalReason.ValueType  # 13
+    """The agreement, or something that it depends on, is another one here."""
 
 class RefusalReason(_RefusalReason, metaclass=_RefusalReasonEnumTypeWrapper):
     """Reasons with which an agent declines a requisition; never chosen after seeing values."""
@@ -76,6 +80,10 @@ REFUSAL_REASON_LOCAL_RULE: RefusalReason.ValueType  # 10
 """A local rule of the agency forbids it."""
 REFUSAL_REASON_STORE_UNAVAILABLE: RefusalReason.ValueType  # 11
 """The agency's store cannot be read; its staff has been told."""
+REFUSAL_REASON_POLICY_UNTRUSTED: RefusalReason.ValueType  # 12
+"""The policies that the hub offers cannot be trusted; `clauses` says why."""
+REFUSAL_REASON_POLICY_DIFFERS: RefusalReason.ValueType  # 13
+"""The agreement, or something that it depends on, is another one here."""
 Global___RefusalReason: _TypeAlias = RefusalReason  # noqa: Y015
 
 @_typing.final

@@ -26,7 +26,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61\x63\x63ord/v1/enrolment.proto\x12\taccord.v1\x1a\x1b\x62uf/validate/validate.proto\"R\n\x0c\x45nrolRequest\x12\x19\n\x05token\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x14\x18\x80\x02\x12\'\n\x13\x63\x65rtificate_request\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x05\x10@\x18\x80@\"x\n\rEnrolResponse\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x65rtificate\x18\x02 \x01(\t\x12\x1d\n\x15\x63\x65rtificate_authority\x18\x03 \x01(\t\x12\x0f\n\x07hub_key\x18\x04 \x01(\x0c\x12\x12\n\nagent_port\x18\x05 \x01(\r2N\n\x10\x45nrolmentService\x12:\n\x05\x45nrol\x12\x17.accord.v1.EnrolRequest\x1a\x18.accord.v1.EnrolResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x61\x63\x63ord/v1/enrolment.proto\x12\taccord.v1\x1a\x1b\x62uf/validate/validate.proto\"\x87\x01\n\x0c\x45nrolRequest\x12\x19\n\x05token\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x14\x18\x80\x02\x12\'\n\x13\x63\x65rtificate_request\x18\x02 \x01(\x0c\x42\n\xbaH\x07z\x05\x10@\x18\x80@\x12\x1b\n\nagency_key\x18\x03 \x01(\x0c\x42\x07\xbaH\x04z\x02h \x12\x16\n\x05proof\x18\x04 \x01(\x0c\x42\x07\xbaH\x04z\x02h@\"|\n\rEnrolResponse\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x65rtificate\x18\x02 \x01(\t\x12\x1d\n\x15\x63\x65rtificate_authority\x18\x03 \x01(\t\x12\x12\n\nagent_port\x18\x05 \x01(\r\x12\x13\n\x0bpolicy_root\x18\x06 \x01(\x0c\x32N\n\x10\x45nrolmentService\x12:\n\x05\x45nrol\x12\x17.accord.v1.EnrolRequest\x1a\x18.accord.v1.EnrolResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,10 +37,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENROLREQUEST'].fields_by_name['token']._serialized_options = b'\272H\007r\005\020\024\030\200\002'
   _globals['_ENROLREQUEST'].fields_by_name['certificate_request']._loaded_options = None
   _globals['_ENROLREQUEST'].fields_by_name['certificate_request']._serialized_options = b'\272H\007z\005\020@\030\200@'
-  _globals['_ENROLREQUEST']._serialized_start=69
-  _globals['_ENROLREQUEST']._serialized_end=151
-  _globals['_ENROLRESPONSE']._serialized_start=153
-  _globals['_ENROLRESPONSE']._serialized_end=273
-  _globals['_ENROLMENTSERVICE']._serialized_start=275
-  _globals['_ENROLMENTSERVICE']._serialized_end=353
+  _globals['_ENROLREQUEST'].fields_by_name['agency_key']._loaded_options = None
+  _globals['_ENROLREQUEST'].fields_by_name['agency_key']._serialized_options = b'\272H\004z\002h '
+  _globals['_ENROLREQUEST'].fields_by_name['proof']._loaded_options = None
+  _globals['_ENROLREQUEST'].fields_by_name['proof']._serialized_options = b'\272H\004z\002h@'
+  _globals['_ENROLREQUEST']._serialized_start=70
+  _globals['_ENROLREQUEST']._serialized_end=205
+  _globals['_ENROLRESPONSE']._serialized_start=207
+  _globals['_ENROLRESPONSE']._serialized_end=331
+  _globals['_ENROLMENTSERVICE']._serialized_start=333
+  _globals['_ENROLMENTSERVICE']._serialized_end=411
 # @@protoc_insertion_point(module_scope)

@@ -23,18 +23,26 @@ class EnrolRequest(_message.Message):
 
     TOKEN_FIELD_NUMBER: _builtins.int
     CERTIFICATE_REQUEST_FIELD_NUMBER: _builtins.int
+    AGENCY_KEY_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     certificate_request: _builtins.bytes
     """PKCS #10, DER; only its public key is used."""
+    agency_key: _builtins.bytes
+    """Ed25519 key of the agency, 32 bytes: the one that the board lists in members.yaml."""
+    proof: _builtins.bytes
+    """By that key, over "accord.enrolment.v1" and the certificate request."""
     def __init__(
         self,
         *,
         token: _builtins.str = ...,
         certificate_request: _builtins.bytes = ...,
+        agency_key: _builtins.bytes = ...,
+        proof: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_request", b"certificate_request", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency_key", b"agency_key", "certificate_request", b"certificate_request", "proof", b"proof", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -47,30 +55,32 @@ class EnrolResponse(_message.Message):
     AGENCY_FIELD_NUMBER: _builtins.int
     CERTIFICATE_FIELD_NUMBER: _builtins.int
     CERTIFICATE_AUTHORITY_FIELD_NUMBER: _builtins.int
-    HUB_KEY_FIELD_NUMBER: _builtins.int
     AGENT_PORT_FIELD_NUMBER: _builtins.int
+    POLICY_ROOT_FIELD_NUMBER: _builtins.int
     agency: _builtins.str
     """The label under which the board knows the agency; from the token."""
     certificate: _builtins.str
     """PEM."""
     certificate_authority: _builtins.str
     """PEM."""
-    hub_key: _builtins.bytes
-    """Ed25519 key that signs requisitions, 32 bytes."""
     agent_port: _builtins.int
     """Port of the agents' service on the same host."""
+    policy_root: _builtins.bytes
+    """The newest root of the signed policies: who the board is. The agency confirms its
+    fingerprint by another way than through the hub, and pins it.
+    """
     def __init__(
         self,
         *,
         agency: _builtins.str = ...,
         certificate: _builtins.str = ...,
         certificate_authority: _builtins.str = ...,
-        hub_key: _builtins.bytes = ...,
         agent_port: _builtins.int = ...,
+        policy_root: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "agent_port", b"agent_port", "certificate", b"certificate", "certificate_authority", b"certificate_authority", "hub_key", b"hub_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "agent_port", b"agent_port", "certificate", b"certificate", "certificate_authority", b"certificate_authority", "policy_root", b"policy_root"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -111,7 +111,8 @@ def mapping(text: str = MAPPING_TEXT, model: DataModel = MODEL) -> Mapping:
 def new_state(folder: Path) -> AgentState:
     """Make a state directory with keys that are the same in every test."""
     state = AgentState.create(folder)
-    for name, byte in (("pseudonym.key", b"p"), ("store.key", b"s")):
+    names = (("pseudonym.key", b"p"), ("store.key", b"s"), ("agency.key", b"a"))
+    for name, byte in names:
         (state.keys / name).write_bytes(byte * 32)
     return state
 

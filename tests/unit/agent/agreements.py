@@ -5,24 +5,33 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import uuid
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accord.agent.answer import StoreAnswerer
+from accord.agent.network.worker import AnswerVector
 from accord.agent.settings import Settings
 from accord.agent.state import AgentState
 from accord.core.agreement import Agreement, load_agreement
 from accord.core.decide import Analyst
 from accord.core.epsilon_delta import epsilon_to_rho_lower
+from accord.core.policy import Policy, load_policy_set
 from accord.core.privacy import NANO, Accounting, Loss
 from accord.core.query import Query, canonical_query
 from accord.core.terms import Requisition, mechanism_for, terms
-from accord.rpc.codec import requisition_to_bytes, sign_requisition
+from accord.rpc.codec import HeldEdition, requisition_to_bytes, sign_requisition
+from accord.trust.repository import Repository
+from accord.trust.trusted import Trusted
+from tests.policies import fetching, key, served, signed_repository
 from tests.unit.agent.agencies import MODEL, MODEL_TEXT, NOW
 
 AGENCY = "shelter"
+OTHERS = ("police", "hotline", "clinic", "inspection")
+
+PATH = "agreements/small-trends.yaml"
 
 AGREEMENT_TEXT = """\
 agreement: small-trends
@@ -63,6 +72,24 @@ PURE_TEXT = AGREEMENT_TEXT.replace(
 ANALYST = Analyst(id="kim", organisation="observatory", roles=frozenset({"analyst"}))
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"h" * 32)
+"""Signs requisitions."""
+
+AGENCY_KEY = Ed25519PrivateKey.from_private_bytes(b"a" * 32)
+"""As `new_state` writes it."""
+
+FRESHNESS = key("freshness")
+
+SIGNED_AT = NOW - datetime.timedelta(days=1)
+
+MEMBERS_TEXT = "network: small-network\nmembers:\n" + "".join(
+    f"""\
+  {name}:
+    name: The {name}
+    remit: {{description: what a {name} does}}
+    lifetime: {{zcdp: {{epsilon: 100, delta: 1e-9}}, pure: {{epsilon: 100}}}}
+"""
+    for name in (AGENCY, *OTHERS)
+)
 
 
 class Clock:
@@ -79,16 +106,94 @@ def agreement(text: str = AGREEMENT_TEXT) -> Agreement:
     return load_agreement(text, "agreement.yaml", {"small": MODEL})
 
 
-def answerer(
-    state: AgentState, clock: Clock | None = None, settings: Settings | None = None
-) -> StoreAnswerer:
-    return StoreAnswerer(
-        state,
-        agency=AGENCY,
-        hub_key=KEY.public_key().public_bytes_raw(),
-        settings=settings or Settings(),
-        clock=clock or Clock(),
+@functools.cache
+def repository(text: str = AGREEMENT_TEXT) -> Repository:
+    """Return policies with this agreement, signed by a board of three."""
+    return signed_repository(
+        {
+            "members.yaml": MEMBERS_TEXT,
+            "models/small.yaml": MODEL_TEXT,
+            PATH: text,
+        },
+        hub_key=KEY,
+        freshness_key=FRESHNESS,
+        agencies={AGENCY: AGENCY_KEY, **{name: key(name) for name in OTHERS}},
+        now=SIGNED_AT,
     )
+
+
+@functools.cache
+def policy(text: str = AGREEMENT_TEXT) -> Policy:
+    """Return the agreement with all that it depends on."""
+    found = load_policy_set(repository(text).documents()).policy("small-trends")
+    assert found is not None
+    return found
+
+
+class Offer:
+    """What a hub offers to an agent, honest or not."""
+
+    def __init__(self, offered: Repository, clock: Clock) -> None:
+        self.clock = clock
+        self.files: dict[str, bytes] = {}
+        self.asked: list[str] = []
+        self.publish(offered)
+
+    def publish(self, offered: Repository) -> None:
+        """Put policies in force, with a new timestamp."""
+        self.repository = offered
+        self.freshen()
+
+    def freshen(self) -> None:
+        """Confirm that they are still the newest."""
+        self.files |= served(
+            self.repository, FRESHNESS, now=self.clock.now, previous=self.files
+        )
+
+    def fetch(self, name: str) -> bytes:
+        """Return a file, as the hub does."""
+        self.asked.append(name)
+        return fetching(self.files)(name)
+
+
+@dataclasses.dataclass(frozen=True)
+class Agent:
+    """An answerer with the hub that it fetches its policies from."""
+
+    answerer: StoreAnswerer
+    offer: Offer
+
+    def answer(self, payload: bytes, signature: bytes) -> AnswerVector:
+        return self.answerer.answer(payload, signature, self.offer.fetch)
+
+    def refresh(self) -> bool:
+        return self.answerer.refresh(self.offer.fetch)
+
+    def editions(self) -> list[HeldEdition]:
+        return self.answerer.editions()
+
+    def ledger_height(self) -> int:
+        return self.answerer.ledger_height()
+
+
+def pin(state: AgentState, offered: Repository) -> None:
+    """Believe a board, as an enrolment does after somebody has confirmed it."""
+    Trusted(state.policies, AGENCY).pin(offered.root())
+
+
+def agent(
+    state: AgentState,
+    text: str = AGREEMENT_TEXT,
+    clock: Clock | None = None,
+    settings: Settings | None = None,
+) -> Agent:
+    """Return an agent that has joined and has no policies yet."""
+    now = clock or Clock()
+    pin(state, repository(text))
+    made = StoreAnswerer(
+        state, agency=AGENCY, settings=settings or Settings(), clock=now
+    )
+    return Agent(made, Offer(repository(text), now))
 
 
 def taught(
@@ -96,11 +201,10 @@ def taught(
     text: str = AGREEMENT_TEXT,
     clock: Clock | None = None,
     settings: Settings | None = None,
-) -> StoreAnswerer:
-    """Return an answerer that knows model and agreement, with its editions frozen."""
-    made = answerer(state, clock, settings)
-    made.learn("models/small.yaml", MODEL_TEXT.encode())
-    made.learn("agreements/small-trends.yaml", text.encode())
+) -> Agent:
+    """Return an agent that knows its policies, with its editions frozen."""
+    made = agent(state, text, clock, settings)
+    made.refresh()
     made.editions()
     return made
 
@@ -136,6 +240,7 @@ def requisition(
         agreement_version=signed.form.version,
         agreement_digest=signed.digest,
         model_digest=MODEL.digest,
+        policy_digest=policy(text).digest,
         cohort="all",
         members=tuple(sorted(signed.parties)),
         mechanism=mechanism,

@@ -33,7 +33,7 @@ from tests.unit.agent.agreements import (
     AGREEMENT_TEXT,
     PURE_TEXT,
     Clock,
-    answerer,
+    agent,
     question,
     requisition,
     signed,
@@ -112,9 +112,10 @@ LATE = NOW - datetime.timedelta(seconds=1)
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"agreement_digest": "0" * 64}, "AGREEMENT_UNKNOWN"),
-        ({"agreement_version": 1}, "AGREEMENT_UNKNOWN"),
-        ({"model_digest": "0" * 64}, "TERMS_MISMATCH"),
+        ({"agreement_digest": "0" * 64}, "POLICY_DIFFERS"),
+        ({"agreement_version": 1}, "POLICY_DIFFERS"),
+        ({"model_digest": "0" * 64}, "POLICY_DIFFERS"),
+        ({"policy_digest": "0" * 64}, "POLICY_DIFFERS"),
         ({"expires_at": NOW}, "EXPIRED"),
         ({"expires_at": LATE}, "EXPIRED"),
         ({"cohort": "some"}, "COHORT_NOT_PERMITTED"),
@@ -171,6 +172,7 @@ def test_an_agreement_that_has_ended_denies(state: AgentState) -> None:
     clock = Clock()
     agent = taught(state, clock=clock)
     clock.now = datetime.datetime(2027, 1, 1, tzinfo=datetime.UTC)
+    agent.offer.freshen()
     asked = requisition()
     later = clock.now + datetime.timedelta(hours=1)
     with pytest.raises(RequisitionRefused) as caught:
@@ -179,9 +181,12 @@ def test_an_agreement_that_has_ended_denies(state: AgentState) -> None:
 
 
 def test_an_agent_that_knows_nothing_refuses(state: AgentState) -> None:
+    new = agent(state)
+    new.offer.files = {}
     with pytest.raises(RequisitionRefused) as caught:
-        answerer(state).answer(*signed(requisition()))
-    assert caught.value.reason == "AGREEMENT_UNKNOWN"
+        new.answer(*signed(requisition()))
+    assert caught.value.reason == "POLICY_UNTRUSTED"
+    assert caught.value.metadata["codes"] == "POLICIES_MISSING"
 
 
 def test_a_release_may_not_cost_more_than_agreed(state: AgentState) -> None:

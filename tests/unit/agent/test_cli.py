@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from accord.agent.policies import PolicyCache
 from accord.agent.state import AgentState
+from accord.trust.keys import text_of
 from tests.unit.agent.agencies import MAPPING_TEXT, MODEL_TEXT, row, write_csv
-from tests.unit.agent.agreements import AGENCY, AGREEMENT_TEXT
+from tests.unit.agent.agreements import agent
 from tests.unit.agent.command import SCRIPT, Command, Said
 
 
@@ -58,8 +58,11 @@ def agency(
 
 
 def test_from_a_source_to_an_edition(agency: Agency) -> None:
-    assert agency.json("init") == {"state": str(agency.state)}
-    agency.json("init")  # a second time changes nothing
+    made = agency.json("init")
+    opened = AgentState.open(agency.state)
+    public = text_of(opened.agency_key())
+    assert made == {"state": str(agency.state), "agency_key": public}
+    assert agency.json("init") == made  # a second time changes nothing
     source = agency.sources(agency.source)
     report = agency.json("check", *source)
     assert report["rows"] == {"read": 2, "cases": 2, "repeated": 0, "refused": 0}
@@ -68,9 +71,7 @@ def test_from_a_source_to_an_edition(agency: Agency) -> None:
     assert done["report"] == report
     assert [(part["part"], part["cases"]) for part in done["parts"]] == [("files", 2)]
     assert agency.json("freeze") == {"frozen": [], "waiting": []}
-    cache = PolicyCache(AgentState.open(agency.state), AGENCY)
-    cache.learn("models/small.yaml", MODEL_TEXT.encode())
-    cache.learn("agreements/small-trends.yaml", AGREEMENT_TEXT.encode())
+    assert agent(opened).refresh()
     (frozen,) = agency.json("freeze")["frozen"]
     assert agency.json("editions") == {"editions": [frozen]}
     assert agency.json("status")["editions"] == [frozen]

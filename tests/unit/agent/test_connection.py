@@ -9,7 +9,7 @@ import dataclasses
 import datetime
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from accord.agent.network.connection import AnswerVector, Timing, run
-from accord.agent.network.enrol import enrol
 from accord.agent.network.identity import IdentityFiles
 from accord.agent.network.renewal import Backoff
 from accord.core.calendar import Period
-from accord.core.canonical import bytes_digest
 from accord.core.errors import (
     AccordError,
     Conflict,
@@ -34,7 +32,9 @@ from accord.core.errors import (
 from accord.rpc import codec, pki
 from accord.rpc.codec import HeldEdition
 from accord.rpc.logs import allow_listed
+from accord.trust.trusted import Fetch
 from accord.v1 import agent_pb2, common_pb2
+from tests.unit.agent.joining import join
 from tests.unit.rpc.hub_double import (
     Conversation,
     HubDouble,
@@ -44,7 +44,11 @@ from tests.unit.rpc.hub_double import (
 )
 
 QUICK = Timing(
-    heartbeat=0.05, editions=0.05, welcome=5, backoff=Backoff(least=0.01, most=0.05)
+    heartbeat=0.05,
+    editions=0.05,
+    policies=60,
+    welcome=5,
+    backoff=Backoff(least=0.01, most=0.05),
 )
 
 
@@ -65,6 +69,7 @@ def payload(query_id: str | None = None, purpose: str = "planning") -> bytes:
         agreement_version=1,
         agreement_digest="a" * 64,
         data_model_digest="b" * 64,
+        policy_digest="d" * 64,
         cohort="all",
         members=["a", "b", "c"],
         mechanism=agent_pb2.Mechanism(
@@ -84,8 +89,9 @@ class AnswererDouble:
     def __init__(self, hub_key: bytes) -> None:
         self.hub_key = hub_key
         self.held: list[HeldEdition] = [edition("2026-01")]
-        self.policies: dict[str, bytes] = {}
-        self.refuses: dict[str, AccordError] = {}
+        self.wanted = ["metadata/timestamp.json"]
+        self.fetched: list[bytes | str] = []
+        self.refreshed = 0
         self.threads: set[int] = set()
         self.asked: list[bytes] = []
         self.work: Callable[[], None] = lambda: None
@@ -94,18 +100,21 @@ class AnswererDouble:
         self.threads.add(threading.get_ident())
         return list(self.held)
 
-    def learn(self, path: str, content: bytes) -> None:
+    def refresh(self, fetch: Fetch) -> bool:
+        """Fetch what is wanted; new content counts as newer policies."""
         self.threads.add(threading.get_ident())
-        if path in self.refuses:
-            raise self.refuses[path]
-        self.policies[path] = content
+        before = list(self.fetched)
+        for name in self.wanted:
+            try:
+                self.fetched.append(fetch(name))
+            except AccordError as error:
+                self.fetched.append(error.reason)
+        self.refreshed += 1
+        return self.fetched[-1] not in before
 
-    def known(self) -> Mapping[str, str]:
+    def answer(self, payload: bytes, signature: bytes, fetch: Fetch) -> AnswerVector:
         self.threads.add(threading.get_ident())
-        return {path: bytes_digest(text) for path, text in self.policies.items()}
-
-    def answer(self, payload: bytes, signature: bytes) -> AnswerVector:
-        self.threads.add(threading.get_ident())
+        self.fetch = fetch
         codec.verify_requisition(self.hub_key, payload, signature)
         self.asked.append(payload)
         self.work()
@@ -146,10 +155,11 @@ class World:
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with running_hub() as hub:
-        files = IdentityFiles(tmp_path)
-        token = str(hub.new_token("shelter-north"))
-        await asyncio.to_thread(enrol, files, hub.public_address, token)
-        world = World(hub, files, AnswererDouble(files.load().hub_key))
+        files = IdentityFiles(tmp_path / "keys")
+        files.folder.mkdir()
+        await join(hub, files, hub.new_token("shelter-north"))
+        hub_key = hub.signing_key.public_key().public_bytes_raw()
+        world = World(hub, files, AnswererDouble(hub_key))
         try:
             yield world
         finally:
@@ -178,7 +188,6 @@ async def test_it_says_hello_and_answers(world: World) -> None:
 async def test_the_answerer_is_called_from_one_thread_that_is_not_the_loops(
     world: World,
 ) -> None:
-    world.hub.policies["agreements/x.yaml"] = b"x"
     world.start()
     talk = await world.talk()
     for _ in range(5):
@@ -324,7 +333,6 @@ async def test_a_settled_query_is_not_computed(world: World) -> None:
     await until(lambda: world.answerer.asked)
     settled = agent_pb2.Settled(query_id=codec.query_id_of(second))
     talk.send(agent_pb2.ConnectResponse(settled=settled))
-    talk.send(agent_pb2.ConnectResponse(policies=world.hub.welcome()))
     heard = len(talk.received)
     await until(lambda: len(talk.received) > heard + 1)
     go.set()
@@ -374,41 +382,109 @@ async def test_heartbeats_go_on_while_an_answer_is_computed(world: World) -> Non
     assert beats() == list(range(1, len(beats()) + 1))
 
 
-async def test_policies_are_fetched_checked_and_learned_in_order(world: World) -> None:
-    hub = world.hub
-    hub.policies = {"models/m.yaml": b"model", "agreements/x.yaml": b"agreement"}
-    world.answerer.policies["models/m.yaml"] = b"model"
-    world.start()
-    talk = await world.talk()
-    await until(lambda: world.answerer.policies == hub.policies)
-    assert hub.fetched == ["agreements/x.yaml"]
-    hub.policies["agreements/x.yaml"] = b"agreement, version 2"
-    hub.policies["agreements/y.yaml"] = b"another"
-    talk.send(agent_pb2.ConnectResponse(policies=hub.welcome()))
-    await until(lambda: world.answerer.policies == hub.policies)
-
-
-async def test_a_policy_that_is_not_what_was_announced_is_not_learned(
+async def test_policies_are_looked_for_at_the_welcome_and_when_they_change(
     world: World,
 ) -> None:
     hub = world.hub
-    hub.policies = {
-        "agreements/x.yaml": b"good",
-        "agreements/y.yaml": b"refused here",
-        "agreements/z.yaml": b"last",
-    }
-    world.answerer.refuses["agreements/y.yaml"] = PolicyDenied("SOME_REASON", "no")
-    welcome = hub.welcome()
-    welcome.agreements[0].digest = "0" * 64
-    welcome.agreements.add(path="../../etc/passwd", digest="0" * 64)
-    welcome.agreements.add(path="agreements/gone.yaml", digest="0" * 64)
-    hub.welcome = lambda: welcome  # type: ignore[method-assign]
-    with capture_logs(processors=[allow_listed]) as lines:
-        world.start()
-        await until(lambda: "agreements/z.yaml" in world.answerer.policies)
-        await until(lambda: sum(x["event"] == "policy.refused" for x in lines) == 4)
-    assert set(world.answerer.policies) == {"agreements/z.yaml"}
-    assert "../../etc/passwd" not in hub.fetched
+    hub.policies["metadata/timestamp.json"] = b"first"
+    world.start()
+    talk = await world.talk()
+    await until(lambda: world.answerer.fetched == [b"first"])
+    hub.policies["metadata/timestamp.json"] = b"second"
+    talk.send(hub.policies_changed())
+    await until(lambda: world.answerer.fetched == [b"first", b"second"])
+
+
+async def test_policies_are_looked_for_even_if_the_hub_keeps_quiet(
+    world: World,
+) -> None:
+    world.start(dataclasses.replace(QUICK, policies=0.05))
+    await world.talk()
+    await until(lambda: world.answerer.refreshed > 3)
+
+
+async def test_newer_policies_may_want_other_editions(world: World) -> None:
+    hub = world.hub
+    world.start(dataclasses.replace(QUICK, editions=60))
+    talk = await world.talk()
+    world.answerer.held.append(edition("2026-02"))
+    hub.policies["metadata/timestamp.json"] = b"second"
+    talk.send(hub.policies_changed())
+    await until(lambda: any(m.HasField("editions") for m in talk.received))
+
+
+async def test_a_file_that_the_hub_does_not_give_is_an_error_of_ours(
+    world: World,
+) -> None:
+    world.answerer.wanted = ["metadata/9.root.json", "../../etc/passwd"]
+    world.start()
+    talk = await world.talk()
+    await until(lambda: world.answerer.refreshed)
+    assert world.answerer.fetched == ["POLICY_UNKNOWN", "MESSAGE_INVALID"]
+    assert "../../etc/passwd" not in world.hub.fetched
+    talk.send(world.hub.requisition(payload()))
+    await until(talk.answers)
+
+
+async def test_a_file_can_be_fetched_while_a_question_is_answered(
+    world: World,
+) -> None:
+    hub, found = world.hub, []
+    hub.policies["metadata/timestamp.json"] = b"newer"
+    world.answerer.work = lambda: found.append(
+        world.answerer.fetch("metadata/timestamp.json")
+    )
+    world.start()
+    talk = await world.talk()
+    talk.send(hub.requisition(payload()))
+    await until(talk.answers)
+    assert found == [b"newer"]
+
+
+async def test_without_a_stream_nothing_can_be_fetched(world: World) -> None:
+    go, ended = threading.Event(), []
+
+    def late() -> None:
+        world_wait(go)
+        try:
+            world.answerer.fetch("metadata/timestamp.json")
+        except AccordError as error:
+            ended.append(error.reason)
+
+    world.answerer.work = late
+    agent = world.start()
+    talk = await world.talk()
+    talk.send(world.hub.requisition(payload()))
+    await until(lambda: world.answerer.asked)
+    agent.cancel()
+    await until(lambda: talk.ended)
+    go.set()
+    with contextlib.suppress(asyncio.CancelledError):
+        await agent
+    assert ended == ["STREAM_ENDED"]
+
+
+async def test_a_fetch_ends_with_its_stream(world: World) -> None:
+    """The hub takes the call and never answers; the agent is told to stop."""
+    never = asyncio.Event()
+
+    async def hang(
+        request: agent_pb2.FetchPolicyRequest, context: object
+    ) -> agent_pb2.FetchPolicyResponse:
+        world.hub.fetched.append(f"{request.path} hangs {context is not None}")
+        await never.wait()
+        return agent_pb2.FetchPolicyResponse()
+
+    world.hub.FetchPolicy = hang  # type: ignore[method-assign]
+    await world.hub.stop()
+    await world.hub.start(world.files.load().membership.hub.port)
+    agent = world.start()
+    await until(lambda: world.hub.fetched)
+    agent.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.wait_for(agent, 10)
+    await until(lambda: world.answerer.fetched)
+    never.set()
 
 
 async def test_editions_are_told_when_they_change(world: World) -> None:
@@ -521,8 +597,7 @@ async def test_it_ends_when_the_certificate_does_and_says_why(world: World) -> N
 
 async def test_a_renewed_certificate_gets_a_new_stream(world: World) -> None:
     world.hub.lifetime = datetime.timedelta(seconds=3)
-    token = str(world.hub.new_token("shelter-north"))
-    await asyncio.to_thread(enrol, world.files, world.hub.public_address, token)
+    await join(world.hub, world.files, world.hub.new_token("shelter-north"))
     first = pki.serial_of(world.files.load().certificate)
     world.start()
     talk = await world.talk(1)

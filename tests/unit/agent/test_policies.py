@@ -1,138 +1,279 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Policy documents as an agent takes them."""
+"""Signed policies as one agency believes them, and when it answers nothing."""
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
-from accord.agent.policies import PolicyCache, model_for_mapping, read_document
+from accord.agent.answer import StoreAnswerer
+from accord.agent.policies import (
+    KNOWN_TROUBLE,
+    AgencyPolicies,
+    distrust,
+    model_for_mapping,
+    policies_of,
+    read_document,
+    trouble_text,
+)
+from accord.agent.settings import Settings
 from accord.agent.state import AgentState
-from accord.core.canonical import bytes_digest
+from accord.agent.suspicion import suspicions
 from accord.core.document import DocumentError
-from accord.core.errors import ConfigurationError, PolicyDenied
-from tests.unit.agent.agencies import MODEL, MODEL_TEXT, new_state
-from tests.unit.agent.agreements import AGENCY, AGREEMENT_TEXT
+from accord.core.errors import ConfigurationError, RequisitionRefused
+from accord.rpc.logs import allow_listed
+from accord.trust.keys import text_of
+from accord.trust.repository import Repository
+from accord.trust.trusted import REASONS
+from tests.policies import edited, key, republish, signed_repository
+from tests.unit.agent.agencies import (
+    MODEL,
+    MODEL_TEXT,
+    NOW,
+    ingest_rows,
+    new_state,
+    row,
+)
+from tests.unit.agent.agreements import (
+    AGENCY,
+    AGENCY_KEY,
+    AGREEMENT_TEXT,
+    FRESHNESS,
+    KEY,
+    MEMBERS_TEXT,
+    PATH,
+    Agent,
+    Clock,
+    agent,
+    question,
+    repository,
+    requisition,
+    signed,
+    taught,
+)
 
-MODEL_PATH = "models/small.yaml"
-PATH = "agreements/small-trends.yaml"
+OWN = text_of(AGENCY_KEY)
 
 
 @pytest.fixture
 def state(tmp_path: Path) -> AgentState:
-    return new_state(tmp_path / "state")
+    made = new_state(tmp_path / "state")
+    ingest_rows(made, [row()])
+    return made
 
 
-@pytest.fixture
-def cache(state: AgentState) -> PolicyCache:
-    return PolicyCache(state, AGENCY)
+def changed(*replacements: tuple[str, str], version: int = 3) -> Repository:
+    """Return policies after a change of the agreement by the whole board."""
+    steps = (("version: 2", f"version: {version}"), *replacements)
+    text = edited(repository(), PATH, *steps)
+    return republish(repository(), {PATH: text}, now=NOW)
 
 
-def test_documents_are_kept_byte_for_byte(
-    state: AgentState, cache: PolicyCache
+def refusal(agent: Agent, **changes: object) -> RequisitionRefused:
+    with pytest.raises(RequisitionRefused) as caught:
+        agent.answer(*signed(requisition(), **changes))
+    return caught.value
+
+
+def test_documents_are_kept_byte_for_byte(state: AgentState) -> None:
+    taught(state)
+    found = AgencyPolicies(state, AGENCY)
+    view = found.view()
+    assert view is not None
+    assert view.documents == repository().documents()
+    policy = found.policy("small-trends")
+    assert policy is not None
+    assert policy.agreement.text == AGREEMENT_TEXT
+    assert policy.model.digest == MODEL.digest
+    assert [each.name for each in found.policies()] == ["small-trends"]
+    assert found.hub_key() == KEY.public_key().public_bytes_raw()
+    assert found.policy("other") is None
+
+
+def test_nothing_is_known_before_the_first_refresh(state: AgentState) -> None:
+    found = AgencyPolicies(state, AGENCY)
+    assert (found.view(), found.hub_key(), found.trouble()) == (None, None, None)
+    assert found.policy("small-trends") is None
+    assert list(found.agreements()) == []
+    error = distrust(state, found, NOW)
+    assert error is not None
+    assert error.reason == "POLICIES_MISSING"
+
+
+def test_a_requisition_under_newer_policies_makes_the_agent_look(
+    state: AgentState,
 ) -> None:
-    assert cache.known() == {}
-    cache.learn(MODEL_PATH, MODEL_TEXT.encode())
-    cache.learn(PATH, AGREEMENT_TEXT.encode())
-    again = PolicyCache(state, AGENCY)
-    assert again.known() == {
-        MODEL_PATH: MODEL.digest,
-        PATH: bytes_digest(AGREEMENT_TEXT.encode()),
-    }
-    found = again.agreement("small-trends")
-    assert found is not None
-    assert found[0].text == AGREEMENT_TEXT
-    assert found[1].digest == MODEL.digest
-    assert [agreement.name for agreement, _ in again.agreements()] == ["small-trends"]
+    made = taught(state)
+    made.answer(*signed(requisition()))
+    looked = len(made.offer.asked)
+    made.answer(*signed(requisition()))
+    assert len(made.offer.asked) == looked
+    made.offer.publish(changed())
+    text = AGREEMENT_TEXT.replace("version: 2", "version: 3")
+    # The test's requisition is made for policies of which this text is a part.
+    newer = changed().policies().policy("small-trends")
+    assert newer is not None
+    asked = requisition(text=text)
+    made.answer(*signed(asked, policy_digest=newer.digest))
+    assert len(made.offer.asked) > looked
 
 
-def test_an_agreement_needs_its_model(cache: PolicyCache) -> None:
-    with pytest.raises(DocumentError, match="no such data model"):
-        cache.learn(PATH, AGREEMENT_TEXT.encode())
+def test_it_looks_once_and_then_decides(state: AgentState) -> None:
+    made = taught(state)
+    looked = len(made.offer.asked)
+    found = refusal(made, policy_digest="0" * 64)
+    assert found.reason == "POLICY_DIFFERS"
+    assert made.offer.asked[looked:].count("metadata/timestamp.json") == 1
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        (AGREEMENT_TEXT.replace("version: 2", "version: 1"), "POLICY_ROLLBACK"),
-        (
-            AGREEMENT_TEXT.replace("epsilon: 3}", "epsilon: 2}"),
-            "POLICY_VERSION_REUSED",
-        ),
-        (AGREEMENT_TEXT.replace("shelter", "refuge"), "POLICY_NOT_A_PARTY"),
-        (AGREEMENT_TEXT.replace("small-trends", "large-trends"), "POLICY_PATH"),
-    ],
-)
-def test_what_no_hub_may_slip_in_is_refused(
-    cache: PolicyCache, text: str, reason: str
+def test_expired_policies_are_looked_for_again_before_it_refuses(
+    state: AgentState,
 ) -> None:
-    cache.learn(MODEL_PATH, MODEL_TEXT.encode())
-    cache.learn(PATH, AGREEMENT_TEXT.encode())
-    with pytest.raises(PolicyDenied) as caught:
-        cache.learn(PATH, text.encode())
-    assert caught.value.reason == reason
-    assert cache.known()[PATH] == bytes_digest(AGREEMENT_TEXT.encode())
-
-
-@pytest.mark.parametrize(
-    ("version", "reason"), [(1, "POLICY_ROLLBACK"), (2, "POLICY_VERSION_REUSED")]
-)
-def test_another_data_model_does_not_open_the_way_back(
-    cache: PolicyCache, version: int, reason: str
-) -> None:
-    """Under it the held agreement is not in force, and its version still counts."""
-    cache.learn(MODEL_PATH, MODEL_TEXT.encode())
-    cache.learn(PATH, AGREEMENT_TEXT.encode())
-    cache.learn(MODEL_PATH, MODEL_TEXT.replace("region:", "area:").encode())
-    assert cache.agreement("small-trends") is None
-    looser = (
-        AGREEMENT_TEXT.replace(" region: region,", "")
-        .replace("groups_per_person: 2", "groups_per_person: 64")
-        .replace("version: 2", f"version: {version}")
+    clock = Clock()
+    made = taught(state, clock=clock)
+    clock.now = NOW + datetime.timedelta(hours=24)
+    late = clock.now + datetime.timedelta(hours=1)
+    found = refusal(made, expires_at=late)
+    assert (found.reason, found.metadata["codes"]) == (
+        "POLICY_UNTRUSTED",
+        "POLICY_EXPIRED",
     )
-    with pytest.raises(PolicyDenied) as caught:
-        cache.learn(PATH, looser.encode())
-    assert caught.value.reason == reason
-    cache.learn(MODEL_PATH, MODEL_TEXT.encode())
-    found = cache.agreement("small-trends")
-    assert found is not None
-    assert found[0].text == AGREEMENT_TEXT
+    made.offer.freshen()
+    made.answer(*signed(requisition(), expires_at=late))
 
 
-def test_a_newer_version_takes_the_place(cache: PolicyCache) -> None:
-    cache.learn(MODEL_PATH, MODEL_TEXT.encode())
-    cache.learn(PATH, AGREEMENT_TEXT.encode())
-    cache.learn(PATH, AGREEMENT_TEXT.replace("version: 2", "version: 3").encode())
-    found = cache.agreement("small-trends")
-    assert found is not None
-    assert found[0].form.version == 3
+def test_a_hub_that_cannot_be_asked_does_not_stop_an_agent_that_is_up_to_date(
+    state: AgentState,
+) -> None:
+    made = taught(state)
+    kept, made.offer.files = made.offer.files, {}
+    with capture_logs(processors=[allow_listed]) as lines:
+        assert not made.refresh()
+    assert [(line["event"], line["reason"]) for line in lines] == [
+        ("policy.delayed", lines[0]["reason"])
+    ]
+    made.answer(*signed(requisition()))
+    made.offer.files = kept
+
+
+def signed_for(**agencies: object) -> Repository:
+    return signed_repository(
+        {"members.yaml": MEMBERS_TEXT, "models/small.yaml": MODEL_TEXT}
+        | {PATH: AGREEMENT_TEXT},
+        hub_key=KEY,
+        freshness_key=FRESHNESS,
+        agencies=dict(agencies),  # type: ignore[arg-type]
+        now=NOW,
+    )
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("agencies", "reason"),
     [
-        "../keys/store.key",
-        "models/../agreements/a.yaml",
-        "models/small.yml",
-        "agreements/",
-        "/etc/passwd",
-        "keys/hub.pub",
-        "models/small.yaml\n",
+        ({}, "AGENCY_NOT_LISTED"),
+        ({"police": key("police")}, "AGENCY_NOT_LISTED"),
+        ({AGENCY: key("another")}, "AGENCY_KEY_DIFFERS"),
     ],
 )
-def test_a_path_leads_nowhere_else(cache: PolicyCache, path: str) -> None:
-    with pytest.raises(PolicyDenied, match="no use for"):
-        cache.learn(path, MODEL_TEXT.encode())
-
-
-@pytest.mark.parametrize("content", [b"\xff", b"data_model: [", b""])
-def test_a_document_that_cannot_be_read_is_refused(
-    cache: PolicyCache, content: bytes
+def test_an_agency_that_the_board_does_not_list_answers_nothing(
+    state: AgentState, agencies: dict[str, object], reason: str
 ) -> None:
-    with pytest.raises(DocumentError, match=MODEL_PATH):
-        cache.learn(MODEL_PATH, content)
-    assert cache.known() == {}
+    made = agent(state)
+    offered = signed_for(**agencies)
+    made.offer.files = {}
+    made.offer.publish(offered)
+    policy = offered.policies().policy("small-trends")
+    assert policy is not None
+    found = refusal(made, policy_digest=policy.digest)
+    assert (found.reason, found.metadata["codes"]) == ("POLICY_UNTRUSTED", reason)
+    error = distrust(state, AgencyPolicies(state, AGENCY), NOW)
+    assert error is not None
+    assert "board" in error.sentence
+    assert [each.reason for each in suspicions(state)] == [reason]
+
+
+def test_the_hubs_key_is_the_one_that_the_board_signs(state: AgentState) -> None:
+    made = taught(state)
+    new = key("new hub key")
+    text = edited(repository(), "members.yaml", (text_of(KEY), text_of(new)))
+    made.offer.publish(republish(repository(), {"members.yaml": text}, now=NOW))
+    assert made.refresh()
+    assert refusal(made).reason == "SIGNATURE_INVALID"
+    assert [each.reason for each in suspicions(state)] == ["SIGNATURE_INVALID"]
+
+
+def test_a_damaged_folder_answers_nothing(state: AgentState) -> None:
+    offer = taught(state).offer
+    (state.policies / "accepted.json").write_bytes(b"{}")
+    again = StoreAnswerer(state, agency=AGENCY, settings=Settings(), clock=Clock())
+    found = refusal(Agent(again, offer))
+    assert (found.reason, found.metadata["codes"]) == (
+        "POLICY_UNTRUSTED",
+        "POLICIES_DAMAGED",
+    )
+
+
+def test_a_cohort_that_does_not_cover_every_figure_is_refused(
+    state: AgentState,
+) -> None:
+    """Three of five see the north; without one of them two would be exposed."""
+    made = agent(state)
+    remits = MEMBERS_TEXT
+    for name in ("clinic", "hotline"):
+        remits = remits.replace(
+            f"remit: {{description: what a {name} does}}",
+            f"remit: {{description: what a {name} does, covers: {{region: [south]}}}}",
+        )
+    names = (AGENCY, "police", "hotline", "clinic", "inspection")
+    offered = signed_repository(
+        {"members.yaml": remits, "models/small.yaml": MODEL_TEXT, PATH: AGREEMENT_TEXT},
+        hub_key=KEY,
+        freshness_key=FRESHNESS,
+        agencies={name: key(name) for name in names} | {AGENCY: AGENCY_KEY},
+        now=NOW,
+    )
+    made.offer.files = {}
+    made.offer.publish(offered)
+    policy = offered.policies().policy("small-trends")
+    assert policy is not None
+    made.refresh()
+    made.editions()
+    north = question(("age_band", "broad"), where={"region": ["north"]})
+    asked = requisition(north)
+    made.answer(*signed(asked, policy_digest=policy.digest))
+    with pytest.raises(RequisitionRefused) as caught:
+        made.answer(
+            *signed(
+                requisition(north),
+                policy_digest=policy.digest,
+                cohort="fallback",
+                members=("hotline", "police", "shelter"),
+            )
+        )
+    assert caught.value.reason == "COHORT_NOT_PERMITTED"
+    assert caught.value.metadata["codes"] == "deny.coverage"
+
+
+def test_what_a_person_must_review_is_not_answered_yet(state: AgentState) -> None:
+    text = AGREEMENT_TEXT.replace(
+        "approval:", "review: {releases: human, reviewers: [ana]}\napproval:"
+    )
+    made = taught(state, text)
+    with pytest.raises(RequisitionRefused) as caught:
+        made.answer(*signed(requisition(text=text)))
+    assert caught.value.reason == "AGREEMENT_DENIES"
+    assert caught.value.metadata["codes"] == "REVIEW_UNAVAILABLE"
+
+
+@pytest.mark.parametrize("reason", sorted(KNOWN_TROUBLE | REASONS | {"NEWER_REASON"}))
+def test_every_trouble_says_what_to_do(reason: str) -> None:
+    text = trouble_text(reason)
+    assert not text.startswith("trouble.")
+    assert text.endswith(".")
+    assert reason in KNOWN_TROUBLE or reason == "NEWER_REASON"
 
 
 def test_the_model_for_a_mapping_is_found(state: AgentState, tmp_path: Path) -> None:
@@ -142,10 +283,14 @@ def test_the_model_for_a_mapping_is_found(state: AgentState, tmp_path: Path) -> 
     file = tmp_path / "small.yaml"
     file.write_text(MODEL_TEXT)
     assert model_for_mapping(state, "small", file).digest == MODEL.digest
-    PolicyCache(state, AGENCY).learn(MODEL_PATH, MODEL_TEXT.encode())
+    taught(state)
     assert model_for_mapping(state, "small", None).digest == MODEL.digest
+    assert [each.name for each in policies_of(state).policies()] == ["small-trends"]
 
 
 def test_a_document_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"no\.yaml cannot be read"):
         read_document(tmp_path / "no.yaml")
+    (tmp_path / "bad.yaml").write_bytes(b"\xff")
+    with pytest.raises(DocumentError, match="UTF-8"):
+        read_document(tmp_path / "bad.yaml")

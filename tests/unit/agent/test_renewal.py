@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from accord.agent.network.enrol import enrol
 from accord.agent.network.identity import IdentityFiles
 from accord.agent.network.renewal import Backoff, due_at, keep_renewed, renew
 from accord.core.errors import IntegrityError, Unauthenticated, Unreachable
 from accord.rpc import pki
 from accord.rpc.logs import allow_listed
 from accord.v1 import agent_pb2
+from tests.unit.agent.joining import join
 from tests.unit.rpc.hub_double import HubDouble, running_hub, until, utc_now
 
 QUICK = Backoff(least=0.01, most=0.05)
@@ -30,9 +30,9 @@ async def hub() -> AsyncIterator[HubDouble]:
 
 
 async def enrolled(hub: HubDouble, folder: Path) -> IdentityFiles:
-    files = IdentityFiles(folder)
-    token = str(hub.new_token("shelter-north"))
-    await asyncio.to_thread(enrol, files, hub.public_address, token)
+    files = IdentityFiles(folder / "keys")
+    files.folder.mkdir()
+    await join(hub, files, hub.new_token("shelter-north"))
     return files
 
 

@@ -47,6 +47,7 @@ class Identity:
     certificate: bytes
     authority: bytes
     hub_key: bytes
+    policy_root: bytes = b""
 
 
 Script = Callable[["Asked"], Awaitable[None]]
@@ -114,6 +115,8 @@ class ScriptedAgent:
         self.asked: list[Asked] = []
         self.settled: list[str] = []
         self.heartbeats = 0
+        self.told: list[int] = []
+        """Versions of policies that the hub said were new."""
         self.welcome: agent_pb2.Welcome | None = None
         self.ended: BaseException | None = None
         self._address = parse_address(target)
@@ -176,6 +179,8 @@ class ScriptedAgent:
                 await script(asked)
             case "settled":
                 self.settled.append(message.settled.query_id)
+            case "policies":
+                self.told.append(message.policies.policies_version)
             case "heartbeat":
                 self.heartbeats += 1
             case _:

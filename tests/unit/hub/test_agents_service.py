@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+from pathlib import Path
 
 import grpc
 import pytest
 from cryptography import x509
 
-from accord.core.canonical import bytes_digest
 from accord.core.errors import (
     AccordError,
     Conflict,
@@ -24,6 +25,7 @@ from accord.hub.identity import registry
 from accord.hub.identity.authority import load_authority
 from accord.hub.rounds.connections import Connections
 from accord.hub.serve import utc_now
+from accord.rpc.enrolment_proof import sign_enrolment
 from accord.rpc.limits import SILENCE_SECONDS
 from accord.rpc.peer import PeerAgency
 from accord.rpc.pki import (
@@ -35,16 +37,24 @@ from accord.rpc.pki import (
     new_authority,
     new_key,
 )
+from accord.trust.keys import raw_public, text_of
+from accord.trust.trusted import Trusted
 from accord.v1 import agent_pb2, agent_pb2_grpc
 from tests.unit.hub.scripted import Identity, ScriptedAgent, answering, silent, until
 from tests.unit.hub.world import (
     AGREEMENT,
+    DOCUMENT,
     World,
     a_submission,
     add_analyst,
     add_token,
+    agency_key,
     call,
+    change,
+    edit,
+    repository,
     revoke,
+    with_member,
 )
 
 
@@ -65,7 +75,7 @@ def forged(world: World, **changes: object) -> Identity:
         key=key_pem(key),
         certificate=certificate_pem(certificate),
         authority=authority.pem,
-        hub_key=authority.public_requisition_key,
+        hub_key=raw_public(authority.hub_form.key),
     )
 
 
@@ -87,7 +97,7 @@ async def test_enrolment_gives_a_certificate_for_the_token_s_agency(
     assert agency_of(certificate) == "city-police"
     left = expiry_of(certificate) - utc_now()
     assert dt.timedelta(hours=23) < left <= dt.timedelta(hours=24)
-    assert len(identity.hub_key) == 32
+    assert identity.policy_root == repository(world.state).root()
 
 
 async def test_a_token_works_once_but_again_for_the_same_key(world: World) -> None:
@@ -102,6 +112,57 @@ async def test_a_token_works_once_but_again_for_the_same_key(world: World) -> No
     with pytest.raises(Unauthenticated) as caught:
         await world.enrol(token, request=request)
     assert caught.value.reason == "TOKEN_REVOKED"
+
+
+async def test_a_key_that_the_board_does_not_list_does_not_enrol(
+    world: World,
+) -> None:
+    """And the token still works once the board has listed the key."""
+    token = add_token(world.state, "city-police")
+    request = certificate_request(new_key())
+    stranger = agency_key("nobody")
+    fields = {
+        "agency_key": stranger.public_key().public_bytes_raw(),
+        "proof": sign_enrolment(stranger, request),
+    }
+    with pytest.raises(PolicyDenied) as caught:
+        await world.enrol(token, request=request, **fields)
+    assert caught.value.reason == "MEMBER_KEY_UNLISTED"
+    assert text_of(stranger) in caught.value.sentence
+    # another agency's key is no better, however well it is proved
+    with pytest.raises(PolicyDenied):
+        await world.enrol(token, request=request, agency="shelter-north")
+    edit(
+        world.state,
+        "members.yaml",
+        (text_of(agency_key("city-police")), text_of(stranger)),
+    )
+    await until(lambda: world.hub.standing.version == 2)
+    assert (await world.enrol(token, request=request, **fields)).agency == "city-police"
+
+
+async def test_an_agency_without_a_listed_key_does_not_enrol(world: World) -> None:
+    listed = f"    key: {text_of(agency_key('city-police'))}\n"
+    edit(world.state, "members.yaml", (listed, ""))
+    await until(lambda: world.hub.standing.version == 2)
+    with pytest.raises(PolicyDenied, match="no key") as caught:
+        await world.enrol(add_token(world.state, "city-police"))
+    assert caught.value.reason == "MEMBER_KEY_UNLISTED"
+
+
+async def test_a_key_must_be_proved_for_this_certificate(world: World) -> None:
+    token = add_token(world.state, "city-police")
+    request, other = (certificate_request(new_key()) for _ in range(2))
+    own = agency_key("city-police")
+    for proof in (
+        sign_enrolment(own, other),
+        sign_enrolment(agency_key("nobody"), request),
+        own.sign(request),
+    ):
+        with pytest.raises(Unauthenticated) as caught:
+            await world.enrol(token, request=request, proof=proof)
+        assert caught.value.reason == "PROOF_INVALID"
+    await world.enrol(token, request=request)
 
 
 async def test_wrong_tokens_are_told_apart(world: World) -> None:
@@ -121,20 +182,40 @@ async def test_wrong_tokens_are_told_apart(world: World) -> None:
     assert refused.value.reason == "CERTIFICATE_REQUEST_INVALID"
 
 
-async def test_the_welcome_names_the_policies_that_fetch_gives(world: World) -> None:
-    agent = await world.agent("city-police")
-    assert agent.welcome is not None
-    named = {each.path: each.digest for each in agent.welcome.agreements}
-    assert list(named) == ["models/cases-v1.yaml", f"agreements/{AGREEMENT}.yaml"]
+async def fetched(agent: ScriptedAgent, name: str) -> bytes:
+    """Return a signed file as an agent fetches it."""
     async with agent.channel() as channel:
         stub = agent_pb2_grpc.AgentServiceStub(channel)
-        for path, digest in named.items():
-            response = await call(
-                stub.FetchPolicy(agent_pb2.FetchPolicyRequest(path=path))
-            )
-            assert bytes_digest(response.content) == digest
-        await call(stub.FetchPolicy(agent_pb2.FetchPolicyRequest(path="members.yaml")))
-        for path in ("agreements/other.yaml", "hub.db", "config.toml"):
+        request = agent_pb2.FetchPolicyRequest(path=name)
+        response = await call(stub.FetchPolicy(request))
+        return bytes(response.content)
+
+
+async def test_an_agent_fetches_and_believes_what_its_board_signed(
+    world: World, tmp_path: Path
+) -> None:
+    agent = await world.agent("city-police")
+    assert agent.welcome is not None
+    assert agent.welcome.policies_version == 1
+    loop = asyncio.get_running_loop()
+
+    def fetch(name: str) -> bytes:
+        got = asyncio.run_coroutine_threadsafe(fetched(agent, name), loop)
+        return got.result(20)
+
+    trusted = Trusted(tmp_path / "trusted", "city-police")
+    trusted.pin(agent.identity.policy_root)
+    view = await asyncio.to_thread(trusted.refresh, fetch, utc_now())
+    assert view.version == 1
+    assert list(view.policies.agreements) == [AGREEMENT]
+    assert view.documents[DOCUMENT] == repository(world.state).documents()[DOCUMENT]
+
+
+async def test_nothing_but_signed_files_is_fetched(world: World) -> None:
+    agent = await world.agent("city-police")
+    async with agent.channel() as channel:
+        stub = agent_pb2_grpc.AgentServiceStub(channel)
+        for path in ("members.yaml", "agreements/other.yaml", "hub.db", "config.toml"):
             with pytest.raises(NotFound):
                 await call(stub.FetchPolicy(agent_pb2.FetchPolicyRequest(path=path)))
         with pytest.raises(InvalidQuery):
@@ -142,20 +223,19 @@ async def test_the_welcome_names_the_policies_that_fetch_gives(world: World) -> 
 
 
 async def test_an_agency_that_is_no_party_sees_no_agreement(world: World) -> None:
-    path = world.state.policies / "members.yaml"
-    text = path.read_text("utf-8")
-    text += text[text.index("  health-service:") :].replace("health-service", "other")
-    path.write_text(text, "utf-8")
-    await world.stop_hub()
-    await world.start()
+    listed = repository(world.state).documents()["members.yaml"]
+    change(world.state, {"members.yaml": with_member(listed, "other")})
+    await until(lambda: world.hub.standing.version == 2)
     agent = await world.agent("other")
-    assert agent.welcome is not None
-    assert not agent.welcome.agreements
-    async with agent.channel() as channel:
-        stub = agent_pb2_grpc.AgentServiceStub(channel)
-        request = agent_pb2.FetchPolicyRequest(path=f"agreements/{AGREEMENT}.yaml")
-        with pytest.raises(NotFound):
-            await call(stub.FetchPolicy(request))
+    stranger, party = agent, await world.agent("city-police")
+    for name, content in repository(world.state).files.items():
+        if name.startswith("targets/agreements/"):
+            with pytest.raises(NotFound) as caught:
+                await fetched(stranger, name)
+            assert caught.value.reason == "POLICY_UNKNOWN"
+        else:
+            assert await fetched(stranger, name) == content
+        assert await fetched(party, name) == content
 
 
 async def test_a_renewed_certificate_works(world: World) -> None:
@@ -211,7 +291,7 @@ async def test_revocation_ends_the_stream_and_everything_else(world: World) -> N
                     )
                 )
             )
-        request = agent_pb2.FetchPolicyRequest(path="members.yaml")
+        request = agent_pb2.FetchPolicyRequest(path="metadata/1.root.json")
         with pytest.raises(PolicyDenied):
             await call(stub.FetchPolicy(request))
 

@@ -15,12 +15,20 @@ from typing import Any
 import pytest
 
 from accord.core.errors import AccordError
+from accord.core.members import load_members
+from accord.core.policy import MEMBERS
 from accord.hub.cli import main
 from accord.hub.cli.common import show_table
+from accord.hub.serve import utc_now
 from accord.hub.state import State
 from accord.rpc.address import parse_address
 from accord.rpc.first_contact import fetch_authority
 from accord.rpc.pki import fingerprint, load_certificate
+from accord.trust.proposal import Proposal
+from tests.policies import THREE
+from tests.unit.hub.world import DOCUMENT, first_proposal, repository
+
+KEY = "ed25519:" + "0123456789abcdef" * 4
 
 Capture = pytest.CaptureFixture[str]
 
@@ -65,12 +73,22 @@ def hub(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> Com
 
 @pytest.fixture
 def made(hub: Command) -> Command:
-    """Return the command, on a new hub."""
+    """Return the command, on a new hub with the sample policies, signed."""
+    state = bare(hub)
+    proposal = first_proposal(state)
+    file = hub.state.parent / "first.json"
+    file.write_bytes(proposal.to_bytes())
+    assert hub.json("policies", "publish", str(file))["policies_version"] == 1
+    return hub
+
+
+def bare(hub: Command) -> State:
+    """Make a hub for which no board has signed anything."""
     hub.json(
         *("init", "--host", "127.0.0.1", "--listen", "127.0.0.1"),
         *("--public-port", "0", "--agent-port", "0"),
     )
-    return hub
+    return State(hub.state)
 
 
 def test_init_makes_a_hub_that_checks_out(hub: Command) -> None:
@@ -79,10 +97,19 @@ def test_init_makes_a_hub_that_checks_out(hub: Command) -> None:
     pem = (hub.state / "keys" / "ca.pem").read_bytes()
     assert fingerprint(load_certificate(pem, "ca")).hex() == made["fingerprint"]
     checked = hub.json("check-config")
-    assert checked["agreements"] == ["regional-trends"]
+    assert checked["agreements"] == []
+    assert "no policies are in force" in checked["warnings"][0]
     assert checked["fingerprint"] == made["fingerprint"]
-    for secret in ("keys/ca.key", "keys/requisition.key", "hub.db", "config.toml"):
+    secrets = ("ca.key", "requisition.key", "freshness.key")
+    for secret in (*(f"keys/{key}" for key in secrets), "hub.db", "config.toml"):
         assert (hub.state / secret).stat().st_mode & 0o077 == 0
+    keys = hub.json("keys")
+    assert keys == {"key": made["key"], "freshness": made["freshness"]}
+    code, out, _ = hub("keys")
+    assert (code, out) == (
+        0,
+        f"hub:\n  key: {keys['key']}\n  freshness: {keys['freshness']}\n",
+    )
 
 
 def test_init_never_overwrites(made: Command) -> None:
@@ -155,18 +182,26 @@ def test_members(made: Command) -> None:
     assert made.json("member", "revoke", "city-police")["ended"] == 1
     draft = made.json(
         *("member", "create", "port-clinic", "--name", "Clinic: at the port"),
-        *("--description", "Care #1"),
+        *("--description", "Care #1", "--key", KEY),
     )["draft"]
-    path = made.state / "policies" / "members.yaml"
-    path.write_text(path.read_text("utf-8") + draft, "utf-8")
-    assert "port-clinic" in made.json("check-config")["members"]
+    members = repository(State(made.state)).documents()[MEMBERS].decode()
+    assert load_members(members.replace("members:\n", f"members:\n{draft}"), "x")
+    assert KEY in draft
+    words = ("member", "create", "x", "--name", "X", "--description", "X")
+    assert made.failure(*words, "--key", "ed25519:0") == (2, "KEY_INVALID")
 
 
 def test_the_books(made: Command) -> None:
     made.json("token", "create", "city-police")
     assert made.json("ledger", "show") == {"height": 0, "accounts": []}
     events = made.json("audit", "show")["events"]
-    assert [each["event"] for each in events] == ["token.created"]
+    assert [each["event"] for each in events] == [
+        "proposal.offered",
+        "policies.published",
+        "token.created",
+    ]
+    assert events[1]["facts"]["policies_version"] == 1
+    assert events[1]["facts"]["signed"] == ["alice", "bela", "chidi"]
     assert made.json("audit", "show", "--event", "query.failed")["events"] == []
     status = made.json("status")
     assert status["serving"] is False
@@ -184,33 +219,82 @@ def test_a_table_shows_brackets_and_colons_as_they_are(capsys: Capture) -> None:
     assert line.split() == ["0.1", "[red]x[/red]", "[/x]", "[i],", ":m:"]
 
 
-def test_every_problem_of_a_policy_has_its_place(made: Command) -> None:
-    path = made.state / "policies" / "agreements" / "regional-trends.yaml"
-    text = path.read_text("utf-8")
-    text = text.replace("noise: hub", "noise: shared").replace(
-        "  hub_sees_exact_pooled_sums: accepted", "# no"
-    )
-    path.write_text(text.replace("health-service]", "health-servise]"), "utf-8")
-    code, out, err = made("check-config")
+def test_noise_that_the_hub_cannot_place_is_refused_with_its_place(
+    hub: Command,
+) -> None:
+    changes = {
+        "noise: hub": "noise: shared",
+        "  hub_sees_exact_pooled_sums: accepted": (
+            "  hub_sees_at_most: {epsilon: 6} #"
+        ),
+    }
+    proposal = first_proposal(bare(hub), **changes)
+    file = hub.state.parent / "first.json"
+    file.write_bytes(proposal.to_bytes())
+    code, out, err = hub("policies", "publish", str(file))
     assert code == 3
     assert not out
-    assert "agreements/regional-trends.yaml:" in err
-    assert "Did you mean 'health-service'?" in err
+    line = proposal.after[DOCUMENT].decode().split("noise: ")[0].count("\n") + 1
+    assert f"agreements/regional-trends.yaml:{line}:3" in err
     assert "can only add the noise itself" in err
-    assert made.failure("serve") == (3, "DOCUMENT_INVALID")
+    assert hub.json("policies", "show")["policies_version"] == 0
 
 
-def test_a_document_lies_in_the_file_of_its_name(made: Command) -> None:
-    folder = made.state / "policies" / "agreements"
-    (folder / "regional-trends.yaml").rename(folder / "other.yaml")
-    assert made.failure("check-config") == (3, "DOCUMENT_INVALID")
+def test_an_incomplete_proposal_is_not_published(hub: Command) -> None:
+    state = bare(hub)
+    complete = first_proposal(state)
+    lonely = Proposal.founding(complete.after, comment="alone", now=utc_now())
+    file = hub.state.parent / "first.json"
+    file.write_bytes(lonely.sign(THREE.key("bela")).to_bytes())
+    assert hub.failure("policies", "publish", str(file)) == (4, "SIGNATURES_MISSING")
+    assert hub.json("check-config")["policies_version"] == 0
+    code, _, err = hub("policies", "publish", str(file))
+    assert code == 4
+    assert "The proposal is not complete" in err
+    file.write_bytes(b"{}")
+    assert hub.failure("policies", "publish", str(file))[0] == 2
+    missing = str(hub.state / "nothing")
+    assert hub.failure("policies", "publish", missing) == (3, "PROPOSAL_UNREADABLE")
+
+
+def test_policies_are_shown_and_publishing_again_changes_nothing(
+    made: Command,
+) -> None:
+    shown = made.json("policies", "show")
+    assert shown["policies_version"] == 1
+    assert shown["board"] == "test-board"
+    assert shown["threshold"] == 2
+    assert len(shown["words"].split()) == 6
+    assert DOCUMENT in shown["documents"]
+    file = str(made.state.parent / "first.json")
+    assert made.json("policies", "publish", file)["policies_version"] == 1
+    events = made.json("audit", "show", "--event", "policies.published")["events"]
+    assert len(events) == 1
+    code, out, _ = made("policies", "show")
+    assert code == 0
+    assert shown["fingerprint"] in out
+    checked = made.json("check-config")
+    assert checked["fresh_until"] < checked["signed_until"]
+    assert checked["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    "pattern", ["metadata/timestamp.json", "metadata/1.targets.json", "targets/*.yaml"]
+)
+def test_damaged_policies_are_not_served(made: Command, pattern: str) -> None:
+    for path in list((made.state / "policies").glob(pattern))[1:]:
+        path.unlink()
+    (path,) = (made.state / "policies").glob(pattern)
+    path.write_bytes(path.read_bytes()[:-5])
+    assert made.failure("check-config") == (70, "POLICIES_DAMAGED")
+    assert made.failure("serve") == (70, "POLICIES_DAMAGED")
 
 
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("policies/members.yaml", b"\xff\xfe"),
-        ("policies/members.yaml", None),
+        ("keys/freshness.key", b"nonsense"),
+        ("keys/freshness.key", None),
         ("keys/ca.key", b"nonsense"),
         ("keys/requisition.key", b"nonsense"),
         ("keys/ca.pem", None),

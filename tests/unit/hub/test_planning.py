@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib.resources
+import functools
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -17,24 +16,36 @@ from accord.core.calendar import Period
 from accord.core.decide import Analyst
 from accord.core.epsilon_delta import delta_upper
 from accord.core.errors import PreconditionFailed
+from accord.core.policy import MEMBERS
 from accord.core.query import canonical_query
-from accord.hub.policies import Policies, load_policies
+from accord.hub.policies import Policies, policies_of
 from accord.hub.questions import accounts
 from accord.hub.questions.planning import Announced, Question, choose_edition, plan
 from accord.hub.questions.pricing import epsilon_for, loss_for
 from accord.hub.rounds.revisions import Revisions
 from accord.rpc.codec import HeldEdition
-from tests.unit.hub.world import AGREEMENT, FALLBACK, PARTIES, PURPOSE
+from tests.policies import shipped
+from tests.unit.hub.world import (
+    AGREEMENT,
+    DOCUMENT,
+    FALLBACK,
+    MODEL,
+    PARTIES,
+    PURPOSE,
+)
 
 DAY = dt.date(2026, 11, 21)
 
 
+@functools.cache
+def sample_policies() -> Policies:
+    return policies_of(shipped(MEMBERS, MODEL, DOCUMENT), 1)
+
+
 @pytest.fixture(scope="module")
 def policies() -> Policies:
-    """Return the policies that a new hub starts with."""
-    folder = importlib.resources.files("accord.policies")
-    with importlib.resources.as_file(folder / "members.yaml") as members:
-        return load_policies(Path(members).parent)
+    """Return the sample policies."""
+    return sample_policies()
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +78,7 @@ def chosen(
     """Return edition and cohort."""
     agreement = policies.agreement(AGREEMENT)
     model = policies.model_of(agreement)
-    return choose_edition(agreement, model, announced, named)
+    return choose_edition(agreement, model, announced, named, list(agreement.cohorts))
 
 
 def test_the_newest_edition_that_everybody_has(policies: Policies) -> None:
@@ -151,6 +162,7 @@ def test_the_test_mode_lifts_the_price_limit_only(policies: Policies) -> None:
         found.agreement,
         policies.members,
         analyst="ana",
+        purpose=PURPOSE,
         cohort=found.members,
         loss=found.loss,
         unsafe=True,
@@ -164,6 +176,7 @@ def test_everybody_concerned_pays(policies: Policies, agreement: Agreement) -> N
         agreement,
         policies.members,
         analyst="ana",
+        purpose=PURPOSE,
         cohort=FALLBACK,
         loss=found.loss,
         unsafe=False,
@@ -188,20 +201,9 @@ def test_an_agency_that_left_the_members_cannot_be_charged(
 
 @given(st.fractions(min_value=Fraction(1, 1000), max_value=3, max_denominator=1000))
 def test_epsilon_to_loss_and_back_never_gives_more(epsilon: Fraction) -> None:
-    folder = importlib.resources.files("accord.policies")
-    with importlib.resources.as_file(folder / "members.yaml") as members:
-        agreement = _cached(Path(members).parent).agreement(AGREEMENT)
+    agreement = sample_policies().agreement(AGREEMENT)
     loss = loss_for(agreement, epsilon)
     assert epsilon_for(agreement, loss) <= epsilon + Fraction(1, 10**9)
-
-
-_LOADED: dict[Path, Policies] = {}
-
-
-def _cached(folder: Path) -> Policies:
-    if folder not in _LOADED:
-        _LOADED[folder] = load_policies(folder)
-    return _LOADED[folder]
 
 
 async def test_revisions_go_up_over_restarts_and_wake_who_listens() -> None:

@@ -138,7 +138,7 @@ async def test_a_changed_agreement_ends_what_waited_under_the_old_one(
     asked = a_submission()
     await call(world.analyst(token).SubmitQuery(asked))
     await world.stop_hub()
-    edit_agreement(world.state, {"version: 1": "version: 2"})
+    edit_agreement(world.state, {"suppress_below: 10": "suppress_below: 12"})
     await world.start()
     found = await finished(world.analyst(token), asked.id)
     assert found.failure.reason == "AGREEMENT_CHANGED"

@@ -15,8 +15,11 @@ from tests.unit.hub.world import (
     a_submission,
     add_analyst,
     call,
+    change,
     finished,
+    repository,
     revoke,
+    with_member,
 )
 
 AGENCY = "health-service"
@@ -76,18 +79,14 @@ async def test_an_agency_that_is_let_in_again_is_asked_again(world: World) -> No
 
 
 async def test_an_agency_that_the_boards_no_longer_list_is_out(world: World) -> None:
-    path = world.state.policies / "members.yaml"
-    listed = path.read_text("utf-8")
-    entry = listed[listed.index(f"  {AGENCY}:") :].replace(AGENCY, "other")
-    path.write_text(listed + entry, "utf-8")
-    await world.stop_hub()
-    await world.start()
+    listed = repository(world.state).documents()["members.yaml"]
+    change(world.state, {"members.yaml": with_member(listed, "other")})
+    await until(lambda: world.hub.standing.version == 2)
     before = await world.agent("other")
     assert before.welcome is not None
     await before.stop()
-    path.write_text(listed, "utf-8")
-    await world.stop_hub()
-    await world.start()
+    change(world.state, {"members.yaml": listed})
+    await until(lambda: world.hub.standing.version == 3)
     agent = ScriptedAgent(before.identity, world.agents_at, world.model)
     await agent.start(answering)
     assert isinstance(agent.ended, PolicyDenied)
@@ -100,7 +99,7 @@ async def test_an_agency_that_the_boards_no_longer_list_is_out(world: World) -> 
         with pytest.raises(PolicyDenied) as caught:
             await call(stub.Renew(renewal))
         assert caught.value.reason == "MEMBER_UNKNOWN"
-        request = agent_pb2.FetchPolicyRequest(path="members.yaml")
+        request = agent_pb2.FetchPolicyRequest(path="metadata/timestamp.json")
         with pytest.raises(PolicyDenied) as caught:
             await call(stub.FetchPolicy(request))
         assert caught.value.reason == "MEMBER_UNKNOWN"

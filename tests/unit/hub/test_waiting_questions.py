@@ -12,12 +12,12 @@ from accord.hub.db.engine import LedgerTransaction, Store
 from accord.hub.db.tables import RELEASES, SUBMISSIONS
 from accord.hub.serve import utc_now
 from accord.hub.settling.admission import MOST_COLLECTING_OF_ONE
-from accord.hub.state import State
 from accord.ledger import charge
 from accord.v1 import analyst_pb2, common_pb2
 from tests.unit.hub.scripted import answering, silent, until
 from tests.unit.hub.world import (
     AGREEMENT,
+    MODEL,
     PARTIES,
     World,
     a_query,
@@ -25,16 +25,9 @@ from tests.unit.hub.world import (
     account,
     add_analyst,
     call,
+    edit,
     finished,
 )
-
-
-def edit_model(state: State, old: str, new: str) -> None:
-    """Replace a text of the data model under the questions that wait."""
-    path = state.policies / "models" / "cases-v1.yaml"
-    text = path.read_text("utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new), "utf-8")
 
 
 def releases(world: World) -> int:
@@ -65,7 +58,7 @@ async def test_under_another_data_model_nothing_is_published(
     await call(world.analyst(token).SubmitQuery(asked))
     await world.stop_hub()
     assert account(world, f"agreement/{AGREEMENT}")[1] > 0
-    edit_model(world.state, old, new)
+    edit(world.state, MODEL, (old, new))
     await world.start()
     await world.all_agents(answering)
     found = await finished(world.analyst(token), asked.id)

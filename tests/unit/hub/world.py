@@ -5,36 +5,50 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import re
 import uuid
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import grpc
 import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accord.core.decide import Analyst
+from accord.core.members import load_members
+from accord.core.policy import MEMBERS
+from accord.hub.cli.common import governed
 from accord.hub.cli.running import init
 from accord.hub.db.engine import LedgerTransaction, Store
 from accord.hub.identity import registry
+from accord.hub.identity.authority import load_authority
 from accord.hub.serve import Hub, Parts, load_parts, utc_now
 from accord.hub.state import State
 from accord.ledger import verify
 from accord.rpc.address import parse_address
+from accord.rpc.enrolment_proof import sign_enrolment
 from accord.rpc.limits import CHANNEL_OPTIONS
 from accord.rpc.pki import SERVER_NAME, certificate_request, key_pem, new_key
 from accord.rpc.status import error_of
 from accord.rpc.tokens import TokenKind, mint
+from accord.trust.keys import raw_public, text_of
+from accord.trust.proposal import Proposal
+from accord.trust.repository import Repository
 from accord.v1 import (
     analyst_pb2,
     analyst_pb2_grpc,
     common_pb2,
     enrolment_pb2,
     enrolment_pb2_grpc,
+    policy_pb2_grpc,
 )
+from tests.policies import edited, founding, key, proposed, shipped
 from tests.unit.hub.scripted import Identity, Script, ScriptedAgent, answering
 
 AGREEMENT = "regional-trends"
+DOCUMENT = f"agreements/{AGREEMENT}.yaml"
+MODEL = "models/cases-v1.yaml"
 PARTIES = (
     "city-police",
     "health-service",
@@ -48,13 +62,8 @@ PURPOSE = "prevention planning"
 Found = TypeVar("Found")
 
 
-def make_state(folder: Path, **changes: str) -> State:
-    """Make a hub whose sample agreement holds for a century.
-
-    Args:
-        folder: where to make it.
-        **changes: text of the agreement -> what to put there.
-    """
+def bare_state(folder: Path) -> State:
+    """Make a hub that no board has signed anything for yet."""
     state = State(folder / "hub")
     init(
         host=["127.0.0.1"],
@@ -64,26 +73,91 @@ def make_state(folder: Path, **changes: str) -> State:
         state=state.root,
         as_json=True,
     )
-    edit_agreement(
-        state,
-        {
-            "from: 2026-01-01, until: 2027-12-31, review_by: 2027-06-30": (
-                "from: 2020-01-01, until: 2099-12-31, review_by: 2099-06-30"
-            ),
-            **changes,
-        },
-    )
     return state
 
 
-def edit_agreement(state: State, changes: dict[str, str]) -> None:
-    """Replace texts of the sample agreement."""
-    path = state.policies / "agreements" / f"{AGREEMENT}.yaml"
-    text = path.read_text("utf-8")
-    for old, new in changes.items():
+def make_state(folder: Path, **changes: str) -> State:
+    """Make a hub whose sample agreement holds for a century, as its board signed it.
+
+    Args:
+        folder: where to make it.
+        **changes: text of the agreement -> what to put there.
+    """
+    state = bare_state(folder)
+    publish(state, first_proposal(state, **changes))
+    return state
+
+
+def first_proposal(state: State, **changes: str) -> Proposal:
+    """Return the first decision of the board, signed by all."""
+    documents = shipped(MEMBERS, MODEL, DOCUMENT)
+    text = documents[DOCUMENT].decode()
+    replaced = {
+        "from: 2026-01-01, until: 2027-12-31, review_by: 2026-12-31": (
+            "from: 2020-01-01, until: 2099-12-31, review_by: 2099-06-30"
+        ),
+        **changes,
+    }
+    for old, new in replaced.items():
         assert old in text
         text = text.replace(old, new)
-    path.write_text(text, "utf-8")
+    form = load_authority(state.keys, utc_now()).hub_form
+    return founding(
+        {**documents, DOCUMENT: text},
+        hub_key=form.key,
+        freshness_key=form.freshness,
+        agencies={label: agency_key(label) for label in PARTIES},
+        now=utc_now(),
+    )
+
+
+def agency_key(label: str) -> Ed25519PrivateKey:
+    """Return the key that the board lists for an agency."""
+    return key(f"agency/{label}")
+
+
+def repository(state: State) -> Repository:
+    """Return what is in force."""
+    with governed(state) as standing:
+        assert standing.in_force is not None
+        return standing.in_force.stored.repository
+
+
+def publish(state: State, proposal: Proposal) -> int:
+    """Publish as the command line does: from another process."""
+    with governed(state) as standing:
+        standing.publish(standing.prepare(proposal), by=None)
+        return standing.version
+
+
+def change(state: State, changes: Mapping[str, str | bytes | None]) -> int:
+    """Let the whole board sign other documents, and publish them from outside."""
+    return publish(state, proposed(repository(state), changes, now=utc_now()))
+
+
+def edit(state: State, path: str, *changes: tuple[str, str]) -> int:
+    """Let the board replace texts of one document."""
+    return change(state, {path: edited(repository(state), path, *changes)})
+
+
+def with_member(members: bytes, label: str) -> bytes:
+    """Return members.yaml with one more agency, the last one's twin."""
+    text = members.decode()
+    last = list(load_members(text, MEMBERS).members)[-1]
+    entry = re.search(rf"\n  {last}:(\n(   .*)?)*", text)
+    assert entry is not None
+    twin = entry[0].replace(f"\n  {last}:", f"\n  {label}:").rstrip("\n")
+    own = text_of(agency_key(label))
+    twin = re.sub(r"ed25519:[0-9a-f]{64}", own, twin)
+    return (text[: entry.start()] + twin + text[entry.start() :]).encode()
+
+
+def edit_agreement(state: State, changes: dict[str, str]) -> int:
+    """Let the board replace texts of the sample agreement, as its next version."""
+    text = edited(repository(state), DOCUMENT, *changes.items()).decode()
+    version = int(text.split("\nversion: ")[1].split("\n")[0])
+    bumped = text.replace(f"\nversion: {version}\n", f"\nversion: {version + 1}\n")
+    return change(state, {DOCUMENT: bumped})
 
 
 def add_analyst(
@@ -133,7 +207,8 @@ class World:
     def __init__(self, state: State) -> None:
         self.state = state
         self.parts: Parts = load_parts(state)
-        self.model = self.parts.policies.models["cases-v1"]
+        with governed(state) as standing:
+            self.model = standing.newest().models["cases-v1"]
         self.agents: dict[str, ScriptedAgent] = {}
         self._hub: Hub | None = None
         self._channels: list[grpc.aio.Channel] = []
@@ -145,10 +220,10 @@ class World:
         assert self._hub is not None
         return self._hub
 
-    async def start(self) -> None:
+    async def start(self, clock: Callable[[], dt.datetime] = utc_now) -> None:
         """Load everything anew, as a new process would, and serve."""
         self.parts = load_parts(self.state)
-        self._hub = Hub(self.parts)
+        self._hub = Hub(self.parts, clock)
         addresses = await self._hub.start()
         self.public, self.agents_at = addresses.public, addresses.agents
 
@@ -174,6 +249,14 @@ class World:
         channel = self._channel(credentials)
         return analyst_pb2_grpc.AnalystServiceStub(channel)
 
+    def board(self, token: str) -> policy_pb2_grpc.PolicyServiceAsyncStub:
+        """Return a board member's stub on this loop."""
+        credentials = grpc.composite_channel_credentials(
+            grpc.ssl_channel_credentials(self.parts.authority.pem),
+            grpc.access_token_call_credentials(token),
+        )
+        return policy_pb2_grpc.PolicyServiceStub(self._channel(credentials))
+
     def _channel(self, credentials: grpc.ChannelCredentials) -> grpc.aio.Channel:
         channel = grpc.aio.secure_channel(
             parse_address(self.public).target,
@@ -184,17 +267,37 @@ class World:
         return channel
 
     async def enrol(
-        self, token: str, key: bytes | None = None, request: bytes | None = None
+        self,
+        token: str,
+        key: bytes | None = None,
+        request: bytes | None = None,
+        *,
+        agency: str = "city-police",
+        **changes: bytes,
     ) -> Identity:
-        """Trade a token for an identity."""
+        """Trade a token for an identity.
+
+        Args:
+            token: of the agency.
+            key: of the certificate request.
+            request: the certificate request.
+            agency: whose listed key proves it.
+            **changes: other fields of the call.
+        """
         private = new_key()
+        asked = request or certificate_request(private)
+        own = agency_key(agency)
+        fields = {
+            "agency_key": own.public_key().public_bytes_raw(),
+            "proof": sign_enrolment(own, asked),
+            **changes,
+        }
         channel = self._channel(grpc.ssl_channel_credentials(self.parts.authority.pem))
         stub = enrolment_pb2_grpc.EnrolmentServiceStub(channel)
         response = await call(
             stub.Enrol(
                 enrolment_pb2.EnrolRequest(
-                    token=token,
-                    certificate_request=request or certificate_request(private),
+                    token=token, certificate_request=asked, **fields
                 )
             )
         )
@@ -203,7 +306,8 @@ class World:
             key=key or key_pem(private),
             certificate=response.certificate.encode(),
             authority=response.certificate_authority.encode(),
-            hub_key=response.hub_key,
+            hub_key=raw_public(self.parts.authority.hub_form.key),
+            policy_root=response.policy_root,
         )
 
     async def agent(
@@ -218,7 +322,7 @@ class World:
             await self.agents[label].stop()
             identity = self.agents[label].identity
         else:
-            identity = await self.enrol(add_token(self.state, label))
+            identity = await self.enrol(add_token(self.state, label), agency=label)
         agent = ScriptedAgent(identity, self.agents_at, self.model)
         self.agents[label] = agent
         await agent.start(script, editions=editions)

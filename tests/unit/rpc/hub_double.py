@@ -2,7 +2,8 @@
 """A hub for tests of the network side: real ports and TLS, no database.
 
 Its services do what a test tells them: requisitions and errors are put on a stream by
-hand, policies are a dictionary, tokens are good once.
+hand, tokens are good once, and the files of the signed policies are a dictionary, for
+one agency or another as a test likes.
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import grpc
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from accord.core.canonical import bytes_digest
 from accord.core.errors import AccordError, NotFound, Unauthenticated
 from accord.rpc import pki
 from accord.rpc.address import Address
 from accord.rpc.codec import sign_requisition
+from accord.rpc.enrolment_proof import verify_enrolment
 from accord.rpc.interceptors import ErrorBoundary
 from accord.rpc.peer import PeerAgency, bearer_token, peer_agency
 from accord.rpc.server import Listener, ServerIdentity, agent_server, public_server
 from accord.rpc.tokens import Token, TokenKind, mint, parse
+from accord.trust.repository import Repository
 from accord.v1 import (
     agent_pb2,
     agent_pb2_grpc,
@@ -33,9 +35,19 @@ from accord.v1 import (
     enrolment_pb2,
     enrolment_pb2_grpc,
 )
+from tests.policies import served, signed_repository
 
 NETWORK = "test.example.org"
 DAY = datetime.timedelta(days=1)
+
+MEMBERS_TEXT = """\
+network: test-network
+members:
+  shelter-north:
+    name: The shelter of the tests
+    remit: {description: whatever a test needs}
+    lifetime: {zcdp: {epsilon: 100, delta: 1e-9}, pure: {epsilon: 100}}
+"""
 
 
 def utc_now() -> datetime.datetime:
@@ -85,7 +97,13 @@ class HubDouble(
         self.lifetime = DAY
         self.tokens: dict[str, str] = {}
         self.token_error: AccordError | None = None
+        self.freshness_key = ed25519.Ed25519PrivateKey.generate()
         self.policies: dict[str, bytes] = {}
+        self.shown: dict[str, dict[str, bytes]] = {}
+        """Files for one agency only, in the place of `policies`."""
+        self.policies_version = 0
+        self.policy_root = b""
+        self.enrolled_keys: dict[str, bytes] = {}
         self.conversations: list[Conversation] = []
         self.revoked: set[str] = set()
         self.renewals = 0
@@ -163,13 +181,38 @@ class HubDouble(
             requisition=agent_pb2.Requisition(payload=payload, signature=signature)
         )
 
+    def publish(
+        self, repository: Repository, now: datetime.datetime | None = None
+    ) -> None:
+        """Put signed policies in force."""
+        self.policies |= served(
+            repository,
+            self.freshness_key,
+            now=now or utc_now(),
+            previous=self.policies,
+        )
+        self.policies_version = repository.version
+        self.policy_root = repository.root()
+
+    def found_board(self) -> Repository:
+        """Publish the first policies of a board: members without any key."""
+        repository = signed_repository(
+            {"members.yaml": MEMBERS_TEXT},
+            hub_key=self.signing_key,
+            freshness_key=self.freshness_key,
+            now=utc_now() - DAY,
+        )
+        self.publish(repository)
+        return repository
+
     def welcome(self) -> agent_pb2.Welcome:
         return agent_pb2.Welcome(
-            agreements=[
-                agent_pb2.PolicyName(path=path, digest=bytes_digest(content))
-                for path, content in self.policies.items()
-            ],
-            now=int(time.time()),
+            policies_version=self.policies_version, now=int(time.time())
+        )
+
+    def policies_changed(self) -> agent_pb2.ConnectResponse:
+        return agent_pb2.ConnectResponse(
+            policies=agent_pb2.PoliciesChanged(policies_version=self.policies_version)
         )
 
     def _add_analyst_service(self, server: grpc.aio.Server) -> None:
@@ -207,12 +250,16 @@ class HubDouble(
         label = self.tokens.pop(token.secret_digest(), None)
         if label is None:
             raise Unauthenticated("TOKEN_USED", "words of the hub")
+        verify_enrolment(request.agency_key, request.certificate_request, request.proof)
+        self.enrolled_keys[label] = request.agency_key
+        if not self.policy_root:
+            self.found_board()
         return enrolment_pb2.EnrolResponse(
             agency=label,
             certificate=self.issue(request.certificate_request, label),
             certificate_authority=self.ca_pem.decode(),
-            hub_key=self.signing_key.public_key().public_bytes_raw(),
             agent_port=self.agent_address.port,
+            policy_root=self.policy_root,
         )
 
     async def Renew(
@@ -231,12 +278,19 @@ class HubDouble(
         )
 
     async def FetchPolicy(
-        self, request: agent_pb2.FetchPolicyRequest, context: object
+        self,
+        request: agent_pb2.FetchPolicyRequest,
+        context: grpc.aio.ServicerContext[
+            agent_pb2.FetchPolicyRequest, agent_pb2.FetchPolicyResponse
+        ],
     ) -> agent_pb2.FetchPolicyResponse:
         self.fetched.append(request.path)
-        if request.path not in self.policies:
+        files = self.policies
+        if self.shown:
+            files = self.shown.get(peer_agency(context).label, files)
+        if request.path not in files:
             raise NotFound("POLICY_UNKNOWN", "There is no such policy.")
-        return agent_pb2.FetchPolicyResponse(content=self.policies[request.path])
+        return agent_pb2.FetchPolicyResponse(content=files[request.path])
 
     async def Connect(
         self,

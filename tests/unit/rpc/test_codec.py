@@ -92,6 +92,7 @@ requisitions = st.builds(
     agreement_version=st.integers(1, 2**32 - 1),
     agreement_digest=digests,
     model_digest=digests,
+    policy_digest=digests,
     cohort=labels,
     members=st.sets(labels, min_size=3, max_size=8).map(lambda s: tuple(sorted(s))),
     mechanism=mechanisms,
@@ -161,6 +162,7 @@ def requisition() -> Requisition:
         agreement_version=1,
         agreement_digest="a" * 64,
         model_digest="b" * 64,
+        policy_digest="d" * 64,
         cohort="all",
         members=("a", "b", "c"),
         mechanism=DiscreteGaussian(scale=Fraction(5, 2)),
@@ -198,6 +200,7 @@ SPOILED: dict[str, Callable[[bytes], bytes]] = {
     "no edition": spoil(lambda m: setattr(m.query, "edition", "")),
     "unknown value": spoil(lambda m: m.query.where[0].values.append("nobody")),
     "unsorted members": spoil(lambda m: m.members.append("a")),
+    "no policies": spoil(lambda m: m.ClearField("policy_digest")),
     "no time": spoil(lambda m: setattr(m, "expires_at", 2**62)),
 }
 

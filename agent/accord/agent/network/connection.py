@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The agent's connection to its hub: outbound only, and always coming back.
 
-One stream at a time. Opening one goes: hello with the editions held, the hub's welcome
-with the policies it has, the documents that are missing here, then requisitions as
-they come. A stream ends when the network, the hub or a renewed certificate says so;
-the next attempt waits a random time that grows with failures. Only what staff must
-see to ends `run`: no identity, or one whose certificate has ended.
+One stream at a time. Opening one goes: hello with the editions held, the hub's welcome,
+a look for newer signed policies, then requisitions as they come. Policies are looked
+for again whenever the hub says that they changed, and every few minutes whether it does
+or not: one that keeps quiet about a change must not win time. A stream ends when the
+network, the hub or a renewed certificate says so; the next attempt waits a random time
+that grows with failures. Only what staff must see to ends `run`: no identity, or one
+whose certificate has ended.
 
 All messages of a stream leave through one queue. What the hub sends is checked against
 the rules of the protocol; nothing of it is logged but ids and reasons.
@@ -28,14 +30,11 @@ from accord.agent.network.identity import Identity, IdentityFiles
 from accord.agent.network.renewal import Backoff, keep_renewed, open_channel, utc_now
 from accord.agent.network.worker import Answerer, AnswerVector, Worker
 from accord.core._version import __version__
-from accord.core.canonical import bytes_digest
 from accord.core.errors import (
     AccordError,
     ConfigurationError,
-    DeadlineExceeded,
     IntegrityError,
     InvalidQuery,
-    NotFound,
     Unauthenticated,
     Unreachable,
 )
@@ -65,6 +64,8 @@ class Timing:
     welcome: float = WELCOME_SECONDS
     editions: float = 300.0
     """How often the calendar is looked at."""
+    policies: float = 300.0
+    """How often newer policies are looked for."""
     backoff: Backoff = dataclasses.field(default_factory=Backoff)
 
 
@@ -158,6 +159,7 @@ class _Connection:
             call: Call = stub.Connect(queue.messages())
             try:
                 session = _Session(self._worker, self._timing, stub, call, queue)
+                self._worker.files = session.fetch
                 await session.open(held, height)
                 self._attempt = 0
                 structlog.get_logger().info(
@@ -168,7 +170,7 @@ class _Connection:
             except grpc.RpcError as error:
                 raise error_of(error, peer) from None
             finally:
-                self._worker.outlet = None
+                self._worker.outlet = self._worker.files = None
                 queue.close()
                 call.cancel()
 
@@ -190,9 +192,10 @@ class _Session:
         self._call = call
         self._queue = queue
         self._told: tuple[HeldEdition, ...] = ()
+        self._changed = asyncio.Event()
 
     async def open(self, held: tuple[HeldEdition, ...], height: int) -> None:
-        """Say hello, hear the welcome, learn what is new."""
+        """Say hello, hear the welcome, look for newer policies."""
         self._told = held
         hello = agent_pb2.Hello(
             agent_version=__version__,
@@ -209,11 +212,15 @@ class _Session:
             ) from None
         if not first.HasField("welcome"):
             raise IntegrityError("WELCOME_MISSING", "The hub began without a welcome.")
-        await self._welcome(first.welcome)
+        if abs(first.welcome.now - time.time()) > _MOST_SKEW:
+            structlog.get_logger().warning("clock.differed")
+        await self._refresh()
 
     async def serve(self) -> None:
         """Work until the stream ends, which is an error whatever the reason."""
-        await _first_of(self._receive(), self._heartbeats(), self._calendar())
+        await _first_of(
+            self._receive(), self._heartbeats(), self._calendar(), self._policies()
+        )
 
     async def _receive(self) -> None:
         while True:
@@ -224,7 +231,7 @@ class _Session:
                 case "settled":
                     self._worker.settle(message.settled.query_id)
                 case "policies":
-                    await self._welcome(message.policies)
+                    self._changed.set()
                 case _:
                     pass  # a heartbeat, or a second welcome
 
@@ -262,41 +269,34 @@ class _Session:
             message = agent_pb2.Editions(editions=editions)
             await self._queue.send(agent_pb2.ConnectRequest(editions=message))
 
-    async def _welcome(self, welcome: agent_pb2.Welcome) -> None:
-        """Fetch the policies that are new here, in the hub's order."""
-        log = structlog.get_logger()
-        if abs(welcome.now - time.time()) > _MOST_SKEW:
-            log.warning("clock.differed")
-        known = await self._worker.known()
-        learned = False
-        for policy in welcome.agreements:
-            if known.get(policy.path) == policy.digest:
-                continue
-            try:
-                content = await self._fetch(policy)
-                await self._worker.learn(policy.path, content)
-            except (Unreachable, Unauthenticated, DeadlineExceeded):
-                raise
-            except AccordError as error:
-                log.warning("policy.refused", reason=error.reason)
-            else:
-                learned = True
-                log.info("policy.learned")
-        if learned:
+    async def _policies(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._timing.policies):
+                    await self._changed.wait()
+            self._changed.clear()
+            await self._refresh()
+
+    async def _refresh(self) -> None:
+        """Look for newer policies; other agreements may want other editions."""
+        if await self._worker.refresh():
             await self._tell_editions()
 
-    async def _fetch(self, policy: agent_pb2.PolicyName) -> bytes:
-        request = agent_pb2.FetchPolicyRequest(path=policy.path)
+    async def fetch(self, name: str) -> bytes:
+        """Return one file of the signed policies as the hub has it.
+
+        Raises:
+            AccordError: the hub does not give it, or not in time.
+        """
+        request = agent_pb2.FetchPolicyRequest(path=name)
         check_message(request)
         seconds = deadline("AgentService/FetchPolicy")
         try:
             answer = await self._stub.FetchPolicy(request, timeout=seconds)
-        except grpc.RpcError as error:
-            raise error_of(error) from None
-        if bytes_digest(answer.content) != policy.digest:
-            raise NotFound(
-                "POLICY_CHANGED", "The hub gave another document than it announced."
-            )
+        except (grpc.RpcError, grpc.aio.UsageError) as error:
+            if isinstance(error, grpc.RpcError):
+                raise error_of(error) from None
+            raise Unreachable("STREAM_ENDED", "The hub ended the connection.") from None
         return answer.content
 
 

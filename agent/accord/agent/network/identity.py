@@ -2,9 +2,10 @@
 """Who this agent is to its hub: key, certificate, and which hub it joined.
 
 In the folder ``keys/``: ``identity.key`` (never leaves it), ``identity.pem`` (short
-lived), ``ca.pem`` and ``hub.pub`` (the hub's authority and the key that signs its
-requisitions), ``hub.json`` (the label of the agency and where the hub takes agents).
-Each file is replaced in one step; ``identity.pem`` comes last and makes the rest count.
+lived), ``ca.pem`` (the hub's authority), ``hub.json`` (the label of the agency and
+where the hub takes agents). Each file is replaced in one step; ``identity.pem`` comes
+last and makes the rest count. With which key the hub signs its requisitions is no part
+of this: the board's signed list of members says so.
 """
 
 from __future__ import annotations
@@ -32,8 +33,6 @@ from accord.rpc.pki import (
     new_key,
 )
 
-HUB_KEY_BYTES = 32
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
@@ -52,8 +51,6 @@ class Identity:
     key: PrivateKey = dataclasses.field(repr=False)
     certificate: x509.Certificate
     authority: x509.Certificate
-    hub_key: bytes
-    """Ed25519, raw: verifies requisitions."""
 
     def check(self, now: datetime.datetime) -> None:
         """Raise unless the hub would take the certificate at *now*.
@@ -107,10 +104,6 @@ class IdentityFiles:
         return self.folder / "ca.pem"
 
     @property
-    def _hub_key(self) -> Path:
-        return self.folder / "hub.pub"
-
-    @property
     def _hub(self) -> Path:
         return self.folder / "hub.json"
 
@@ -141,16 +134,27 @@ class IdentityFiles:
                 "This agent has joined no hub yet. Ask the hub's operator for a token "
                 "and run `accord-agent enrol`.",
             )
-        hub_key = read_secret(self._hub_key)
-        if len(hub_key) != HUB_KEY_BYTES:
-            raise self._broken(self._hub_key)
         return Identity(
             membership=self._membership(),
             key=load_key(read_secret(self._key), str(self._key)),
             certificate=self._load(self._certificate),
             authority=self._load(self._authority),
-            hub_key=hub_key,
         )
+
+    def check_agency(self, agency: str) -> None:
+        """Raise if the state belongs to another agency.
+
+        Raises:
+            Conflict: ENROLLED_AS_ANOTHER.
+        """
+        if self.enrolled():
+            label = agency_of(self._load(self._certificate))
+            if label != agency:
+                raise Conflict(
+                    "ENROLLED_AS_ANOTHER",
+                    f"This agent is the one of {label!r}, and the token is for "
+                    f"{agency!r}. Name another directory with --state.",
+                )
 
     def save(
         self,
@@ -158,7 +162,6 @@ class IdentityFiles:
         *,
         certificate: x509.Certificate,
         authority: x509.Certificate,
-        hub_key: bytes,
     ) -> None:
         """Keep the result of an enrolment.
 
@@ -166,17 +169,9 @@ class IdentityFiles:
             Conflict: ENROLLED_AS_ANOTHER, the state belongs to another agency.
             ConfigurationError: a file cannot be written.
         """
-        if self.enrolled():
-            label = agency_of(self._load(self._certificate))
-            if label != membership.agency:
-                raise Conflict(
-                    "ENROLLED_AS_ANOTHER",
-                    f"This agent is the one of {label!r}, and the token is for "
-                    f"{membership.agency!r}. Name another directory with --state.",
-                )
+        self.check_agency(membership.agency)
         text = json.dumps({"agency": membership.agency, "hub": str(membership.hub)})
         replace_secret(self._authority, certificate_pem(authority))
-        replace_secret(self._hub_key, hub_key)
         replace_secret(self._hub, text.encode())
         self.renew(certificate)
 

@@ -5,7 +5,8 @@ Everything that touches the agency's store, policies or ledger runs in it, one t
 after the other; the event loop only moves messages. A requisition that is in hand
 already is not taken twice, whichever stream it comes over. Results go out over the
 stream there is when they are ready; if there is none they are dropped, since the hub
-asks again.
+asks again. Where the thread needs a file of the signed policies, it waits for the loop
+to fetch it over that stream's connection.
 """
 
 from __future__ import annotations
@@ -13,15 +14,21 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import structlog
 
-from accord.core.errors import AccordError, IntegrityError, RequisitionRefused
+from accord.core.errors import (
+    AccordError,
+    IntegrityError,
+    RequisitionRefused,
+    Unreachable,
+)
 from accord.rpc.codec import HeldEdition, payload_digest, query_id_of
+from accord.trust.trusted import Fetch
 from accord.v1 import agent_pb2, common_pb2
 
 MOST_IN_HAND = 16
@@ -47,13 +54,10 @@ class Answerer(Protocol):
     def editions(self) -> Sequence[HeldEdition]:
         """Freeze what the calendar asks for and return what is held."""
 
-    def learn(self, path: str, content: bytes) -> None:
-        """Take a policy document; raise `AccordError` if it is not acceptable."""
+    def refresh(self, fetch: Fetch) -> bool:
+        """Ask for newer policies, verify them, and return whether there were any."""
 
-    def known(self) -> Mapping[str, str]:
-        """Return path and SHA-256 (hex) of the policy documents held."""
-
-    def answer(self, payload: bytes, signature: bytes) -> AnswerVector:
+    def answer(self, payload: bytes, signature: bytes, fetch: Fetch) -> AnswerVector:
         """Return the vector, the same at every retry, or raise `RequisitionRefused`."""
 
     def ledger_height(self) -> int:
@@ -67,6 +71,10 @@ class Outlet(Protocol):
         """Return when the message is on its way or the stream is over."""
 
 
+Files = Callable[[str], Coroutine[None, None, bytes]]
+"""Fetches a file of the signed policies over the connection there is."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class _InHand:
     query_id: str
@@ -78,6 +86,8 @@ class Worker:
 
     def __init__(self, answerer: Answerer) -> None:
         self.outlet: Outlet | None = None
+        self.files: Files | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._answerer = answerer
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "accord-answers")
         self._in_hand: dict[str, _InHand] = {}
@@ -90,11 +100,9 @@ class Worker:
     async def ledger_height(self) -> int:
         return await self._call(self._answerer.ledger_height)
 
-    async def known(self) -> Mapping[str, str]:
-        return await self._call(self._answerer.known)
-
-    async def learn(self, path: str, content: bytes) -> None:
-        await self._call(lambda: self._answerer.learn(path, content))
+    async def refresh(self) -> bool:
+        """Ask the hub for newer policies and return whether there were any."""
+        return await self._call(lambda: self._answerer.refresh(self._fetch))
 
     async def take(self, requisition: agent_pb2.Requisition) -> None:
         """Have *requisition* answered unless it is in hand; waits where many are."""
@@ -139,7 +147,23 @@ class Worker:
             await self.outlet.send(message)
 
     async def _call(self, work: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        self._loop = asyncio.get_running_loop()
+        return await self._loop.run_in_executor(self._thread, work)
+
+    def _fetch(self, name: str) -> bytes:
+        """Return a file of the signed policies; waits, in the worker's thread.
+
+        Raises:
+            AccordError: the hub does not give it, or there is no connection.
+        """
+        files, loop = self.files, self._loop
+        if files is None or loop is None:
+            raise _no_connection()
+        fetching = asyncio.run_coroutine_threadsafe(files(name), loop)
+        try:
+            return fetching.result()
+        except concurrent.futures.CancelledError:
+            raise _no_connection() from None
 
     def _result(
         self, requisition: agent_pb2.Requisition, query_id: str, digest: str
@@ -148,7 +172,9 @@ class Worker:
         log = structlog.get_logger().bind(query_id=query_id)
         codes = ""
         try:
-            found = self._answerer.answer(requisition.payload, requisition.signature)
+            found = self._answerer.answer(
+                requisition.payload, requisition.signature, self._fetch
+            )
         except RequisitionRefused as error:
             reason, codes = error.reason, error.metadata.get("codes", "")
         except AccordError as error:
@@ -166,7 +192,7 @@ class Worker:
                 vector=found.vector.tolist(),
             )
             return agent_pb2.ConnectRequest(answer=answer)
-        log.info("requisition.refused", reason=reason)
+        log.info("requisition.refused", reason=reason, code=codes)
         refusal = agent_pb2.Refusal(
             query_id=query_id,
             payload_digest=digest,
@@ -176,6 +202,10 @@ class Worker:
             ],
         )
         return agent_pb2.ConnectRequest(refusal=refusal)
+
+
+def _no_connection() -> Unreachable:
+    return Unreachable("STREAM_ENDED", "The hub ended the connection.")
 
 
 def _refusal_reason(reason: str) -> common_pb2.RefusalReason.ValueType:

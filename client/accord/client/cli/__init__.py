@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ``accord`` command: analysts' questions from a terminal."""
+"""The ``accord`` command: analysts' questions, and boards' decisions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from accord.client.cli.asking import price, query, release, releases
+from accord.client.cli.board import board
 from accord.client.cli.looking import agreements, budget, describe
 from accord.client.cli.options import AsJson
+from accord.client.cli.policy import policy_app
 from accord.client.cli.saved import profile_app
 from accord.client.demo.command import run_demo
 from accord.rpc.command import run_command
@@ -20,9 +22,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Ask agencies together; read answers with honest error bars.",
 )
-for command in (agreements, describe, query, price, releases, release, budget):
+for command in (agreements, describe, query, price, releases, release, budget, board):
     app.command()(command)
 app.add_typer(profile_app, name="profile")
+app.add_typer(policy_app, name="policy")
 
 
 @app.command()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import shutil
 import sys
@@ -15,7 +14,9 @@ from typing import Any
 from rich.console import Console
 
 import accord.client as accord
-from accord.client.demo.stage import AGREEMENT, Stage, set_the_stage
+from accord.client.demo.board import AGREEMENT, PASSPHRASE
+from accord.client.demo.governance import show_governance
+from accord.client.demo.stage import Stage, set_the_stage
 from accord.client.progress import waiting
 from accord.client.question import Question
 from accord.client.tables import budget_table, crossed_with_notes, with_notes
@@ -27,7 +28,7 @@ TABLE_EPSILON = 2.0
 
 
 def run_demo(*, keep: bool, as_json: bool) -> None:
-    """Set up, ask four questions, show what is left, and stop.
+    """Set up, ask four questions, show what the board can do, and stop.
 
     Args:
         keep: leave everything running and say how to talk to it.
@@ -35,11 +36,12 @@ def run_demo(*, keep: bool, as_json: bool) -> None:
     """
     screen = Console(quiet=as_json, markup=False, emoji=False)
     folder = Path(tempfile.mkdtemp(prefix="accord-demo-"))
-    today = datetime.datetime.now(datetime.UTC).date()
-    stage = set_the_stage(folder, today, lambda words: screen.print(f"· {words}"))
+    stage = set_the_stage(folder, lambda words: screen.print(f"· {words}"))
     try:
+        signed = {"signed_by": stage.board.signed_by, "words": stage.board.words}
         with accord.connect(stage.hub, token=stage.token) as hub:
             told = _ask(hub.agreement(AGREEMENT), screen)
+        told |= {"board": signed | show_governance(stage, screen, keep=keep)}
     except BaseException:
         stage.stop()
         raise
@@ -139,6 +141,10 @@ def _say_how_to_go_on(stage: Stage, screen: Console) -> None:
         f"  accord query --by region --epsilon 1 --purpose '{PURPOSE}'",
         soft_wrap=True,
     )
-    screen.print(f"State and logs are in {stage.folder}.", soft_wrap=True)
+    screen.print(
+        f"State and logs are in {stage.folder}, the board's texts in its folder board, "
+        f"its keys in board-keys; every passphrase is {PASSPHRASE!r}.",
+        soft_wrap=True,
+    )
     screen.print("Stop it, and remove the invented records, with:")
     screen.print(f"  kill {pids} && rm -r {stage.folder}", soft_wrap=True)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Annotated, Any
 
 import typer
@@ -11,11 +12,13 @@ import typer
 from accord.core.agreement_form import LABEL
 from accord.core.decide import Analyst
 from accord.core.errors import InvalidQuery, NotFound, suggestion
-from accord.core.members import MembersForm, load_members
+from accord.core.members import KEY, MembersForm, load_members
+from accord.core.policy import MEMBERS
 from accord.hub.cli.common import (
     AsJson,
     StateOption,
     day_and_time,
+    governed,
     now,
     opened,
     reading,
@@ -27,7 +30,6 @@ from accord.hub.cli.common import (
 from accord.hub.db.engine import microseconds
 from accord.hub.identity import registry
 from accord.hub.identity.authority import load_authority
-from accord.hub.policies import MEMBERS
 from accord.hub.settings import load_settings
 from accord.hub.state import State
 from accord.rpc.tokens import TokenKind, mint
@@ -232,6 +234,9 @@ def create_member(
     description: Annotated[
         str, typer.Option("--description", help="What it is there for, in public.")
     ],
+    key: Annotated[
+        str | None, typer.Option(help="Its agent's key, as `accord-agent init` says.")
+    ] = None,
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
@@ -247,7 +252,8 @@ def create_member(
     draft = (
         f"  {agency}:\n"
         f"    name: {json.dumps(name, ensure_ascii=False)}\n"
-        f"    remit: {{description: {json.dumps(description, ensure_ascii=False)}}}\n"
+        + (f"    key: {require_key(key)}\n" if key else "")
+        + f"    remit: {{description: {json.dumps(description, ensure_ascii=False)}}}\n"
         "    lifetime:\n"
         f"      zcdp: {{epsilon: {float(first.zcdp.epsilon):g},"
         f" delta: {float(first.zcdp.delta):g}}}\n"
@@ -257,19 +263,27 @@ def create_member(
     show(
         {"agency": agency, "draft": draft},
         as_json=as_json,
-        text=f"{draft}\nOnce the boards agree, add it to {place.policies / MEMBERS}.",
+        text=f"{draft}\nGive it to the board, which adds it to {MEMBERS} and signs.",
     )
 
 
+def require_key(text: str) -> str:
+    """Return a public key if it is written as one.
+
+    Raises:
+        InvalidQuery: KEY_INVALID.
+    """
+    if re.fullmatch(KEY, text) is None:
+        raise InvalidQuery(
+            "KEY_INVALID",
+            "A key is written ed25519: and 64 hexadecimal digits in lower case.",
+        )
+    return text
+
+
 def _members(place: State) -> MembersForm:
-    path = place.policies / MEMBERS
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise NotFound(
-            "POLICIES_MISSING", f"{MEMBERS} in the hub's policies cannot be read."
-        ) from None
-    return load_members(text, MEMBERS)
+    with governed(place) as standing:
+        return standing.newest().members
 
 
 def _require_member(members: MembersForm, agency: str) -> None:

@@ -19,6 +19,8 @@ from rich.table import Table
 
 from accord.core.errors import InvalidQuery
 from accord.hub.db.engine import Store, moment
+from accord.hub.governance.standing import Standing
+from accord.hub.identity.authority import load_authority
 from accord.hub.state import State, find_state
 
 StateOption = Annotated[
@@ -75,6 +77,24 @@ def reading(state: State) -> Iterator[sa.Connection]:
         store.close()
 
 
+@contextlib.contextmanager
+def governed(state: State) -> Iterator[Standing]:
+    """Give the policies in force, as a server that may run beside it has them."""
+    store = Store(state.database)
+    try:
+        store.check()
+        standing = Standing(
+            folder=state.policies,
+            store=store,
+            authority=load_authority(state.keys, now()),
+            clock=now,
+        )
+        standing.begin(sign=False)
+        yield standing
+    finally:
+        store.close()
+
+
 def show(payload: Mapping[str, Any], *, as_json: bool, text: str = "") -> None:
     """Print a result: one line of JSON, or a sentence."""
     typer.echo(json.dumps(payload) if as_json else text)
@@ -115,7 +135,12 @@ def day_and_time(count: int | None) -> str | None:
     """Return a moment of the database as ISO 8601, in UTC."""
     if count is None:
         return None
-    return moment(count).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return moment_text(moment(count))
+
+
+def moment_text(moment: dt.datetime) -> str:
+    """Return a moment as ISO 8601, in UTC."""
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def require_form(value: str, pattern: str, what: str) -> str:

@@ -3,31 +3,42 @@
 
 from __future__ import annotations
 
-import importlib.resources
+import datetime as dt
 import ipaddress
 import json
 import re
-import shutil
 import sys
-from importlib.resources.abc import Traversable
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Final
 
 import typer
 
 from accord.core.errors import ConfigurationError, InvalidQuery
-from accord.core.members import load_members
-from accord.hub.cli.common import AsJson, StateOption, now, opened, show
+from accord.hub.cli.common import (
+    AsJson,
+    StateOption,
+    governed,
+    moment_text,
+    now,
+    opened,
+    show,
+)
 from accord.hub.db.engine import Store
-from accord.hub.identity.authority import create_authority, load_authority
-from accord.hub.policies import MEMBERS, load_policies
+from accord.hub.governance.standing import InForce
+from accord.hub.identity.authority import (
+    Authority,
+    create_authority,
+    load_authority,
+)
 from accord.hub.settings import config_text, load_settings
 from accord.hub.state import State, find_state, write_new
 
-_COPIED = ("README.md", MEMBERS, "agreements", "models")
-"""Parts of the sample policies that a new hub starts with."""
+SAMPLE_NETWORK: Final = "sample-network"
+"""The network of the sample policies; a real one has a name of its own."""
 
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+
+_SOON: Final = dt.timedelta(days=30)
 
 Port = Annotated[int, typer.Option(min=0, max=65_535)]
 
@@ -39,15 +50,19 @@ def init(
             "--host", help="Name or address by which others call the hub; repeat."
         ),
     ] = None,
+    network: Annotated[
+        str, typer.Option(help="Name of the network, as members.yaml says it.")
+    ] = SAMPLE_NETWORK,
     listen: Annotated[str, typer.Option(help="Address to listen on.")] = "0.0.0.0",  # noqa: S104  # it is there for others
     public_port: Port = 8443,
     agent_port: Port = 8444,
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a new hub: keys, database, settings and sample policies.
+    """Make a new hub: keys, database and settings.
 
-    Nothing that exists is ever overwritten.
+    Nothing that exists is ever overwritten. It has no policies before a board has
+    signed some.
     """
     place = find_state(state)
     hosts = host or ["localhost", "127.0.0.1"]
@@ -73,7 +88,7 @@ def init(
             " --state, or move this one away yourself.",
         )
     try:
-        fingerprint, network = _make(place, hosts, listen, (public_port, agent_port))
+        authority = _make(place, network, hosts, listen, (public_port, agent_port))
     except OSError as error:
         raise ConfigurationError(
             "STATE_NOT_WRITABLE",
@@ -84,15 +99,16 @@ def init(
         {
             "state": str(place.root),
             "network": network,
-            "fingerprint": fingerprint,
+            "fingerprint": authority.fingerprint.hex(),
+            "key": authority.hub_form.key,
+            "freshness": authority.hub_form.freshness,
             "public_port": public_port,
             "agent_port": agent_port,
         },
         as_json=as_json,
         text=f"The hub is in {place.root}.\n"
-        f"Policies to edit: {place.policies}\n"
-        f"Fingerprint of its authority: {fingerprint}\n"
-        "Next: `accord-hub check-config`, then `accord-hub serve`.",
+        f"Fingerprint of its authority: {authority.fingerprint.hex()}\n"
+        "Next: give the board what `accord-hub keys` prints; then `accord-hub serve`.",
     )
 
 
@@ -109,18 +125,14 @@ def _is_address(text: str) -> bool:
 
 
 def _make(
-    place: State, hosts: list[str], listen: str, ports: tuple[int, int]
-) -> tuple[str, str]:
+    place: State, network: str, hosts: list[str], listen: str, ports: tuple[int, int]
+) -> Authority:
     """Write everything; the settings come last and say that it is complete."""
     place.root.mkdir(parents=True, exist_ok=True)
     place.root.chmod(0o700)
-    package = importlib.resources.files("accord.policies")
     place.policies.mkdir()
-    for name in _COPIED:
-        _copy(package / name, place.policies / name)
-    members = load_members((place.policies / MEMBERS).read_text("utf-8"), MEMBERS)
     place.keys.mkdir(mode=0o700)
-    authority = create_authority(place.keys, members.network, now())
+    authority = create_authority(place.keys, network, now())
     store = Store(place.database)
     try:
         store.create()
@@ -130,18 +142,7 @@ def _make(
         hosts=hosts, listen=listen, public_port=ports[0], agent_port=ports[1]
     )
     write_new(place.config, text.encode())
-    return authority.fingerprint.hex(), members.network
-
-
-def _copy(source: Traversable, target: Path) -> None:
-    if source.is_dir():
-        target.mkdir()
-        for each in source.iterdir():
-            if each.name.endswith(".yaml"):
-                _copy(each, target / each.name)
-    else:
-        with source.open("rb") as read, target.open("xb") as write:
-            shutil.copyfileobj(read, write)
+    return authority
 
 
 def serve(state: StateOption = None, as_json: AsJson = False) -> None:
@@ -189,28 +190,30 @@ def check_config(state: StateOption = None, as_json: AsJson = False) -> None:
     place = opened(state)
     settings = load_settings(place.config)
     authority = load_authority(place.keys, now())
-    policies = load_policies(place.policies)
     store = Store(place.database)
     try:
         height = store.check()
     finally:
         store.close()
+    with governed(place) as standing:
+        found = standing.in_force
+        fresh_until = standing.fresh_until
     warnings = []
     if settings.unsafe_test_mode:
         warnings.append("unsafe_test_mode is on: no cap on spending is applied.")
-    today = now().date()
-    warnings.extend(
-        f"agreements/{name}.yaml is not valid today."
-        for name, agreement in sorted(policies.agreements.items())
-        if not agreement.form.valid.first <= today <= agreement.form.valid.until
-    )
+    warnings.extend(_about_policies(found, fresh_until))
+    policies = found.policies if found else None
+    agreements = sorted(policies.agreements) if policies else []
     show(
         {
             "state": str(place.root),
             "fingerprint": authority.fingerprint.hex(),
-            "agreements": sorted(policies.agreements),
-            "models": sorted(policies.models),
-            "members": sorted(policies.members.members),
+            "policies_version": policies.version if policies else 0,
+            "agreements": agreements,
+            "models": sorted(policies.models) if policies else [],
+            "members": sorted(policies.members.members) if policies else [],
+            "signed_until": moment_text(found.expires) if found else None,
+            "fresh_until": moment_text(fresh_until) if fresh_until else None,
             "ledger_height": height,
             "warnings": warnings,
         },
@@ -218,8 +221,44 @@ def check_config(state: StateOption = None, as_json: AsJson = False) -> None:
         text="\n".join(
             [
                 f"Settings, keys, database and policies in {place.root} are good.",
-                f"Agreements: {', '.join(sorted(policies.agreements)) or 'none'}.",
+                f"Agreements: {', '.join(agreements) or 'none'}.",
+                *_signatures(found, fresh_until),
                 *(f"Warning: {warning}" for warning in warnings),
             ]
         ),
     )
+
+
+def _about_policies(
+    found: InForce | None, fresh_until: dt.datetime | None
+) -> Iterator[str]:
+    """Yield what an operator should do about the policies."""
+    if found is None:
+        yield "no policies are in force: the board has to sign and publish some."
+        return
+    moment, today = now(), now().date()
+    if not found.ours:
+        yield (
+            "members.yaml lists other keys for the hub than this one has: the board has"
+            " to list those of `accord-hub keys`."
+        )
+    if moment >= found.expires:
+        yield "the board's signatures have ended: it has to renew them."
+    elif moment + _SOON >= found.expires:
+        day = found.expires.date()
+        yield f"the board's signatures end on {day}: it has to renew them."
+    if fresh_until is not None and moment >= fresh_until:
+        yield "freshness has ended: `accord-hub serve` signs it anew."
+    for name, agreement in sorted(found.policies.agreements.items()):
+        if not agreement.form.valid.first <= today <= agreement.form.valid.until:
+            yield f"agreements/{name}.yaml is not valid today."
+
+
+def _signatures(
+    found: InForce | None, fresh_until: dt.datetime | None
+) -> Iterator[str]:
+    if found is not None and fresh_until is not None:
+        yield (
+            f"Policies: version {found.policies.version}, signed by the board until"
+            f" {moment_text(found.expires)}, fresh until {moment_text(fresh_until)}."
+        )

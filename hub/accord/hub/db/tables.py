@@ -2,8 +2,8 @@
 """The hub's tables, beside those of the ledger.
 
 No column holds a vector of one agency, and none an exact sum: ``releases`` has what
-was published, noise included. ``audit`` and ``releases`` only grow; triggers refuse
-every change. Moments are microseconds since 1970, UTC.
+was published, noise included. ``audit``, ``asked`` and ``releases`` only grow;
+triggers refuse every change. Moments are microseconds since 1970, UTC.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Number of the table layout that this program reads and writes."""
 
 METADATA: Final = sa.MetaData()
@@ -89,6 +89,8 @@ SUBMISSIONS: Final = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("agreement", sa.Text, nullable=False),
     sa.Column("agreement_digest", sa.Text, nullable=False),
+    # Over everything that the agreement's meaning depends on.
+    sa.Column("policy_digest", sa.Text, nullable=False),
     sa.Column("purpose", sa.Text, nullable=False),
     sa.Column("query_key", sa.Text, nullable=False),
     sa.Column("archive_digest", sa.Text, nullable=False),
@@ -141,6 +143,51 @@ RELEASES: Final = sa.Table(
     sa.Index("releases_by_agreement", "agreement", "number"),
 )
 
+ASKED: Final = sa.Table(
+    "asked",
+    METADATA,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("submission", sa.Text, nullable=False),
+    sa.Column("analyst", sa.Text, nullable=False),
+    sa.Column("organisation", sa.Text, nullable=False),
+    sa.Column("roles", sa.JSON, nullable=False),
+    sa.Column("agreement", sa.Text, nullable=False),
+    sa.Column("agreement_version", sa.Integer, nullable=False),
+    sa.Column("policies_version", sa.Integer, nullable=False),
+    sa.Column("policy_digest", sa.Text, nullable=False),
+    # The question as it was asked; no figure of any answer.
+    sa.Column("query", sa.LargeBinary, nullable=False),
+    sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("epsilon", sa.Float, nullable=False),
+    sa.Column("permitted", sa.Boolean, nullable=False),
+    # Why not, and the codes of the clauses that denied it.
+    sa.Column("reason", sa.Text),
+    sa.Column("denied_by", sa.JSON, nullable=False),
+    sa.Column("nano_rho", sa.BigInteger, nullable=False),
+    sa.Column("nano_epsilon", sa.BigInteger, nullable=False),
+    sa.Column("from_archive", sa.Boolean, nullable=False),
+    sa.Index("asked_under_agreement", "agreement", "number"),
+)
+
+PROPOSALS: Final = sa.Table(
+    "proposals",
+    METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    # The proposal itself with every signature that came in.
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("paths", sa.JSON, nullable=False),
+    sa.Column("signed", sa.JSON, nullable=False),
+    sa.Column("missing", sa.JSON, nullable=False),
+    sa.Column("complete", sa.Boolean, nullable=False),
+    sa.Column("offered_at", sa.BigInteger, nullable=False),
+    sa.Column("published_at", sa.BigInteger),
+    # Of the list of policies that it put in force.
+    sa.Column("version", sa.Integer, unique=True),
+    sa.CheckConstraint("(version IS NULL) = (published_at IS NULL)"),
+)
+
 AUDIT: Final = sa.Table(
     "audit",
     METADATA,
@@ -154,7 +201,7 @@ AUDIT: Final = sa.Table(
 GROWING_ONLY: Final = tuple(
     f"CREATE TRIGGER {table.name}_no_{verb.lower()} BEFORE {verb} ON {table.name}"
     f" BEGIN SELECT RAISE(ABORT, '{table.name} only grows'); END"
-    for table in (AUDIT, RELEASES)
+    for table in (ASKED, AUDIT, RELEASES)
     for verb in ("UPDATE", "DELETE")
 )
 """Statements that make SQLite refuse to change what was published or noted."""

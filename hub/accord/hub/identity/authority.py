@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hub's keys: its certificate authority, and the key that signs requisitions.
+"""The hub's keys: its certificate authority, and those that boards list for it.
 
 ::
 
     keys/ca.key             P-256, signs agents' certificates and the hub's own
     keys/ca.pem             the authority's certificate; tokens hold its fingerprint
-    keys/requisition.key    Ed25519, agents pin its public half at enrolment
+    keys/requisition.key    Ed25519, signs requisitions
+    keys/freshness.key      Ed25519, signs that policies are the newest
+
+``members.yaml`` has the public halves of the last two.
 
 The server's own key is made anew at every start and is never stored.
 """
@@ -22,12 +25,15 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accord.core.errors import ConfigurationError
+from accord.core.members import HubForm
 from accord.hub.state import write_new
 from accord.rpc import pki
+from accord.trust.keys import text_of
 
 _CA_KEY: Final = "ca.key"
 _CA_CERTIFICATE: Final = "ca.pem"
 _REQUISITION_KEY: Final = "requisition.key"
+_FRESHNESS_KEY: Final = "freshness.key"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,7 @@ class Authority:
     key: pki.PrivateKey = dataclasses.field(repr=False)
     certificate: x509.Certificate
     requisition_key: Ed25519PrivateKey = dataclasses.field(repr=False)
+    freshness_key: Ed25519PrivateKey = dataclasses.field(repr=False)
 
     @property
     def fingerprint(self) -> bytes:
@@ -49,9 +56,15 @@ class Authority:
         return pki.certificate_pem(self.certificate)
 
     @property
-    def public_requisition_key(self) -> bytes:
-        """What agents check requisitions with: 32 bytes."""
-        return self.requisition_key.public_key().public_bytes_raw()
+    def hub_form(self) -> HubForm:
+        """What members.yaml must say of this hub."""
+        return HubForm(
+            key=text_of(self.requisition_key), freshness=text_of(self.freshness_key)
+        )
+
+    def is_of(self, network: str) -> bool:
+        """Tell whether the authority was made for a network of that name."""
+        return pki.is_authority_of(self.certificate, network)
 
     def issue(
         self,
@@ -86,16 +99,25 @@ def create_authority(folder: Path, network: str, now: dt.datetime) -> Authority:
         OSError: a file exists, or cannot be written.
     """
     key, certificate = pki.new_authority(network, now)
-    requisition_key = Ed25519PrivateKey.generate()
     write_new(folder / _CA_KEY, pki.key_pem(key))
     write_new(folder / _CA_CERTIFICATE, pki.certificate_pem(certificate), mode=0o644)
-    pem = requisition_key.private_bytes(
+    return Authority(
+        key=key,
+        certificate=certificate,
+        requisition_key=_create_signing_key(folder / _REQUISITION_KEY),
+        freshness_key=_create_signing_key(folder / _FRESHNESS_KEY),
+    )
+
+
+def _create_signing_key(path: Path) -> Ed25519PrivateKey:
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    write_new(folder / _REQUISITION_KEY, pem)
-    return Authority(key=key, certificate=certificate, requisition_key=requisition_key)
+    write_new(path, pem)
+    return key
 
 
 def load_authority(folder: Path, now: dt.datetime) -> Authority:
@@ -121,18 +143,25 @@ def load_authority(folder: Path, now: dt.datetime) -> Authority:
             f"The authority in {_CA_CERTIFICATE} has expired; every agency has to"
             " enrol again with a new one.",
         )
+    return Authority(
+        key=key,
+        certificate=certificate,
+        requisition_key=_signing_key(folder / _REQUISITION_KEY),
+        freshness_key=_signing_key(folder / _FRESHNESS_KEY),
+    )
+
+
+def _signing_key(path: Path) -> Ed25519PrivateKey:
     try:
-        requisition_key = serialization.load_pem_private_key(
-            _secret(folder / _REQUISITION_KEY), password=None
-        )
+        key = serialization.load_pem_private_key(_secret(path), password=None)
     except (ValueError, TypeError):
-        requisition_key = None
-    if not isinstance(requisition_key, Ed25519PrivateKey):
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
         raise ConfigurationError(
             "KEY_UNREADABLE",
-            f"{_REQUISITION_KEY} holds no Ed25519 key in PEM; restore it.",
+            f"{path.name} holds no Ed25519 key in PEM; restore it.",
         )
-    return Authority(key=key, certificate=certificate, requisition_key=requisition_key)
+    return key
 
 
 def _secret(path: Path) -> bytes:

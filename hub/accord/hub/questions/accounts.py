@@ -3,7 +3,8 @@
 
 Three kinds: the agreement's (a sliding window, and for ever where its board says so),
 the analyst's under that agreement (rationing), and every asked agency's over all
-agreements (for ever). Limits are read from the policies in force at each use.
+agreements (for ever). In a declared emergency the clause's own account stands in for
+the first two. Limits are read from the policies in force at each use.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from fractions import Fraction
 from typing import Final
 
 from accord.core.agreement import Agreement
-from accord.core.agreement_form import PeriodicCap
+from accord.core.agreement_form import Emergency, PeriodicCap
 from accord.core.errors import PreconditionFailed
 from accord.core.members import MembersForm
 from accord.core.privacy import Accounting, Loss, nano_down
+from accord.hub.policies import Policies
 from accord.hub.questions.conversion import largest_rho
-from accord.hub.questions.pricing import delta_of
+from accord.hub.questions.pricing import delta_of, epsilon_for, loss_for
 from accord.ledger import Line, Unit, Window
 
 _DAY: Final = 86_400
@@ -75,6 +77,24 @@ def of_analyst(agreement: Agreement, analyst: str) -> Limits:
     )
 
 
+def of_emergency(agreement: Agreement, clause: Emergency) -> Limits:
+    """Return the account of an agreement's emergency clause."""
+    cap = _cap(agreement, clause.spend.epsilon)
+    return Limits(
+        account=f"agreement/{agreement.name}/emergency",
+        unit=unit_of(agreement),
+        windows=(Window(seconds=clause.at_most * _DAY, cap=cap),),
+    )
+
+
+def of_purpose(agreement: Agreement, purpose: str, analyst: str) -> tuple[Limits, ...]:
+    """Return the accounts of an agreement that pay for a question, by its purpose."""
+    clause = agreement.form.emergency
+    if clause is not None and purpose == clause.purpose:
+        return (of_emergency(agreement, clause),)
+    return of_agreement(agreement), of_analyst(agreement, analyst)
+
+
 def of_agency(agreement: Agreement, members: MembersForm, agency: str) -> Limits:
     """Return the account of an agency's records, over all agreements.
 
@@ -103,6 +123,7 @@ def lines(  # everything that a price depends on
     members: MembersForm,
     *,
     analyst: str,
+    purpose: str,
     cohort: Iterable[str],
     loss: Loss,
     unsafe: bool,
@@ -113,13 +134,13 @@ def lines(  # everything that a price depends on
         agreement: the agreement in force.
         members: the members in force.
         analyst: who asks.
+        purpose: why; an emergency has its own account.
         cohort: the agencies that are asked.
         loss: what the release costs; every account pays all of it.
         unsafe: the hub's unsafe test mode, in which no account has a limit.
     """
     limits = [
-        of_agreement(agreement),
-        of_analyst(agreement, analyst),
+        *of_purpose(agreement, purpose, analyst),
         *(of_agency(agreement, members, agency) for agency in cohort),
     ]
     amount = amount_of(agreement, loss)
@@ -133,6 +154,24 @@ def lines(  # everything that a price depends on
         )
         for each in limits
     ]
+
+
+def convert_caps(policies: Policies) -> None:
+    """Convert every cap of every agreement once, which takes a while the first time.
+
+    Raises:
+        InvalidQuery: a cap is too small to buy anything.
+        InternalError: the conversions cannot be trusted.
+    """
+    for agreement in policies.agreements.values():
+        single = agreement.form.spend.each_release_at_most.epsilon
+        epsilon_for(agreement, loss_for(agreement, single))
+        of_agreement(agreement)
+        of_analyst(agreement, "nobody")
+        if agreement.form.emergency is not None:
+            of_emergency(agreement, agreement.form.emergency)
+        for party in agreement.parties:
+            of_agency(agreement, policies.members, party)
 
 
 def _window(agreement: Agreement, cap: PeriodicCap) -> Window:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import datetime as dt
 from collections.abc import Callable
@@ -16,16 +17,30 @@ from accord.core.epsilon_delta import exact_epsilon
 from accord.core.errors import (
     AccordError,
     BudgetExhausted,
+    InvalidQuery,
     NotFound,
     PolicyDenied,
     PreconditionFailed,
+    Unreachable,
 )
+from accord.core.policy import Policy
+from accord.core.privacy import Loss
 from accord.hub.audit import Event, Fact, note
 from accord.hub.db.engine import Store
+from accord.hub.governance.standing import Standing
 from accord.hub.identity import registry
 from accord.hub.identity.authority import Authority
 from accord.hub.policies import Policies
-from accord.hub.questions.planning import Announced, Plan, Question, agreement_for, plan
+from accord.hub.questions.asked import Asked, note_refused
+from accord.hub.questions.planning import (
+    Announced,
+    Plan,
+    Question,
+    decide_question,
+    plan,
+    policy_for,
+)
+from accord.hub.questions.pricing import loss_for
 from accord.hub.releases import archive
 from accord.hub.rounds import submissions
 from accord.hub.rounds.collection import Collection
@@ -37,7 +52,10 @@ from accord.v1 import analyst_pb2
 _UNDECIDED: Final = "0000"
 """Stands for the edition until one is chosen."""
 
-Asked = analyst_pb2.SubmitQueryRequest | analyst_pb2.PriceQueryRequest
+Words = analyst_pb2.SubmitQueryRequest | analyst_pb2.PriceQueryRequest
+
+_ATTEMPTS: Final = 3
+"""Times that a question is planned while boards publish one change after the other."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +75,7 @@ class Desk:
         *,
         store: Store,
         authority: Authority,
-        policies: Policies,
+        standing: Standing,
         collection: Collection,
         terms: Terms,
         clock: Callable[[], dt.datetime],
@@ -65,7 +83,7 @@ class Desk:
         """Keep what a question needs on its way."""
         self._store = store
         self._authority = authority
-        self._policies = policies
+        self._standing = standing
         self._collection = collection
         self._terms = terms
         self._clock = clock
@@ -79,26 +97,18 @@ class Desk:
 
         return await self._store.run(look)
 
-    async def plan(self, analyst: Analyst, asked: Asked) -> Plan:
+    async def plan(self, policies: Policies, analyst: Analyst, words: Words) -> Plan:
         """Return what follows from a question.
 
         Raises:
             AccordError: as `accord.hub.questions.planning.plan`.
         """
-        agreement = agreement_for(self._policies, asked.query.agreement, analyst)
-        model = self._policies.model_of(agreement)
-        question = Question(
-            query=query_from_message(asked.query, model, edition=_UNDECIDED),
-            edition=asked.query.edition,
-            epsilon=exact_epsilon(asked.spending.epsilon),
-            purpose=asked.purpose,
-            analyst=analyst,
-        )
+        policy = policy_for(policies, words.query.agreement, analyst)
         return await asyncio.to_thread(
             plan,
-            self._policies,
-            question,
-            await self.announced(agreement),
+            policies,
+            _question(policy, analyst, words),
+            await self.announced(policy.agreement),
             day=self._clock().date(),
             unsafe=self._terms.unsafe,
         )
@@ -138,11 +148,26 @@ class Desk:
             if submission.follows is None:
                 self._collection.open(submission)
             return submission
-        try:
-            return await self._admit(analyst, request, content)
-        except (BudgetExhausted, NotFound, PolicyDenied, PreconditionFailed) as error:
-            await self._store.run(self._note_refusal, analyst, request, error)
-            raise
+        for attempt in range(_ATTEMPTS):
+            policies = self._standing.now()
+            try:
+                return await self._admit(policies, analyst, request, content)
+            except Unreachable as error:
+                # Another process has just published policies; its are the right ones.
+                if error.reason != "POLICIES_CHANGING" or attempt == _ATTEMPTS - 1:
+                    raise
+                await self._store.run(self._standing.look)
+            except (
+                BudgetExhausted,
+                InvalidQuery,
+                NotFound,
+                PolicyDenied,
+                PreconditionFailed,
+            ) as error:
+                await self._note_refusal(policies, analyst, request, error)
+                raise
+        message = "the last attempt returns or raises"
+        raise RuntimeError(message)
 
     async def find(self, submission: str) -> Submission | None:
         """Return the submission with an id, if there is one."""
@@ -154,38 +179,117 @@ class Desk:
         return await self._store.run(look)
 
     async def _admit(
-        self, analyst: Analyst, request: analyst_pb2.SubmitQueryRequest, content: str
+        self,
+        policies: Policies,
+        analyst: Analyst,
+        request: analyst_pb2.SubmitQueryRequest,
+        content: str,
     ) -> Submission:
-        found = await self.plan(analyst, request)
+        found = await self.plan(policies, analyst, request)
         now = self._clock()
-        asked = Request(
+        admission = Request(
             id=request.id,
             digest=content,
             now=now,
             expires_at=now + self._terms.answer_within,
             unsafe=self._terms.unsafe,
         )
+        asked = _asked(analyst, request, now)
 
         def commit() -> Submission:
             with self._store.write() as tx:
-                return admit(tx, self._policies, self._authority, asked, found)
+                self._standing.require_current(tx, policies)
+                return admit(tx, policies, self._authority, admission, found, asked)
 
         return await self._collection.admit(commit)
 
-    def _note_refusal(
+    async def _note_refusal(
         self,
+        policies: Policies,
         analyst: Analyst,
         request: analyst_pb2.SubmitQueryRequest,
         error: AccordError,
     ) -> None:
+        now = self._clock()
         facts: dict[str, Fact] = {
             "analyst": analyst.id,
             "submission": request.id,
             "reason": error.reason,
+            "policies_version": policies.version,
         }
-        if request.query.agreement in self._policies.agreements:
-            facts["agreement"] = request.query.agreement
-        if "codes" in error.metadata:
-            facts["clauses"] = error.metadata["codes"].split(",")
-        with self._store.write() as tx:
-            note(tx, Event.QUERY_REFUSED, self._clock(), **facts)
+        policy = policies.by_name.get(request.query.agreement)
+        codes: list[str] = []
+        loss = Loss()
+        if policy is not None:
+            facts["agreement"] = policy.name
+            facts["agreement_version"] = policy.agreement.form.version
+            facts["policy_digest"] = policy.digest
+            codes, loss = await asyncio.to_thread(
+                _refused, policy, analyst, request, error, now.date()
+            )
+        if codes:
+            facts["clauses"] = codes
+        asked = _asked(analyst, request, now)
+
+        def write() -> None:
+            with self._store.write() as tx:
+                note(tx, Event.QUERY_REFUSED, now, **facts)
+                if policy is not None:
+                    note_refused(
+                        tx,
+                        asked,
+                        policy,
+                        policies.version,
+                        error,
+                        codes=codes,
+                        loss=loss,
+                    )
+
+        await self._store.run(write)
+
+
+def _question(policy: Policy, analyst: Analyst, words: Words) -> Question:
+    return Question(
+        query=query_from_message(words.query, policy.model, edition=_UNDECIDED),
+        edition=words.query.edition,
+        epsilon=exact_epsilon(words.spending.epsilon),
+        purpose=words.purpose,
+        analyst=analyst,
+    )
+
+
+def _asked(
+    analyst: Analyst, request: analyst_pb2.SubmitQueryRequest, now: dt.datetime
+) -> Asked:
+    return Asked(
+        submission=request.id,
+        at=now,
+        analyst=analyst,
+        query=request.query,
+        purpose=request.purpose,
+        epsilon=request.spending.epsilon,
+    )
+
+
+def _refused(
+    policy: Policy,
+    analyst: Analyst,
+    request: analyst_pb2.SubmitQueryRequest,
+    error: AccordError,
+    day: dt.date,
+) -> tuple[list[str], Loss]:
+    """Return the clauses that deny a question, and the most that it would have cost.
+
+    Who may not know of an agreement hears only that there is none; the board sees why.
+    """
+    codes = error.metadata.get("codes", "").split(",")
+    loss = Loss()
+    with contextlib.suppress(AccordError):
+        loss = loss_for(policy.agreement, exact_epsilon(request.spending.epsilon))
+    if error.reason == "AGREEMENT_UNKNOWN":
+        with contextlib.suppress(AccordError):
+            question = _question(policy, analyst, request)
+            codes = [
+                each.code for each in decide_question(policy, question, day).reasons
+            ]
+    return [code for code in codes if code], loss

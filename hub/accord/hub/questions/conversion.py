@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from accord.core.epsilon_delta import (
     exact_delta,
     exact_epsilon,
     granted,
+    last_that_fits,
     rho_to_epsilon_upper,
 )
 from accord.core.errors import InternalError
@@ -65,9 +65,9 @@ def _largest_rho(epsilon: Fraction, delta: Fraction) -> int:
         theirs = _opendp_epsilon(nano_rho, delta)
         return theirs is not None and theirs <= epsilon
 
-    found = _last(lambda nano_rho: delta_upper(nano_rho, epsilon) <= delta)
+    found = last_that_fits(lambda nano_rho: delta_upper(nano_rho, epsilon) <= delta)
     if found and not confirmed(found):
-        found = min(found, _last(confirmed))
+        found = min(found, last_that_fits(confirmed))
     return granted(found)
 
 
@@ -89,17 +89,6 @@ def _epsilon_of(nano_rho: int, delta: Fraction) -> Fraction:
         "The privacy library states less loss than our own bound; nothing that"
         " depends on it is decided.",
     )
-
-
-def _last(fits: Callable[[int], bool]) -> int:
-    """Return the last number that fits, of a property that small numbers have."""
-    low, high = 0, 1
-    while fits(high):
-        low, high = high, high * 4
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low
 
 
 def _opendp_epsilon(nano_rho: int, delta: Fraction) -> Fraction | None:

@@ -14,7 +14,12 @@ from accord.core.model import DataModel
 from accord.core.privacy import Accounting, Loss
 from accord.core.query import Measure
 from accord.hub.db.engine import LedgerTransaction
-from accord.hub.questions.accounts import Limits, of_agreement, of_analyst
+from accord.hub.questions.accounts import (
+    Limits,
+    of_agreement,
+    of_analyst,
+    of_emergency,
+)
 from accord.hub.questions.pricing import delta_of, epsilon_for
 from accord.ledger import Balance, balance
 from accord.rpc.codec import loss_to_message
@@ -74,8 +79,14 @@ def _dimensions(
 def balances(
     tx: sa.Connection, agreement: Agreement, analyst: str, at: dt.datetime
 ) -> list[tuple[Limits, Balance]]:
-    """Return the accounts that an analyst may see: the agreement's and their own."""
+    """Return the accounts that an analyst may see: the agreement's and their own.
+
+    Where the agreement has an emergency clause, its account as well.
+    """
     ledger = LedgerTransaction(tx)
+    accounts = [of_agreement(agreement), of_analyst(agreement, analyst)]
+    if agreement.form.emergency is not None:
+        accounts.append(of_emergency(agreement, agreement.form.emergency))
     return [
         (
             limits,
@@ -88,7 +99,7 @@ def balances(
                 lifetime_cap=limits.lifetime_cap,
             ),
         )
-        for limits in (of_agreement(agreement), of_analyst(agreement, analyst))
+        for limits in accounts
     ]
 
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from accord.core.agreement import Agreement
 from accord.core.calendar import is_edition
+from accord.core.coverage import covering_cohorts
 from accord.core.decide import Analyst, Ask, Decision, decide, decide_cost
 from accord.core.errors import InvalidQuery, PreconditionFailed
 from accord.core.model import DataModel
+from accord.core.policy import Policy
 from accord.core.privacy import Loss, Mechanism
 from accord.core.query import Query
 from accord.core.terms import Terms, mechanism_for, terms
@@ -45,8 +47,8 @@ class Question:
 class Plan:
     """A permitted question with everything that it fixes."""
 
-    agreement: Agreement
-    model: DataModel
+    policy: Policy
+    policies_version: int
     query: Query
     analyst: Analyst
     purpose: str
@@ -55,6 +57,16 @@ class Plan:
     terms: Terms
     mechanism: Mechanism
     loss: Loss
+
+    @property
+    def agreement(self) -> Agreement:
+        """The agreement that permits it."""
+        return self.policy.agreement
+
+    @property
+    def model(self) -> DataModel:
+        """The data model of the agreement."""
+        return self.policy.model
 
     @property
     def archive_digest(self) -> str:
@@ -80,8 +92,8 @@ def receives(agreement: Agreement, analyst: Analyst) -> bool:
     )
 
 
-def agreement_for(policies: Policies, name: str, analyst: Analyst) -> Agreement:
-    """Return an agreement that the analyst may know of.
+def policy_for(policies: Policies, name: str, analyst: Analyst) -> Policy:
+    """Return an agreement that the analyst may know of, with what it depends on.
 
     Raises:
         NotFound: AGREEMENT_UNKNOWN, also where it exists for others.
@@ -89,12 +101,10 @@ def agreement_for(policies: Policies, name: str, analyst: Analyst) -> Agreement:
     known = visible(policies, analyst)
     if name not in known:
         raise agreement_unknown(name, known)
-    return known[name]
+    return policies.policy(name)
 
 
-def decide_question(
-    agreement: Agreement, model: DataModel, question: Question, day: dt.date
-) -> Decision:
+def decide_question(policy: Policy, question: Question, day: dt.date) -> Decision:
     """Return the agreement's decision on a question; nothing about its price."""
     ask = Ask(
         query=question.query,
@@ -102,7 +112,7 @@ def decide_question(
         purpose=question.purpose,
         day=day,
     )
-    return decide(agreement, model, ask)
+    return decide(policy, ask)
 
 
 def plan(
@@ -125,25 +135,39 @@ def plan(
     Raises:
         NotFound: the agreement is not for this analyst.
         PolicyDenied: with every reason.
-        PreconditionFailed: EDITION_UNAVAILABLE.
+        PreconditionFailed: REVIEW_UNAVAILABLE, EDITION_UNAVAILABLE.
         InvalidQuery: too many cells, or too little epsilon.
     """
-    agreement = agreement_for(policies, question.query.agreement, question.analyst)
-    model = policies.model_of(agreement)
-    decision = decide_question(agreement, model, question, day)
+    policy = policy_for(policies, question.query.agreement, question.analyst)
+    agreement, model = policy.agreement, policy.model
+    decision = decide_question(policy, question, day)
     if not unsafe:
         costly = decide_cost(agreement, question.epsilon)
         decision = dataclasses.replace(decision, reasons=decision.reasons + costly)
     decision.require()
-    edition, cohort = choose_edition(agreement, model, announced, question.edition)
+    if decision.needs_review:
+        raise PreconditionFailed(
+            "REVIEW_UNAVAILABLE",
+            "The agreement wants a person to look at this answer before it is"
+            " published, and this version of the hub cannot hold answers back. Nothing"
+            " was asked and nothing was charged.",
+            agreement=agreement.name,
+        )
+    edition, cohort = choose_edition(
+        agreement,
+        model,
+        announced,
+        question.edition,
+        covering_cohorts(policy, question.query),
+    )
     query = dataclasses.replace(question.query, edition=edition)
     found = terms(agreement, model, query)
     mechanism = mechanism_for(
         agreement, found, at_most=loss_for(agreement, question.epsilon)
     )
     return Plan(
-        agreement=agreement,
-        model=model,
+        policy=policy,
+        policies_version=policies.version,
         query=query,
         analyst=question.analyst,
         purpose=question.purpose,
@@ -186,18 +210,29 @@ def usable_editions(
 
 
 def choose_edition(
-    agreement: Agreement, model: DataModel, announced: Announced, named: str
+    agreement: Agreement,
+    model: DataModel,
+    announced: Announced,
+    named: str,
+    cohorts: Sequence[str],
 ) -> tuple[str, str]:
     """Return the edition and the cohort to ask.
 
     Without a name it is the newest edition that the largest cohort has in common. A
     named one is asked of the largest cohort in which everybody has it.
 
+    Args:
+        agreement: the agreement in force.
+        model: its data model.
+        announced: what every party can answer from.
+        named: the edition that is wanted; empty for the newest.
+        cohorts: those that cover every figure, the largest first; not none.
+
     Raises:
         InvalidQuery: EDITION_INVALID.
         PreconditionFailed: EDITION_UNAVAILABLE, naming who lacks it.
     """
-    largest = next(iter(agreement.cohorts))
+    largest = cohorts[0]
     if not named:
         common = common_editions(agreement, model, announced, largest)
         if common:
@@ -209,7 +244,7 @@ def choose_edition(
             " the newest one.",
         )
     else:
-        for cohort in agreement.cohorts:
+        for cohort in cohorts:
             if named in common_editions(agreement, model, announced, cohort):
                 return named, cohort
     raise _unavailable(agreement, model, announced, named)

@@ -12,6 +12,7 @@ from accord.core.decide import Analyst
 from accord.core.epsilon_delta import exact_epsilon
 from accord.core.errors import InvalidQuery, NotFound, PolicyDenied
 from accord.hub.db.engine import Store
+from accord.hub.governance.standing import Standing
 from accord.hub.policies import Policies
 from accord.hub.questions.planning import Question, decide_question, visible
 from accord.hub.questions.pricing import nothing
@@ -30,11 +31,11 @@ class Reader:
     """Looks things up for analysts."""
 
     def __init__(
-        self, store: Store, policies: Policies, clock: Callable[[], dt.datetime]
+        self, store: Store, standing: Standing, clock: Callable[[], dt.datetime]
     ) -> None:
         """Keep where to look."""
         self._store = store
-        self._policies = policies
+        self._standing = standing
         self._clock = clock
 
     async def released(self, submission: Submission) -> analyst_pb2.Submission:
@@ -74,26 +75,32 @@ class Reader:
             with self._store.read() as tx:
                 return archive.get(tx, release)
 
+        policies = self._standing.now()
         stored = await self._store.run(look)
-        if stored is None or stored.agreement not in visible(self._policies, analyst):
+        if stored is None or stored.agreement not in visible(policies, analyst):
             raise NotFound(
                 "RELEASE_UNKNOWN",
                 "There is no release with this id that you may read.",
                 release=release,
             )
         found = stored.release
-        self._require_readable(analyst, archive.summary_of(found))
+        self._require_readable(policies, analyst, archive.summary_of(found))
         return found
 
     async def page(
-        self, analyst: Analyst, agreements: Names[str], token: str, size: int
+        self,
+        policies: Policies,
+        analyst: Analyst,
+        agreements: Names[str],
+        token: str,
+        size: int,
     ) -> analyst_pb2.ListReleasesResponse:
         """Return one page of the releases that somebody may read, newest first.
 
         Raises:
             InvalidQuery: PAGE_TOKEN_INVALID.
         """
-        after = _number(token)
+        after = page_number(token)
         wanted = size or PAGE
 
         def look() -> analyst_pb2.ListReleasesResponse:
@@ -106,21 +113,23 @@ class Reader:
                             response.next_page_token = str(number)
                             return response
                         number = each.number
-                        if self._may_read(analyst, each.summary):
+                        if self._may_read(policies, analyst, each.summary):
                             response.releases.append(each.summary)
             return response
 
         return await self._store.run(look)
 
-    def _may_read(self, analyst: Analyst, of: analyst_pb2.ReleaseSummary) -> bool:
+    def _may_read(
+        self, policies: Policies, analyst: Analyst, of: analyst_pb2.ReleaseSummary
+    ) -> bool:
         try:
-            self._require_readable(analyst, of)
+            self._require_readable(policies, analyst, of)
         except (PolicyDenied, InvalidQuery):
             return False
         return True
 
     def _require_readable(
-        self, analyst: Analyst, of: analyst_pb2.ReleaseSummary
+        self, policies: Policies, analyst: Analyst, of: analyst_pb2.ReleaseSummary
     ) -> None:
         """Raise unless the analyst may ask the question of a release today.
 
@@ -128,8 +137,7 @@ class Reader:
             PolicyDenied: POLICY_DENIED.
             InvalidQuery: the data model has changed since.
         """
-        agreement = self._policies.agreement(of.agreement)
-        model = self._policies.model_of(agreement)
+        policy = policies.policy(of.agreement)
         asked = common_pb2.Query(
             agreement=of.agreement,
             edition=of.edition,
@@ -138,13 +146,13 @@ class Reader:
             where=of.where,
         )
         question = Question(
-            query=query_from_message(asked, model),
+            query=query_from_message(asked, policy.model),
             edition=of.edition,
             epsilon=exact_epsilon(1),
-            purpose=agreement.form.purpose[0],
+            purpose=policy.agreement.form.purpose[0],
             analyst=analyst,
         )
-        decide_question(agreement, model, question, self._clock().date()).require()
+        decide_question(policy, question, self._clock().date()).require()
 
 
 def collecting(
@@ -181,7 +189,12 @@ def _names(ending: Ending, fact: str) -> list[str]:
     return joined.split(",") if joined else []
 
 
-def _number(token: str) -> int | None:
+def page_number(token: str) -> int | None:
+    """Return the number that a page token stands for; nothing for the first page.
+
+    Raises:
+        InvalidQuery: PAGE_TOKEN_INVALID.
+    """
     if not token:
         return None
     if not token.isascii() or not token.isdigit() or len(token) > 18:  # noqa: PLR2004

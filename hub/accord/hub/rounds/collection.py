@@ -21,7 +21,7 @@ import structlog
 from accord.core.errors import AccordError, InternalError, Unreachable
 from accord.hub.audit import Event, note
 from accord.hub.db.engine import Store
-from accord.hub.policies import Policies
+from accord.hub.governance.standing import Standing
 from accord.hub.releases.release import Published, make_noisy, make_release
 from accord.hub.rounds import submissions
 from accord.hub.rounds.connections import Connections
@@ -30,7 +30,7 @@ from accord.hub.rounds.revisions import Revisions
 from accord.hub.rounds.submissions import Ending, Submission
 from accord.hub.rounds.waiting import Waiting, take_up
 from accord.hub.settling.failure import Failed, fail
-from accord.hub.settling.publication import AnswersRevoked, publish
+from accord.hub.settling.publication import AnswersRevoked, PoliciesReplaced, publish
 from accord.rpc.peer import PeerAgency
 from accord.v1 import agent_pb2, analyst_pb2, common_pb2
 
@@ -62,7 +62,7 @@ class Collection:
         self,
         *,
         store: Store,
-        policies: Policies,
+        standing: Standing,
         connections: Connections,
         revisions: Revisions,
         clock: Callable[[], dt.datetime],
@@ -70,7 +70,7 @@ class Collection:
     ) -> None:
         """Begin with no rounds; `resume` brings back those that wait."""
         self._store = store
-        self._policies = policies
+        self._standing = standing
         self._connections = connections
         self._revisions = revisions
         self._clock = clock
@@ -109,7 +109,8 @@ class Collection:
         """Ask agencies for a submission that waits in the database."""
         if submission.id in self._open or submission.is_settled:
             return
-        waiting = take_up(submission, self._policies, unsafe=self._unsafe)
+        policies = self._standing.current()
+        waiting = take_up(submission, policies, unsafe=self._unsafe)
         if waiting is None:
             self._start(self._give_up(submission, policies_changed(), promote=False))
             return
@@ -178,11 +179,15 @@ class Collection:
         )
 
     async def run(self) -> None:
-        """Look at deadlines, for ever."""
+        """Look at deadlines and at the policies, for ever."""
         while True:
-            for found in list(self._open.values()):
-                self._review(found)
+            self.review()
             await asyncio.sleep(TICK_SECONDS)
+
+    def review(self) -> None:
+        """End what is late, or asked under policies that were replaced."""
+        for found in list(self._open.values()):
+            self._review(found)
 
     async def stop(self) -> None:
         """Finish what is being settled; everything else waits in the database."""
@@ -206,6 +211,11 @@ class Collection:
     def _review(self, found: Waiting) -> None:
         """Publish or give up if it is time for it."""
         if found.settling or asyncio.get_running_loop().time() < found.retry_at:
+            return
+        policies = self._standing.current()
+        if policies is None or not found.is_under(policies):
+            found.settling = True
+            self._start(self._give_up(found.submission, policies_changed()))
             return
         late = self._clock() >= found.submission.expires_at
         cohort = found.round.complete(late=late)
@@ -258,10 +268,12 @@ class Collection:
             return noisy, make_release(published, noisy)
 
         def commit(noisy: list[int], release: analyst_pb2.Release) -> list[str]:
+            policies = self._standing.now()
             with self._store.write() as tx:
+                self._standing.require_current(tx, policies)
                 return publish(
                     tx,
-                    self._policies,
+                    policies,
                     submission.id,
                     release,
                     noisy,
@@ -279,6 +291,8 @@ class Collection:
                 # It may have come back under a new certificate before.
                 self._connections.send(agency, found.message)
             self._news(found)
+        except PoliciesReplaced:
+            await self._give_up(submission, policies_changed())
         except Unreachable as error:
             self._later(found, error)
         except Exception as error:  # noqa: BLE001  # the boundary of a round
@@ -307,7 +321,7 @@ class Collection:
             with self._store.write() as tx:
                 return fail(
                     tx,
-                    self._policies,
+                    self._standing.current(),
                     submission.id,
                     ending,
                     at=self._clock(),

@@ -141,6 +141,11 @@ class Connections:
         if connection is not None:
             connection.send(message)
 
+    def send_all(self, message: agent_pb2.ConnectResponse) -> None:
+        """Send to every agency that is connected."""
+        for connection in list(self._open.values()):
+            connection.send(message)
+
     def end_all(self) -> None:
         """End every stream, for a hub that stops; agents will come back."""
         self._stopping = True

@@ -32,8 +32,9 @@ def unanswered(round_: Round) -> Ending:
 def policies_changed() -> Ending:
     return Ending(
         reason="AGREEMENT_CHANGED",
-        sentence="The agreement, or the hub's mode, was changed while agencies were"
-        " being asked. Nothing was charged; ask again under the new one.",
+        sentence="The agreement, something that it depends on, or the hub's mode was"
+        " changed while agencies were being asked. Nothing was charged; ask again under"
+        " what is in force now.",
         facts={},
     )
 

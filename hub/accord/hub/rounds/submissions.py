@@ -56,6 +56,7 @@ class Submission:
     state: SubmissionState
     agreement: str
     agreement_digest: str
+    policy_digest: str
     purpose: str
     query_key: str
     archive_digest: str
@@ -98,6 +99,7 @@ def insert(tx: sa.Connection, submission: Submission) -> None:
             "state": submission.state.value,
             "agreement": submission.agreement,
             "agreement_digest": submission.agreement_digest,
+            "policy_digest": submission.policy_digest,
             "purpose": submission.purpose,
             "query_key": submission.query_key,
             "archive_digest": submission.archive_digest,
@@ -255,6 +257,7 @@ def _submission(row: sa.Row[tuple[object, ...]]) -> Submission:
         state=SubmissionState(row.state),
         agreement=row.agreement,
         agreement_digest=row.agreement_digest,
+        policy_digest=row.policy_digest,
         purpose=row.purpose,
         query_key=row.query_key,
         archive_digest=row.archive_digest,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 
 from accord.core.agreement import Agreement
+from accord.core.coverage import covering_cohorts
 from accord.core.errors import AccordError, PreconditionFailed
 from accord.core.model import DataModel
 from accord.core.terms import Requisition, Terms, terms
@@ -32,24 +33,29 @@ class Waiting:
     retry_at: float = 0.0
     """Time of the event loop before which nothing is tried again."""
 
+    def is_under(self, policies: Policies) -> bool:
+        """Tell whether what it was admitted under is still the same."""
+        submission = self.submission
+        known = policies.still(submission.agreement, submission.policy_digest)
+        return known is not None
+
 
 def take_up(
-    submission: Submission, policies: Policies, *, unsafe: bool
+    submission: Submission, policies: Policies | None, *, unsafe: bool
 ) -> Waiting | None:
     """Return a submission ready to be asked, from its own signed bytes.
 
     Returns:
-        Nothing where agreement, data model or mode are not those under which it was
-        admitted: what agencies answer would be read with other words.
+        Nothing where the agreement, something that it depends on, or the mode are not
+        those under which it was admitted: what agencies answer would be read with
+        other words, and they would refuse.
     """
-    agreement = policies.agreements.get(submission.agreement)
-    if (
-        agreement is None
-        or agreement.digest != submission.agreement_digest
-        or submission.unsafe != unsafe
-    ):
+    if policies is None or submission.unsafe != unsafe:
         return None
-    model = policies.model_of(agreement)
+    policy = policies.still(submission.agreement, submission.policy_digest)
+    if policy is None:
+        return None
+    agreement, model = policy.agreement, policy.model
 
     def same_model(_name: str, _agreement: str, digest: str) -> DataModel:
         if digest != model.digest:
@@ -61,9 +67,13 @@ def take_up(
     try:
         requisition = requisition_from_bytes(submission.payload, same_model)
         found = terms(agreement, model, requisition.query)
+        covering = covering_cohorts(policy, requisition.query)
     except AccordError:
         return None
-    if found.layout.digest() != requisition.layout_digest:
+    if (
+        found.layout.digest() != requisition.layout_digest
+        or requisition.policy_digest != policy.digest
+    ):
         return None
     call = Call(
         submission=submission.id,
@@ -71,7 +81,9 @@ def take_up(
         layout_digest=requisition.layout_digest,
         size=found.layout.size,
         members=requisition.members,
-        cohorts=publishable(agreement.cohorts, requisition.members),
+        cohorts=publishable(
+            {name: agreement.cohorts[name] for name in covering}, requisition.members
+        ),
     )
     message = agent_pb2.Requisition(
         payload=submission.payload, signature=submission.signature

@@ -23,10 +23,10 @@ from accord.core.errors import (
     Unreachable,
 )
 from accord.hub.db.engine import Store
+from accord.hub.governance.standing import Standing
 from accord.hub.identity import registry
 from accord.hub.identity.authority import Authority
 from accord.hub.identity.registry import Sighting
-from accord.hub.policies import Policies
 from accord.hub.rounds.collection import Collection
 from accord.hub.rounds.connections import (
     Connection,
@@ -53,7 +53,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         *,
         store: Store,
         authority: Authority,
-        policies: Policies,
+        standing: Standing,
         connections: Connections,
         collection: Collection,
         lifetime: dt.timedelta,
@@ -62,7 +62,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         """Keep what streams and certificates are made of."""
         self._store = store
         self._authority = authority
-        self._policies = policies
+        self._standing = standing
         self._connections = connections
         self._collection = collection
         self._lifetime = lifetime
@@ -79,7 +79,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         connection = self._connections.open(peer)
         # Nothing is awaited from here to the first message in line: what is opened
         # later reaches the connection, what was open before is pending.
-        connection.send(agent_pb2.ConnectResponse(welcome=self._welcome(peer)))
+        connection.send(agent_pb2.ConnectResponse(welcome=self._welcome()))
         for message in self._collection.pending(peer.label):
             connection.send(message)
         tasks = [
@@ -105,12 +105,13 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
 
         def renew() -> x509.Certificate:
             now = self._clock()
+            members = self._standing.newest().members
             with self._store.write() as tx:
                 self._require_member(tx, peer)
                 certificate = self._authority.issue(
                     request.certificate_request,
                     agency=peer.label,
-                    network=self._policies.members.network,
+                    network=members.network,
                     lifetime=self._lifetime,
                     now=now,
                 )
@@ -132,7 +133,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
     async def FetchPolicy(
         self, request: agent_pb2.FetchPolicyRequest, context: Context
     ) -> agent_pb2.FetchPolicyResponse:
-        """Give the exact bytes of a document that concerns the agency."""
+        """Give a signed file that concerns the agency."""
         peer = peer_agency(context)
 
         def check() -> None:
@@ -140,14 +141,14 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
                 self._require_member(tx, peer)
 
         await self._store.run(check)
-        content = self._policies.document_for(peer.label, request.path)
+        content = self._standing.file_for(peer.label, request.path)
         return agent_pb2.FetchPolicyResponse(content=content)
 
     def _require_member(self, tx: sa.Connection, peer: PeerAgency) -> None:
         """Refuse an agency that was thrown out, or that the board no longer lists."""
         if not registry.is_valid(tx, peer.label, peer.serial):
             raise certificate_revoked()
-        if peer.label not in self._policies.members.members:
+        if peer.label not in self._standing.newest().members.members:
             raise PolicyDenied(
                 "MEMBER_UNKNOWN",
                 f"{peer.label!r} is not in members.yaml any more: talk to the board.",
@@ -181,13 +182,10 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
 
         await self._store.run(remember)
 
-    def _welcome(self, peer: PeerAgency) -> agent_pb2.Welcome:
+    def _welcome(self) -> agent_pb2.Welcome:
         return agent_pb2.Welcome(
-            agreements=[
-                agent_pb2.PolicyName(path=each.path, digest=each.digest)
-                for each in self._policies.of_party(peer.label)
-            ],
             now=int(self._clock().timestamp()),
+            policies_version=self._standing.version,
         )
 
     async def _read(

@@ -8,33 +8,28 @@ release is decided afresh.
 from __future__ import annotations
 
 import asyncio
-import collections
 import datetime as dt
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import grpc
 import structlog
 
 from accord.core.decide import Analyst
-from accord.core.errors import NotFound, Unreachable
+from accord.core.errors import NotFound
 from accord.core.interval import half_width
 from accord.hub.db.engine import Store
-from accord.hub.identity import registry
-from accord.hub.policies import Policies
+from accord.hub.governance.standing import Standing
 from accord.hub.questions.asking import Desk
 from accord.hub.questions.describing import balances, budget, description, summary
-from accord.hub.questions.planning import agreement_for, common_editions, visible
+from accord.hub.questions.planning import common_editions, policy_for, visible
 from accord.hub.questions.pricing import cost_message
 from accord.hub.releases.reading import Reader, collecting, failed
 from accord.hub.rounds.collection import Collection
 from accord.hub.rounds.revisions import Revisions
 from accord.hub.rounds.submissions import Submission, SubmissionState
-from accord.rpc.peer import bearer_token
+from accord.hub.services.callers import Callers
 from accord.v1 import analyst_pb2, analyst_pb2_grpc
-
-MOST_CALLS_OF_ONE: Final = 32
-"""Calls of one analyst that are served at once, long polls included."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -46,7 +41,8 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         self,
         *,
         store: Store,
-        policies: Policies,
+        callers: Callers,
+        standing: Standing,
         desk: Desk,
         reader: Reader,
         collection: Collection,
@@ -55,20 +51,20 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
     ) -> None:
         """Keep what answers are made of."""
         self._store = store
-        self._policies = policies
+        self._callers = callers
+        self._standing = standing
         self._desk = desk
         self._reader = reader
         self._collection = collection
         self._revisions = revisions
         self._clock = clock
-        self._calls: collections.Counter[str] = collections.Counter()
 
     async def ListAgreements(
         self, request: analyst_pb2.ListAgreementsRequest, context: Context
     ) -> analyst_pb2.ListAgreementsResponse:
         """List the agreements that the caller is a recipient of."""
-        analyst = await self._analyst(context)
-        found = visible(self._policies, analyst).values()
+        analyst = await self._callers.analyst(context)
+        found = visible(self._standing.now(), analyst).values()
         return analyst_pb2.ListAgreementsResponse(
             agreements=[summary(agreement) for agreement in found]
         )
@@ -77,9 +73,9 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         self, request: analyst_pb2.DescribeAgreementRequest, context: Context
     ) -> analyst_pb2.DescribeAgreementResponse:
         """Tell what can be asked under an agreement."""
-        analyst = await self._analyst(context)
-        agreement = agreement_for(self._policies, request.agreement, analyst)
-        model = self._policies.model_of(agreement)
+        analyst = await self._callers.analyst(context)
+        policy = policy_for(self._standing.now(), request.agreement, analyst)
+        agreement, model = policy.agreement, policy.model
         announced = await self._desk.announced(agreement)
         largest = next(iter(agreement.cohorts))
         editions = common_editions(agreement, model, announced, largest)
@@ -89,8 +85,8 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         self, request: analyst_pb2.PriceQueryRequest, context: Context
     ) -> analyst_pb2.PriceQueryResponse:
         """Tell what a question would cost; nothing is asked of anybody."""
-        analyst = await self._analyst(context)
-        found = await self._desk.plan(analyst, request)
+        analyst = await self._callers.analyst(context)
+        found = await self._desk.plan(self._standing.now(), analyst, request)
         width = half_width(found.mechanism)
         return analyst_pb2.PriceQueryResponse(
             cost=cost_message(found.agreement, found.loss),
@@ -105,7 +101,7 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         self, request: analyst_pb2.SubmitQueryRequest, context: Context
     ) -> analyst_pb2.SubmitQueryResponse:
         """Take a question, or say how it is if it came before."""
-        analyst = await self._analyst(context)
+        analyst = await self._callers.analyst(context)
         structlog.contextvars.bind_contextvars(query_id=request.id)
         submission = await self._desk.submit(analyst, request)
         return analyst_pb2.SubmitQueryResponse(
@@ -116,13 +112,13 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         self, request: analyst_pb2.GetSubmissionRequest, context: Context
     ) -> analyst_pb2.GetSubmissionResponse:
         """Tell how a submission of the caller is, at once or when there is news."""
-        analyst = await self._analyst(context)
+        analyst = await self._callers.analyst(context)
         structlog.contextvars.bind_contextvars(query_id=request.id)
         submission = await self._own(analyst, request.id)
         if not submission.is_settled and request.wait_seconds:
             submission = await self._wait(analyst, submission, request)
         if submission.state is SubmissionState.RELEASED:
-            agreement_for(self._policies, submission.agreement, analyst)
+            policy_for(self._standing.now(), submission.agreement, analyst)
         return analyst_pb2.GetSubmissionResponse(
             submission=await self._message(submission)
         )
@@ -131,20 +127,21 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         self, request: analyst_pb2.ListReleasesRequest, context: Context
     ) -> analyst_pb2.ListReleasesResponse:
         """List what was published and the caller may read, newest first."""
-        analyst = await self._analyst(context)
+        analyst = await self._callers.analyst(context)
+        policies = self._standing.now()
         if request.agreement:
-            names = [agreement_for(self._policies, request.agreement, analyst).name]
+            names = [policy_for(policies, request.agreement, analyst).name]
         else:
-            names = list(visible(self._policies, analyst))
+            names = list(visible(policies, analyst))
         return await self._reader.page(
-            analyst, names, request.page_token, request.page_size
+            policies, analyst, names, request.page_token, request.page_size
         )
 
     async def GetRelease(
         self, request: analyst_pb2.GetReleaseRequest, context: Context
     ) -> analyst_pb2.GetReleaseResponse:
         """Give a release to whoever may ask its question now."""
-        analyst = await self._analyst(context)
+        analyst = await self._callers.analyst(context)
         structlog.contextvars.bind_contextvars(release_id=request.id)
         release = await self._reader.release(analyst, request.id)
         return analyst_pb2.GetReleaseResponse(release=release)
@@ -153,8 +150,10 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         self, request: analyst_pb2.GetBudgetRequest, context: Context
     ) -> analyst_pb2.GetBudgetResponse:
         """Tell what is spent and left, for everybody and for the caller."""
-        analyst = await self._analyst(context)
-        agreement = agreement_for(self._policies, request.agreement, analyst)
+        analyst = await self._callers.analyst(context)
+        agreement = policy_for(
+            self._standing.now(), request.agreement, analyst
+        ).agreement
 
         def look() -> analyst_pb2.GetBudgetResponse:
             with self._store.read() as tx:
@@ -162,44 +161,6 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
             return budget(agreement, found)
 
         return await self._store.run(look)
-
-    async def _analyst(self, context: Context) -> Analyst:
-        """Return who calls.
-
-        Raises:
-            Unauthenticated: TOKEN_UNKNOWN.
-        """
-        secret = bearer_token(context).secret_digest()
-
-        def look() -> Analyst:
-            with self._store.read() as tx:
-                return registry.authenticate(tx, secret)
-
-        analyst = await self._store.run(look)
-        structlog.contextvars.bind_contextvars(analyst=analyst.id)
-        self._count(analyst, context)
-        return analyst
-
-    def _count(self, analyst: Analyst, context: Context) -> None:
-        """Keep one analyst from holding all the calls that a port can serve.
-
-        Raises:
-            Unreachable: TOO_MANY_CALLS.
-        """
-        if self._calls[analyst.id] >= MOST_CALLS_OF_ONE:
-            raise Unreachable(
-                "TOO_MANY_CALLS",
-                f"You have {MOST_CALLS_OF_ONE} calls open at once: wait for some.",
-                limit=str(MOST_CALLS_OF_ONE),
-            )
-        self._calls[analyst.id] += 1
-
-        def ended(_context: object) -> None:
-            self._calls[analyst.id] -= 1
-            if not self._calls[analyst.id]:
-                del self._calls[analyst.id]
-
-        context.add_done_callback(ended)  # type: ignore[arg-type]  # the stub names no protocol
 
     async def _own(self, analyst: Analyst, submission: str) -> Submission:
         """Return a submission of the analyst.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""First contact of an agency: a token for a certificate."""
+"""First contact of an agency: a token and a listed key for a certificate."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from accord.core.canonical import bytes_digest
-from accord.core.errors import Unauthenticated
+from accord.core.errors import PolicyDenied, Unauthenticated
+from accord.core.members import MembersForm
 from accord.hub.db.engine import Store
+from accord.hub.governance.standing import Standing
 from accord.hub.identity import registry
 from accord.hub.identity.authority import Authority
-from accord.hub.policies import Policies
+from accord.rpc.enrolment_proof import verify_enrolment
 from accord.rpc.pki import certificate_pem, expiry_of, requested_key, serial_of
 from accord.rpc.tokens import TokenKind, parse
+from accord.trust.keys import public_text
 from accord.v1 import enrolment_pb2, enrolment_pb2_grpc
 
 
@@ -30,7 +33,7 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
         *,
         store: Store,
         authority: Authority,
-        policies: Policies,
+        standing: Standing,
         lifetime: dt.timedelta,
         clock: Callable[[], dt.datetime],
         agent_port: Callable[[], int],
@@ -38,7 +41,7 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
         """Keep what certificates are made of."""
         self._store = store
         self._authority = authority
-        self._policies = policies
+        self._standing = standing
         self._lifetime = lifetime
         self._clock = clock
         self._agent_port = agent_port
@@ -50,6 +53,8 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
     ) -> enrolment_pb2.EnrolResponse:
         """Trade a token for a certificate; both happen, or neither."""
         token = parse(request.token, TokenKind.ENROLMENT)
+        policies, root = self._standing.newest(), self._standing.root()
+        verify_enrolment(request.agency_key, request.certificate_request, request.proof)
         public = requested_key(request.certificate_request).public_bytes(
             serialization.Encoding.DER,
             serialization.PublicFormat.SubjectPublicKeyInfo,
@@ -61,17 +66,11 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
                 agency = registry.use_token(
                     tx, token.secret_digest(), bytes_digest(public), now=now
                 )
-                if agency not in self._policies.members.members:
-                    raise Unauthenticated(
-                        "MEMBER_UNKNOWN",
-                        f"The agency {agency!r} is no longer in members.yaml: ask the"
-                        " hub's operator.",
-                        agency=agency,
-                    )
+                _require_listed(policies.members, agency, request.agency_key)
                 certificate = self._authority.issue(
                     request.certificate_request,
                     agency=agency,
-                    network=self._policies.members.network,
+                    network=policies.members.network,
                     lifetime=self._lifetime,
                     now=now,
                 )
@@ -90,6 +89,32 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
             agency=agency,
             certificate=certificate_pem(certificate).decode(),
             certificate_authority=self._authority.pem.decode(),
-            hub_key=self._authority.public_requisition_key,
             agent_port=self._agent_port(),
+            policy_root=root,
+        )
+
+
+def _require_listed(members: MembersForm, agency: str, key: bytes) -> None:
+    """Refuse an agency that the board does not list, or lists with another key.
+
+    Raises:
+        Unauthenticated: MEMBER_UNKNOWN.
+        PolicyDenied: MEMBER_KEY_UNLISTED.
+    """
+    member = members.members.get(agency)
+    if member is None:
+        raise Unauthenticated(
+            "MEMBER_UNKNOWN",
+            f"The agency {agency!r} is no longer in members.yaml: ask the hub's"
+            " operator.",
+            agency=agency,
+        )
+    shown = public_text(key)
+    if member.key != shown:
+        raise PolicyDenied(
+            "MEMBER_KEY_UNLISTED",
+            f"The board lists {'another' if member.key else 'no'} key for {agency!r} in"
+            f" members.yaml: ask it to list {shown}, then enrol again with the same"
+            " token.",
+            agency=agency,
         )

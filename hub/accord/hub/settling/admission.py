@@ -15,6 +15,7 @@ from accord.hub.audit import Event, Fact, note
 from accord.hub.db.engine import LedgerTransaction
 from accord.hub.identity.authority import Authority
 from accord.hub.policies import Policies
+from accord.hub.questions.asked import Asked, note_permitted
 from accord.hub.questions.planning import Plan
 from accord.hub.releases import archive
 from accord.hub.rounds import submissions
@@ -64,6 +65,7 @@ def admit(
     authority: Authority,
     request: Request,
     plan: Plan,
+    asked: Asked,
 ) -> Submission:
     """Keep a permitted question: served from the archive, following, or paid for.
 
@@ -87,6 +89,8 @@ def admit(
         "analyst": submission.analyst,
         "agreement": submission.agreement,
         "agreement_version": plan.agreement.form.version,
+        "policies_version": plan.policies_version,
+        "policy_digest": plan.policy.digest,
         "purpose": submission.purpose,
         "query_key": submission.query_key,
         "edition": plan.query.edition,
@@ -102,6 +106,7 @@ def admit(
             signature=b"",
         )
         submissions.insert(tx, submission)
+        note_permitted(tx, asked, plan, from_archive=True)
         event = Event.QUERY_SERVED_FROM_ARCHIVE
         note(tx, event, request.now, **facts, release=stored.id)
         return submission
@@ -110,10 +115,12 @@ def admit(
     if other is not None:
         submission = dataclasses.replace(submission, follows=other)
         submissions.insert(tx, submission)
+        note_permitted(tx, asked, plan, from_archive=False)
         note(tx, Event.QUERY_FOLLOWED, request.now, **facts, follows=other)
         return submission
     hold(tx, policies, submission, plan.members, request.now)
     submissions.insert(tx, submission)
+    note_permitted(tx, asked, plan, from_archive=False)
     note(
         tx,
         Event.QUERY_ACCEPTED,
@@ -149,6 +156,7 @@ def _new(authority: Authority, request: Request, plan: Plan) -> Submission:
             agreement_version=plan.agreement.form.version,
             agreement_digest=plan.agreement.digest,
             model_digest=plan.model.digest,
+            policy_digest=plan.policy.digest,
             cohort=plan.cohort,
             members=plan.members,
             mechanism=plan.mechanism,
@@ -167,6 +175,7 @@ def _new(authority: Authority, request: Request, plan: Plan) -> Submission:
         state=SubmissionState.COLLECTING,
         agreement=plan.agreement.name,
         agreement_digest=plan.agreement.digest,
+        policy_digest=plan.policy.digest,
         purpose=plan.purpose,
         query_key=plan.query.key(),
         archive_digest=plan.archive_digest,

@@ -30,7 +30,7 @@ class Failed:
 
 def fail(
     tx: sa.Connection,
-    policies: Policies,
+    policies: Policies | None,
     submission: str,
     ending: Ending,
     *,
@@ -44,7 +44,7 @@ def fail(
 
     Args:
         tx: the caller's transaction.
-        policies: the policies in force.
+        policies: the policies in force; nothing where none can be used.
         submission: what failed.
         ending: why.
         at: now.
@@ -63,10 +63,10 @@ def fail(
             submissions.follow(tx, follower.id, other.id)
             continue
         reason = ending
-        if promote and follower.expires_at > at:
+        policy = policies and policies.still(follower.agreement, follower.policy_digest)
+        if promote and follower.expires_at > at and policies and policy:
             try:
-                agreement = policies.agreement(follower.agreement)
-                members = agreement.cohorts[follower.cohort]
+                members = policy.agreement.cohorts[follower.cohort]
                 hold(tx, policies, follower, members, at)
             except BudgetExhausted as error:
                 reason = Ending.of(error)

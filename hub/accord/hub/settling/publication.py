@@ -28,6 +28,10 @@ class AnswersRevoked(Exception):
         self.agencies = agencies
 
 
+class PoliciesReplaced(Exception):
+    """The question was admitted under policies that are no longer in force."""
+
+
 def publish(  # everything that one transaction holds
     tx: sa.Connection,
     policies: Policies,
@@ -60,10 +64,14 @@ def publish(  # everything that one transaction holds
     Raises:
         BudgetExhausted: limits were lowered since, below what the fallback needs.
         AnswersRevoked: the operator has thrown out an agency that had answered.
+        PoliciesReplaced: the board has changed what the question was admitted under.
     """
     known = submissions.find(tx, submission)
     if known is None or known.is_settled:
         return []
+    policy = policies.still(known.agreement, known.policy_digest)
+    if policy is None:
+        raise PoliciesReplaced
     revoked = {agency for agency, _ in set(held) - valid_among(tx, held)}
     if revoked:
         raise AnswersRevoked(frozenset(revoked))
@@ -72,7 +80,7 @@ def publish(  # everything that one transaction holds
         entry = known.id
     else:
         entry = release.id
-        members = policies.agreement(known.agreement).cohorts[cohort]
+        members = policy.agreement.cohorts[cohort]
         give_back(ledger, known.id, at)
         hold(tx, policies, known, members, at, entry=entry)
     charge(ledger, entry, at)
@@ -110,6 +118,8 @@ def publish(  # everything that one transaction holds
         submission=known.id,
         agreement=known.agreement,
         agreement_version=release.agreement_version,
+        policies_version=policies.version,
+        policy_digest=known.policy_digest,
         edition=release.edition,
         query_key=known.query_key,
         cohort=cohort,

@@ -28,6 +28,7 @@ def hold(
         policies.agreement(submission.agreement),
         policies.members,
         analyst=submission.analyst,
+        purpose=submission.purpose,
         cohort=members,
         loss=submission.loss,
         unsafe=submission.unsafe,

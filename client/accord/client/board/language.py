@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which language a browser wants, among those that there are catalogues of."""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+
+RIGHT_TO_LEFT = frozenset({"ar", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
+
+MOST_WANTED = 20
+
+
+@functools.cache
+def languages() -> frozenset[str]:
+    """Return the languages with catalogues."""
+    folder = importlib.resources.files("accord.core").joinpath("locale")
+    return frozenset(each.name for each in folder.iterdir() if each.is_dir())
+
+
+def wanted(accept_language: str) -> str:
+    """Return the best language for an ``Accept-Language`` header; else English."""
+    offers: list[tuple[float, int, str]] = []
+    for place, part in enumerate(accept_language.split(",")[:MOST_WANTED]):
+        name, _, weight = part.partition(";")
+        try:
+            quality = float(weight.strip().removeprefix("q=") or 1)
+        except ValueError:
+            quality = 0.0
+        offers.append((-quality, place, name.strip().lower()))
+    for quality, _, name in sorted(offers):
+        if quality < 0 and name.partition("-")[0] in languages():
+            return name.partition("-")[0]
+    return "en"
+
+
+def direction(language: str) -> str:
+    """Return in which direction a language is written, as HTML says it."""
+    return "rtl" if language in RIGHT_TO_LEFT else "ltr"

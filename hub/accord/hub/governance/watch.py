@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Notices policies that were published, by this process or another, and says so."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from accord.core.errors import AccordError
+from accord.hub.db.engine import Store
+from accord.hub.governance.standing import Standing
+from accord.hub.questions.accounts import convert_caps
+from accord.hub.rounds.collection import Collection
+from accord.hub.rounds.connections import Connections
+from accord.v1 import agent_pb2
+
+LOOK_SECONDS: Final = 1.0
+"""How often the database is looked at."""
+
+
+class Watch:
+    """Keeps a serving hub with the newest policies."""
+
+    def __init__(
+        self,
+        *,
+        standing: Standing,
+        store: Store,
+        connections: Connections,
+        collection: Collection,
+    ) -> None:
+        """Begin with what is in force."""
+        self._standing = standing
+        self._store = store
+        self._connections = connections
+        self._collection = collection
+        self._told = standing.version
+        self._log = structlog.get_logger()
+
+    async def run(self) -> None:
+        """Look, for ever; what cannot be used now is looked at again."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self._store.run(self._standing.look)
+            except AccordError as error:
+                self._log.error("policies.unusable", reason=error.reason)
+            await self.tell()
+
+    async def tell(self) -> None:
+        """Tell everybody, if other policies are in force than at the last time."""
+        version = self._standing.version
+        if version == self._told:
+            return
+        self._told = version
+        self._log.info("policies.changed", policy_version=version)
+        self._connections.send_all(
+            agent_pb2.ConnectResponse(
+                policies=agent_pb2.PoliciesChanged(policies_version=version)
+            )
+        )
+        self._collection.review()
+        policies = self._standing.current()
+        if policies is not None:
+            try:
+                await asyncio.to_thread(convert_caps, policies)
+            except AccordError as error:
+                self._log.error("policies.unusable", reason=error.reason)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The presets that are shipped: they load, say why, and their figures are right."""
+
+from __future__ import annotations
+
+import math
+import re
+from fractions import Fraction
+
+import pytest
+
+from accord.client.policy.folder import sample_documents
+from accord.core.agreement_form import PRESETS
+from accord.core.epsilon_delta import epsilon_to_rho_tight, rho_to_epsilon_tight
+from accord.core.lint import errors, lint
+from accord.core.policy import load_policy_set
+from accord.core.preset import Preset, load_preset
+
+DELTA = Fraction(1, 10**9)
+EXTENDING = """\
+agreement: extending
+extends: {name}
+version: 1
+purpose: [prevention planning]
+hub_operator: regional-observatory
+parties:
+  [shelter-north, city-police, national-hotline, labour-inspectorate, health-service]
+recipients: {{roles: [analyst], organisations: [observatory]}}
+data_model: cases-v1
+editions: {{every: year, embargo: 90 days}}
+may_ask:
+  measures: [persons]
+  group_by: {{registered_month: year, gender: all, age_band: broad}}
+  at_most_dimensions: 2
+protect: {{groups_per_person: 1}}
+review: {{releases: {review}, reviewers: [dora]}}
+law:
+  shelter-north: {{regime: none, basis: its statute, assessment: A-1}}
+  city-police: {{regime: none, basis: its statute, assessment: A-2}}
+  national-hotline: {{regime: none, basis: its statute, assessment: A-3}}
+  labour-inspectorate: {{regime: none, basis: its statute, assessment: A-4}}
+  health-service: {{regime: none, basis: its statute, assessment: A-5}}
+valid: {{from: 2026-01-01, until: 2027-12-31, review_by: 2026-12-31}}
+"""
+
+
+def preset(name: str) -> Preset:
+    """Return a shipped preset."""
+    path = f"presets/{name}.yaml"
+    return load_preset(sample_documents()[path].decode(), path)
+
+
+def extending(name: str, old: str = "", new: str = "") -> dict[str, bytes]:
+    """Return the samples with an agreement that extends a preset."""
+    review = preset(name).form.review.releases or "automatic"
+    text = EXTENDING.format(name=name, review=review)
+    assert old in text
+    content = text.replace(old, new, 1).encode()
+    return sample_documents() | {"agreements/extending.yaml": content}
+
+
+def test_every_preset_is_shipped_and_no_other() -> None:
+    """The names are part of the language."""
+    shipped = {p for p in sample_documents() if p.startswith("presets/")}
+    assert shipped == {f"presets/{name}.yaml" for name in PRESETS}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_an_agreement_can_extend_it_and_leave_the_rest_to_it(name: str) -> None:
+    """Spending and approval come from the preset; nothing has to be said twice."""
+    documents = extending(name)
+    assert errors(lint(documents)) == ()
+    found = load_policy_set(documents).agreements["extending"].form
+    form = preset(name).form
+    assert found.spend.everyone == form.spend.everyone
+    assert found.spend.lifetime == form.spend.lifetime
+    assert found.approval.quorum == form.approval.quorum
+    assert found.protect.suppress_below == form.protect.suppress_below
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_an_agreement_cannot_loosen_it(name: str) -> None:
+    """Nor give the agreement a purpose that the preset rules out."""
+    looser = extending(name, "groups_per_person: 1", "groups_per_person: 64")
+    assert any(
+        each.entry.startswith("protect.groups_per_person")
+        for each in errors(lint(looser))
+    )
+    targeting = extending(name, "[prevention planning]", "[law enforcement targeting]")
+    assert any(each.entry.startswith("purpose") for each in errors(lint(targeting)))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_it_gives_its_reasons_and_can_buy_a_release(name: str) -> None:
+    """Boards read the reasons; every cap buys a release of the largest size."""
+    form = preset(name).form
+    assert len(form.because) >= 3
+    spend = form.spend
+    assert spend.each_release_at_most is not None
+    assert spend.each_analyst is not None
+    assert spend.everyone is not None
+    assert spend.lifetime is not None
+    single = spend.each_release_at_most.epsilon
+    assert single <= spend.each_analyst.epsilon <= spend.everyone.epsilon
+    assert spend.everyone.epsilon <= spend.lifetime.epsilon
+
+
+def test_the_figures_for_a_person_known_to_several_agencies_are_right() -> None:
+    """Computed again, as the sentences of the presets say them."""
+    uk = " ".join(preset("uk_partner").form.because)
+    year = epsilon_to_rho_tight(18, DELTA)
+    for agencies, words in ((1, "8.2 if one"), (3, "29.5 if three"), (5, "57 if all")):
+        rho = math.ceil(Fraction(year) * agencies**2 / 4)
+        said = re.match(r"[0-9.]+", words)
+        assert said
+        assert words in uk
+        assert float(rho_to_epsilon_tight(rho, DELTA)) <= float(said[0]) + 1e-9
+        assert float(rho_to_epsilon_tight(rho, DELTA)) >= float(said[0]) - 0.1
+    assert 2 * 2.6 <= epsilon_to_rho_tight(30, DELTA) / 1e9 < 3 * 2.6
+    for name, cap, said_one in (("us_vsp", 8, 1.4), ("crisis", 10, 1.8)):
+        share = math.ceil(Fraction(epsilon_to_rho_tight(cap, DELTA), 25))
+        assert f"about {said_one}" in " ".join(preset(name).form.because)
+        loss = float(rho_to_epsilon_tight(share, DELTA))
+        assert loss == pytest.approx(said_one, abs=0.06)
