@@ -117,6 +117,7 @@ def short_lived(
             tx,
             label,
             pki.serial_of(certificate),
+            agency_key=registry.certificates(tx)[label][-1].agency_key,
             now=now,
             expires_at=pki.expiry_of(certificate),
             renewed=True,

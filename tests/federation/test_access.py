@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import shutil
 import socket
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -45,10 +46,32 @@ def hub(network: Network) -> Iterator[accord.Hub]:
         yield connection
 
 
-def enrol(network: Network, state: Path, token: str) -> str:
+def known_state(network: Network, state: Path, label: str = "echo") -> AgentState:
+    """Make the state of an agent on another machine, with the key that is signed."""
+    keys = state / "keys"
+    keys.mkdir(parents=True, exist_ok=True, mode=0o700)
+    own = network.agent_state(label) / "keys" / "agency.key"
+    if not (keys / "agency.key").exists():
+        shutil.copy(own, keys / "agency.key")
+    return AgentState.create(state)
+
+
+def enrol_in(network: Network, made: AgentState, token: str) -> str:
     """Join as an agent with a state of its own; return as whom."""
-    files = IdentityFiles(AgentState.create(state).keys)
-    return join(files, Address(HOST, network.public_port), token).agency
+    joined = join(
+        IdentityFiles(made.keys),
+        Address(HOST, network.public_port),
+        token,
+        agency_key=made.agency_key(),
+        policies=made.policies,
+        confirm=lambda _board, _known: None,
+    )
+    return joined.agency
+
+
+def enrol(network: Network, state: Path, token: str, label: str = "echo") -> str:
+    """Join with the key of an agency, from a machine of its own."""
+    return enrol_in(network, known_state(network, state, label), token)
 
 
 def assert_refused(done: Done, code: int, *words: str) -> None:
@@ -68,7 +91,11 @@ class TestEnrolment:
         _, token = insider.new_token(network, "echo")
         first, second = tmp_path / "first", tmp_path / "second"
         assert enrol(network, first, token) == "echo"
-        where = ("--hub", network.address, "--state", str(second))
+        known_state(network, second)
+        where = [
+            *("--hub", network.address, "--state", str(second)),
+            *("--board", network.board_words),
+        ]
         done = run("agent", "enrol", "--token", token, *where, settings={})
         assert_refused(done, 4, "used before", "only")
         assert not (second / "keys" / "identity.pem").exists()
@@ -116,6 +143,32 @@ class TestEnrolment:
         with pytest.raises(accord.Unauthenticated) as refused:
             enrol(network, tmp_path / "state", token)
         assert refused.value.reason == "TOKEN_REVOKED"
+
+    def test_a_stolen_token_is_worth_nothing_without_the_agencys_key(
+        self, network: Network, tmp_path: Path
+    ) -> None:
+        """Whose key the board did not sign gets no certificate, and uses none up."""
+        _, token = insider.new_token(network, "echo")
+        thief = AgentState.create(tmp_path / "thief")
+        with pytest.raises(accord.PolicyDenied) as refused:
+            enrol_in(network, thief, token)
+        assert refused.value.reason == "MEMBER_KEY_UNLISTED"
+        assert enrol(network, tmp_path / "echo", token) == "echo"
+
+    def test_the_wrong_words_join_nobody(
+        self, network: Network, tmp_path: Path
+    ) -> None:
+        """Staff who were told of another board pin nothing, and keep the token."""
+        _, token = insider.new_token(network, "echo")
+        state = known_state(network, tmp_path / "state")
+        words = " ".join(reversed(network.board_words.split()))
+        where = ("--hub", network.address, "--state", str(state.root))
+        done = run(
+            *("agent", "enrol", "--token", token, *where, "--board", words),
+            settings={},
+        )
+        assert_refused(done, 4, "another fingerprint", network.board_words)
+        assert enrol(network, state.root, token) == "echo"
 
     def test_there_is_no_token_for_strangers(self, network: Network) -> None:
         done = network.try_hub_command("token", "create", "ecko")
@@ -218,13 +271,17 @@ class TestCertificates:
         )
         for method, message in (
             ("Renew", request),
-            ("FetchPolicy", agent_pb2.FetchPolicyRequest(path="members.yaml")),
+            (
+                "FetchPolicy",
+                agent_pb2.FetchPolicyRequest(path="metadata/timestamp.json"),
+            ),
         ):
             with pytest.raises(accord.PolicyDenied) as denied:
                 call_agents(network, stolen, method, message)
             assert denied.value.reason == "CERTIFICATE_REVOKED"
         _, token = insider.new_token(network, "charlie")
-        assert enrol(network, network.agent_state("charlie"), token) == "charlie"
+        state = network.agent_state("charlie")
+        assert enrol(network, state, token, "charlie") == "charlie"
         network.start_agent("charlie")
 
     def test_a_foreign_or_missing_certificate_gets_no_connection(
@@ -247,7 +304,7 @@ class TestCertificates:
             key=pki.key_pem(agent),
             certificate=pki.certificate_pem(forged),
         )
-        message = agent_pb2.FetchPolicyRequest(path="members.yaml")
+        message = agent_pb2.FetchPolicyRequest(path="metadata/timestamp.json")
         with pytest.raises(accord.Unreachable):
             call_agents(network, identity, "FetchPolicy", message)
         where = Address(HOST, network.agent_port)
@@ -275,7 +332,7 @@ class TestCertificates:
             key=pki.key_pem(agent),
             certificate=pki.certificate_pem(unknown),
         )
-        message = agent_pb2.FetchPolicyRequest(path="members.yaml")
+        message = agent_pb2.FetchPolicyRequest(path="metadata/timestamp.json")
         with pytest.raises(accord.PolicyDenied):
             call_agents(network, identity, "FetchPolicy", message)
 
@@ -301,19 +358,31 @@ def call_agents(
 class TestPolicies:
     def test_an_agency_reads_what_concerns_it(self, network: Network) -> None:
         stolen = insider.stolen_identity(network, "alpha")
-        for path in ("members.yaml", "models/small-v1.yaml", "agreements/three.yaml"):
-            message = agent_pb2.FetchPolicyRequest(path=path)
+        files = network.repository.files
+        own = {name for name in files if "closed" not in name}
+        assert {name.split(".")[-2] for name in own} >= {"members", "three", "small-v1"}
+        for name in own:
+            message = agent_pb2.FetchPolicyRequest(path=name)
             found = call_agents(network, stolen, "FetchPolicy", message)
             assert isinstance(found, agent_pb2.FetchPolicyResponse)
-            own = network.hub_state / "policies" / path
-            assert found.content == own.read_bytes()
+            assert found.content == files[name]
+
+    def test_and_not_the_agreements_of_others(self, network: Network) -> None:
+        """What is for others looks like what does not exist."""
+        stolen = insider.stolen_identity(network, "alpha")
+        (closed,) = [name for name in network.repository.files if "closed" in name]
+        other = closed.replace("closed", "nothing")
+        for name in (closed, other):
+            message = agent_pb2.FetchPolicyRequest(path=name)
+            with pytest.raises(accord.NotFound) as unknown:
+                call_agents(network, stolen, "FetchPolicy", message)
+            assert unknown.value.reason == "POLICY_UNKNOWN"
 
     @pytest.mark.parametrize(
         ("path", "kind"),
         [
-            ("agreements/closed.yaml", accord.NotFound),
-            ("agreements/nothing.yaml", accord.NotFound),
-            ("models/cases-v1.yaml", accord.NotFound),
+            ("metadata/900.targets.json", accord.NotFound),
+            ("proposals/0.json", accord.NotFound),
             ("../keys/ca.key", accord.InvalidQuery),
             ("/etc/hostname", accord.InvalidQuery),
         ],
@@ -321,7 +390,7 @@ class TestPolicies:
     def test_and_nothing_else(
         self, network: Network, path: str, kind: type[accord.AccordError]
     ) -> None:
-        """What is for others looks like what does not exist."""
+        """Only names of signed files are names."""
         stolen = insider.stolen_identity(network, "alpha")
         message = agent_pb2.FetchPolicyRequest(path=path)
         with pytest.raises(kind):
@@ -427,7 +496,8 @@ class TestAnalysts:
             agents = agent_pb2_grpc.AgentServiceStub(channel)
             with pytest.raises(grpc.RpcError) as closed:
                 agents.FetchPolicy(
-                    agent_pb2.FetchPolicyRequest(path="members.yaml"), timeout=10
+                    agent_pb2.FetchPolicyRequest(path="metadata/timestamp.json"),
+                    timeout=10,
                 )
         assert error_of(closed.value).reason == "CALL_UNKNOWN"
 
@@ -439,9 +509,16 @@ class TestPlaces:
         done = network.analyst_command("agreements", address=nowhere)
         assert_refused(done, 6, nowhere)
         _, token = insider.new_token(network, "echo")
-        files = IdentityFiles(AgentState.create(tmp_path / "state").keys)
+        made = known_state(network, tmp_path / "state")
         with pytest.raises(accord.Unreachable) as nobody:
-            join(files, parse_address(nowhere), token)
+            join(
+                IdentityFiles(made.keys),
+                parse_address(nowhere),
+                token,
+                agency_key=made.agency_key(),
+                policies=made.policies,
+                confirm=lambda _board, _known: None,
+            )
         assert nowhere in nobody.value.sentence
 
     def test_nothing_is_said_without_tls(self, network: Network) -> None:

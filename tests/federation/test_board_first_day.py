@@ -176,7 +176,7 @@ class Day:
             timeout=SECONDS,
             check=True,
         )
-        return re.findall(r"accord_e1_\S+", done.stdout)[0]
+        return str(re.findall(r"accord_e1_\S+", done.stdout)[0])
 
     def start_hub(self) -> None:
         self.hub = Process(

@@ -131,7 +131,8 @@ def join_again(network: Network, address: str) -> Done:
     """Enrol the agent once more, through the relay."""
     _, token = insider.new_token(network, ROUTED)
     return network.try_agent_command(
-        ROUTED, "enrol", "--hub", address, "--token", token
+        *(ROUTED, "enrol", "--hub", address, "--token", token),
+        *("--board", network.board_words),
     )
 
 
@@ -161,7 +162,7 @@ def ingest_what_is_wrong(
     swapped.write_text("\n".join(text[3:9]), encoding="utf-8")
     mapping = folder / "cases.yaml"
     mapping.write_text(MAPPING, encoding="utf-8")
-    model = network.hub_state / "policies" / "models" / "small-v1.yaml"
+    model = network.model("small-v1")
     options = ("--mapping", str(mapping), "--model", str(model))
     yield network.try_agent_command(ROUTED, "check", *options, str(wrong), "--json")
     for path in (wrong, ragged, latin, swapped):
@@ -363,7 +364,7 @@ def test_an_ingest_that_is_killed_leaves_no_copy_for_the_next(
     (scratch / "copy.csv").write_bytes(world.sources[ROUTED][0].read_bytes())
     mapping = tmp_path / "cases.yaml"
     mapping.write_text(MAPPING, encoding="utf-8")
-    model = network.hub_state / "policies" / "models" / "small-v1.yaml"
+    model = network.model("small-v1")
     options = ("--mapping", str(mapping), "--model", str(model))
     source = str(world.sources[ROUTED][0])
     assert network.try_agent_command(ROUTED, "ingest", *options, source).code == 0

@@ -43,7 +43,7 @@ def test_the_demo_answers_refuses_repeats_and_cleans_up(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
         told = run_demo(Path(folder))
         assert list(Path(folder).iterdir()) == []
-    assert set(told) == {"replies", "refusals", "budget"}
+    assert set(told) == {"replies", "refusals", "budget", "board"}
     trend, table, repeat = told["replies"]
     for reply in told["replies"]:
         assert set(reply) == {"release", "charged", "from_archive"}
@@ -62,6 +62,7 @@ def test_the_demo_answers_refuses_repeats_and_cleans_up(tmp_path: Path) -> None:
     (refusal,) = told["refusals"]
     assert refusal["reason"] == "POLICY_DENIED"
     assert "citizenship" in refusal["text"]
+    assert_the_board_was_shown(told["board"])
     spent = {
         account["name"]: account["spent"] for account in told["budget"]["accounts"]
     }
@@ -70,3 +71,19 @@ def test_the_demo_answers_refuses_repeats_and_cleans_up(tmp_path: Path) -> None:
     rows = trend["release"]["rows"]
     first, last = rows[0], rows[-1]
     assert last["lower"] > first["upper"], "the trend must be plainly visible"
+
+
+def assert_the_board_was_shown(board: dict[str, Any]) -> None:
+    """Two of three have signed; a mistake, a change and a lie were noticed."""
+    assert board["signed_by"] == ["alice", "bela"]
+    assert len(board["words"].split()) == 6
+    (mistake,) = board["lint"]
+    assert mistake["line"] > 1
+    assert "Did you mean 'suppress_below'?" in mistake["text"]
+    assert board["diff"]["newly_allowed"] > 0
+    assert board["diff"]["no_longer_allowed"] == 0
+    assert board["diff"]["loosens"] is True
+    assert any("citizenship" in line for line in board["diff"]["text"])
+    rollback = board["rollback"]
+    assert rollback["version"] == rollback["keeps"] == 2
+    assert rollback["reason"] == "POLICY_ROLLBACK"

@@ -169,9 +169,8 @@ def test_an_agreement_that_changes_meanwhile_ends_what_was_asked_under_it(
         with network.connect() as hub, Asked(network, hub, world) as asked:
             asked.submit()
             network.hub.kill()
-            place = network.hub_state / "policies" / "agreements" / "three.yaml"
-            text = place.read_text(encoding="utf-8")
-            place.write_text(text.replace("version: 1", "version: 2"))
+            path = "agreements/three.yaml"
+            network.decide(network.edit(path, ("version: 1", "version: 2")))
             relay.reset()
             network.start_hub()
             with pytest.raises(accord.PreconditionFailed) as changed:
@@ -180,7 +179,7 @@ def test_an_agreement_that_changes_meanwhile_ends_what_was_asked_under_it(
             asked.assert_given_back()
             # under the new version it can be asked anew, once agents have learned it
             for label in THREE:
-                network.agents[label].wait_line("policy.learned")
+                network.agents[label].wait_line("policy.accepted", policy_version=2)
             result = asked.question().release(epsilon=9, purpose=PURPOSE)
             assert result.agreement_version == 2
         network.stop()

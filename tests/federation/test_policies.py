@@ -186,6 +186,9 @@ class TestChangesWhileEverythingRuns:
         assert over.value.reason == "AGREEMENT_CHANGED"
         assert not network.reserved()
         network.wait_learned(version, THREE)
+        before = len(relay.of("charlie", "settled"))
+        relay.let_go(["charlie"], "answer")
+        relay.wait_for("charlie", "settled", number=before + 1)
         relay.reset()
         relay.say("charlie", agent_pb2.ConnectResponse(requisition=old))
         relay.wait_for("charlie", "refusal")
@@ -394,6 +397,34 @@ class TestOwnSignatories:
         assert ask(hub, "own", "harm").agreement_version == 2
 
 
+class TestLocalRules:
+    def test_an_agency_refuses_more_than_is_agreed_without_a_restart(
+        self, network: Network, relay: MessageRelay, hub: accord.Hub
+    ) -> None:
+        """What the agreement permits, its own rule denies, until it is removed."""
+        words = ("veto", "dimension", "harm", "--reason", "a journalist asks around")
+        rule = network.agent_command("bravo", "rules", *words)["rule"]
+        with pytest.raises(accord.RequisitionRefused) as refused:
+            ask(hub, "rush", "harm", epsilon=0.5)
+        assert "LOCAL_RULE" in refused.value.sentence
+        assert refusals(relay, "bravo") == {"LOCAL_RULE"}
+        assert "journalist" not in str(relay.seen)
+        assert ask(hub, "rush", "district", epsilon=0.5)
+        network.agent_command("bravo", "rules", "remove", str(rule["id"]))
+        assert ask(hub, "rush", "harm", epsilon=0.5)
+
+    def test_an_agency_stops_at_once(
+        self, network: Network, relay: MessageRelay, hub: accord.Hub
+    ) -> None:
+        """And goes on when its staff says so."""
+        network.agent_command("alpha", "stop-sharing", "--reason", "a court order")
+        with pytest.raises(accord.RequisitionRefused):
+            ask(hub, "three", "district", "registered_month")
+        assert refusals(relay, "alpha") == {"LOCAL_RULE"}
+        network.agent_command("alpha", "resume-sharing", "--reason", "it was lifted")
+        assert ask(hub, "three", "district", "registered_month")
+
+
 class TestMembers:
     @pytest.mark.usefixtures("relay")
     def test_an_agency_exists_as_long_as_its_key_is_signed(
@@ -413,7 +444,7 @@ class TestMembers:
         network.enrol("delta")
 
     def test_who_is_taken_out_is_cut_off(self, clones: Callable[..., Network]) -> None:
-        """Neither its calls nor a new token are accepted, with an old certificate."""
+        """Its open connection ends, and it gets no other and no token."""
         with clones().start([*THREE, "echo"]) as network:
             text = network.repository.documents()[MEMBERS].decode()
             head, _, tail = text.partition("  echo:\n")
@@ -422,10 +453,8 @@ class TestMembers:
                 without | {"agreements/five.yaml": None, "agreements/closed.yaml": None}
             )
             network.wait_learned(network.version(), THREE)
-            network.agents["echo"].kill()
-            network.agents["echo"].start()
-            lost = network.agents["echo"].wait_line("connection.lost")
-            assert lost["reason"] == "MEMBER_UNKNOWN"
+            lost = network.agents["echo"].wait_line("connection.lost", seconds=20)
+            assert lost["reason"] in {"MEMBER_UNKNOWN", "CERTIFICATE_REVOKED"}
             with network.connect() as hub:
                 assert len(ask(hub, "three", "district"))
             network.agents["echo"].kill()

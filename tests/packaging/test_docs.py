@@ -106,6 +106,10 @@ def reasons_of(node: ast.AST, raised: set[str]) -> Iterator[str | None]:
             yield text_of(second)
         case ast.keyword(arg="reason", value=value):
             yield text_of(value)
+        case ast.Assign(
+            targets=[ast.Name(id="reason")], value=ast.IfExp(body=one, orelse=other)
+        ):
+            yield from (text_of(one), text_of(other))
         case _:
             pass
 
@@ -115,7 +119,7 @@ def reasons_in_code() -> set[str]:
 
     Where it is no plain text, it is one of an agency's refusals or came from a peer.
     """
-    raised = names_of_errors() | {"Rejected"}
+    raised = names_of_errors() | {"Rejected", "lack"}
     found = {
         reason
         for tree in product_trees()
@@ -150,6 +154,7 @@ def test_the_scan_finds_reasons_in_every_form() -> None:
     assert {
         *("UNKNOWN_LEVEL", "HUB_UNREACHABLE", "AGENCIES_AWAITED"),
         *("DOCUMENT_INVALID", "ANSWER_OUT_OF_RANGE", "LOCAL_RULE"),
+        *("POLICY_SEAT_MISSING", "POLICY_VERSION_REUSED"),
     } <= reasons_in_code()
 
 

@@ -159,8 +159,10 @@ def _least_epsilon(nano_rho: int, delta: Fraction) -> Fraction:
         return Fraction(0)
     enough = nano_up(rho_to_epsilon_upper(nano_rho, delta))
     saved = last_that_fits(
-        lambda less: less < enough
-        and delta_upper(nano_rho, Fraction(enough - less, NANO)) <= delta
+        lambda less: (
+            less < enough
+            and delta_upper(nano_rho, Fraction(enough - less, NANO)) <= delta
+        )
     )
     return Fraction(enough - saved, NANO)
 

@@ -16,7 +16,7 @@ import enum
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
-from accord.core.afford import amount, as_loss, cap_in, cap_of, epsilon_of
+from accord.core.afford import amount, as_loss, cap_of, epsilon_of
 from accord.core.agreement import Agreement
 from accord.core.calendar import edition_due, is_edition
 from accord.core.coverage import covering_cohorts
@@ -25,8 +25,9 @@ from accord.core.errors import AccordError, InvalidQuery
 from accord.core.explain.passage import rounded_up
 from accord.core.messages import sentence
 from accord.core.policy import Policy
-from accord.core.privacy import Accounting, Loss
+from accord.core.privacy import Loss
 from accord.core.query import Query, canonical_query
+from accord.core.simulated_accounts import Account, Remaining, opened
 from accord.core.terms import mechanism_for, terms
 
 
@@ -87,28 +88,6 @@ class Outcome:
             Verdict.FROM_ARCHIVE,
             Verdict.NEEDS_REVIEW,
         }
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Remaining:
-    """What one account holds after the last question."""
-
-    account: str
-    limit: int
-    """In units of account: of its window, or of its lifetime."""
-    used: int
-    days: int | None
-    """Length of the window; None for a lifetime."""
-
-    @property
-    def left(self) -> int:
-        """What can still be spent."""
-        return max(0, self.limit - self.used)
-
-    @property
-    def share_left(self) -> Fraction:
-        """The same as a share of the limit."""
-        return Fraction(self.left, self.limit) if self.limit else Fraction(0)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,50 +175,12 @@ def simulate(
     )
 
 
-@dataclasses.dataclass(slots=True)
-class _Account:
-    """What was spent, and within which limits."""
-
-    name: str
-    window: tuple[datetime.timedelta, int] | None
-    lifetime: int | None
-    spent: list[tuple[datetime.datetime, int]] = dataclasses.field(default_factory=list)
-
-    def in_window(self, now: datetime.datetime) -> int:
-        """Return what counts at *now*; a spending leaves exactly a window later."""
-        if self.window is None:
-            return 0
-        since = now - self.window[0]
-        return sum(nano for at, nano in self.spent if at > since)
-
-    def total(self) -> int:
-        return sum(nano for _, nano in self.spent)
-
-    def can_pay(self, nano: int, now: datetime.datetime) -> bool:
-        if self.lifetime is not None and self.total() + nano > self.lifetime:
-            return False
-        return self.window is None or self.in_window(now) + nano <= self.window[1]
-
-    def remaining(self, now: datetime.datetime) -> Iterable[Remaining]:
-        if self.window is not None:
-            yield Remaining(
-                account=self.name,
-                limit=self.window[1],
-                used=self.in_window(now),
-                days=self.window[0].days,
-            )
-        if self.lifetime is not None:
-            yield Remaining(
-                account=self.name, limit=self.lifetime, used=self.total(), days=None
-            )
-
-
 class _Course:
     """A draft on its way through a log."""
 
     def __init__(self, draft: Policy, in_force: Policy | None) -> None:
         self._draft = draft
-        self._accounts: dict[str, _Account] = {}
+        self._accounts: dict[str, Account] = {}
         self._archive: dict[tuple[str, str], int] = {}
         digest = draft.agreement.archive_digest(draft.model)
         self._digest = digest
@@ -320,7 +261,7 @@ class _Course:
         self._archive[place] = max(nano, held or 0)
         return Outcome(asked=asked, verdict=Verdict.ANSWERED, loss=loss)
 
-    def _paying(self, asked: AskedQuery, query: Query) -> list[_Account]:
+    def _paying(self, asked: AskedQuery, query: Query) -> list[Account]:
         """Return the accounts that pay, as at the hub."""
         name = self._draft.name
         emergency = self._draft.agreement.form.emergency
@@ -336,10 +277,10 @@ class _Course:
         members = cohorts[largest] if largest is not None else ()
         return [*paying, *(self._account(f"agency/{label}") for label in members)]
 
-    def _account(self, name: str) -> _Account:
+    def _account(self, name: str) -> Account:
         found = self._accounts.get(name)
         if found is None:
-            found = self._accounts[name] = _opened(self._draft, name)
+            found = self._accounts[name] = opened(self._draft, name)
         return found
 
     def remaining(self, now: datetime.datetime) -> Iterable[Remaining]:
@@ -348,29 +289,6 @@ class _Course:
         agencies_last = sorted(order, key=lambda name: name.startswith("agency/"))
         for name in agencies_last:
             yield from self._accounts[name].remaining(now)
-
-
-def _opened(draft: Policy, name: str) -> _Account:
-    """Return an account with the limits that the draft gives it."""
-    agreement = draft.agreement
-    spend, emergency = agreement.form.spend, agreement.form.emergency
-    window: tuple[Fraction, int] | None = None
-    lifetime: int | None = None
-    if name.startswith("agency/"):
-        lifetime = _lifetime(draft, name.removeprefix("agency/"))
-    elif name == f"agreement/{draft.name}":
-        window = (spend.everyone.epsilon, spend.everyone.every)
-        if spend.lifetime is not None:
-            lifetime = cap_of(agreement, spend.lifetime.epsilon)
-    elif name == f"agreement/{draft.name}/emergency" and emergency is not None:
-        window = (emergency.spend.epsilon, emergency.at_most)
-    else:
-        window = (spend.each_analyst.epsilon, spend.each_analyst.every)
-    return _Account(
-        name=name,
-        window=None if window is None else _window(agreement, *window),
-        lifetime=lifetime,
-    )
 
 
 def _edition(agreement: Agreement, named: str, day: datetime.date) -> str:
@@ -389,23 +307,6 @@ def _edition(agreement: Agreement, named: str, day: datetime.date) -> str:
             "or 2026.",
         )
     return named
-
-
-def _window(
-    agreement: Agreement, epsilon: Fraction, days: int
-) -> tuple[datetime.timedelta, int]:
-    return datetime.timedelta(days=days), cap_of(agreement, epsilon)
-
-
-def _lifetime(draft: Policy, label: str) -> int:
-    """Return an agency's lifetime cap; nothing for one that nobody knows."""
-    member = draft.members.members.get(label)
-    if member is None:
-        return 0
-    if draft.agreement.accounting is Accounting.PURE:
-        return cap_in(Accounting.PURE, member.lifetime.pure.epsilon, None)
-    zcdp = member.lifetime.zcdp
-    return cap_in(Accounting.ZCDP, zcdp.epsilon, zcdp.delta)
 
 
 def outcome_line(agreement: Agreement, outcome: Outcome, language: str = "en") -> str:

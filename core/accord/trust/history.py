@@ -18,7 +18,12 @@ from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from accord.core.approval import check_change
 from accord.core.canonical import bytes_digest
-from accord.core.errors import AccordError, ConfigurationError, PolicyDenied
+from accord.core.errors import (
+    AccordError,
+    ConfigurationError,
+    PolicyDenied,
+    Unreachable,
+)
 from accord.core.policy import AGREEMENTS, BOARD, EMERGENCIES, MEMBERS, PolicySet
 from accord.trust.documents import read_policies
 from accord.trust.drafting import check_consistent
@@ -155,9 +160,14 @@ def _between(
             if change == number:
                 state = _with(state, role, metadata)
         try:
-            yield _accepted(state, documents)
+            step = _accepted(state, documents)
         except (PolicyDenied, ConfigurationError):
             continue
+        except Unreachable as error:
+            if error.reason != "POLICIES_INCOMPLETE":
+                raise
+            continue
+        yield step
 
 
 Piece = tuple[int, str, Metadata[Root] | Metadata[Targets]]

@@ -9,6 +9,7 @@ snapshot and keeps it until the work is done.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -161,6 +162,7 @@ def parties_of(name: str, files: Mapping[str, bytes]) -> frozenset[str] | None:
     )
 
 
+@functools.lru_cache(maxsize=1024)
 def _named(content: bytes) -> frozenset[str]:
     """Return the parties that an agreement names; nobody where it cannot be read."""
     try:

@@ -224,9 +224,7 @@ class Hub:
             asyncio.create_task(self._collection.run()),
             asyncio.create_task(self._watch.run()),
             asyncio.create_task(
-                self._connections.guard(
-                    self._agents.still_valid, self._collection.forget
-                )
+                self._connections.guard(self._agents.faults, self._collection.forget)
             ),
         ]
         self._listeners = [public, agents]

@@ -187,3 +187,16 @@ def test_a_wrong_address_is_refused(agency: Agency) -> None:
     done = agency.run("enrol", "--hub", "a b", "--token", "x", status=3)
     assert "host:port" in done.stderr
     assert not agency.state.exists()
+
+
+def test_the_board_gets_a_line_for_its_list_of_members(agency: Agency) -> None:
+    said = agency.run("init").stdout
+    public = text_of(AgentState.open(agency.state).agency_key())
+    assert said.endswith(f"key: {public}\n")
+    assert "board" in said
+    assert agency.json("status")["agency_key"] == public
+    assert public in agency.run("status").stdout
+    key = agency.state / "keys" / "agency.key"
+    content = key.read_bytes()
+    assert agency.json("init", "--new-agency-key")["agency_key"] == public
+    assert key.read_bytes() == content

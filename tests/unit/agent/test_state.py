@@ -21,7 +21,9 @@ from accord.agent.store.editions import (
 )
 from accord.core.calendar import Period
 from accord.core.errors import ConfigurationError
+from accord.trust.keys import text_of
 from tests.unit.agent.agencies import MODEL, NOW, ingest_rows, new_state, row
+from tests.unit.agent.agreements import pin, repository
 
 MONTHLY = Calendar(every=Period.MONTH, embargo_days=30, model=MODEL)
 
@@ -101,3 +103,36 @@ def test_two_freezes_at_once_leave_one_whole_edition(
     folder = state.editions / MONTHLY.name
     assert [path.name for path in folder.iterdir()] == ["2026-01"]
     assert (folder / "2026-01" / "region.npy").is_file()
+
+
+def test_the_agency_key_is_made_once(tmp_path: Path) -> None:
+    made = AgentState.create(tmp_path / "new")
+    public = text_of(made.agency_key())
+    assert (made.keys / "agency.key").stat().st_mode & 0o777 == 0o600
+    assert text_of(AgentState.create(made.root).agency_key()) == public
+    again = AgentState.create(made.root, new_agency_key=True)
+    assert text_of(again.agency_key()) == public
+    other = AgentState.create(tmp_path / "other")
+    assert text_of(other.agency_key()) != public
+
+
+def test_a_state_of_an_older_version_gets_an_agency_key(state: AgentState) -> None:
+    use(state, "store")
+    use(state, "identity")
+    (state.keys / "agency.key").unlink()
+    AgentState.create(state.root)
+    assert (state.keys / "agency.key").exists()
+
+
+def test_a_key_that_a_board_may_know_is_not_replaced_by_itself(
+    state: AgentState,
+) -> None:
+    pin(state, repository())
+    public = text_of(state.agency_key())
+    (state.keys / "agency.key").unlink()
+    with pytest.raises(ConfigurationError, match="--new-agency-key") as caught:
+        AgentState.create(state.root)
+    assert caught.value.reason == "KEYS_LOST"
+    assert not (state.keys / "agency.key").exists()
+    AgentState.create(state.root, new_agency_key=True)
+    assert text_of(state.agency_key()) != public

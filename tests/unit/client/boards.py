@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import io
 import json
+import logging
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from accord.client import cli
 from accord.client.policy.keys import make_key
 from accord.hub.serve import Hub, load_parts
 from accord.hub.state import State
 from accord.rpc.command import run_command
+from accord.rpc.logs import configure
 from accord.trust.keys import new_key, text_of
 from tests.unit.hub.world import add_analyst, bare_state
 
@@ -138,7 +142,10 @@ class RunningHub:
 
 @contextmanager
 def running_hub(folder: Path) -> Iterator[RunningHub]:
-    """Serve a new hub on loopback from another thread."""
+    """Serve a new hub on loopback from another thread; its log is kept apart."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    configure("hub", io.StringIO())
     state = bare_state(folder)
     token = add_analyst(state, "bela", organisation="board-office", role="board")
     ready, over = threading.Event(), threading.Event()
@@ -161,3 +168,5 @@ def running_hub(folder: Path) -> Iterator[RunningHub]:
     finally:
         over.set()
         thread.join(60)
+        structlog.reset_defaults()
+        root.handlers, root.level = handlers, level

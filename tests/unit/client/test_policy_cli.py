@@ -27,6 +27,8 @@ from tests.unit.client.boards import (
 )
 from tests.unit.hub.world import add_analyst
 
+LATER = (("version: 1", "version: 2"), ("embargo: 30", "embargo: 40"))
+
 SAMPLE_MEMBERS = sample_documents()["members.yaml"].decode()
 
 
@@ -390,9 +392,7 @@ class TestHub:
     ) -> None:
         """Neither from a file nor from the hub, once something else is in force."""
         self.publish_first(office, hub)
-        office.edit(
-            AGREEMENT, ("version: 1", "version: 2"), ("embargo: 30", "embargo: 40")
-        )
+        office.edit(AGREEMENT, *LATER)
         old = office.policy("propose", office.board, "-c", "Later", "--offer").json
         office.edit(AGREEMENT, ("embargo: 40", "embargo: 50"))
         new = office.policy(
@@ -401,7 +401,9 @@ class TestHub:
         for name in ("alice", "bela"):
             assert office.sign(new["id"], name).status == 0
         assert office.policy("publish", new["id"]).status == 0
-        assert office.sign(old["id"], "chidi").reason == "PROPOSAL_OUTDATED"
+        assert office.sign(old["id"], "chidi").reason == "PROPOSAL_UNKNOWN"
+        online = office.sign(old["proposal"], "chidi", "--hub", hub.address)
+        assert (online.status, online.reason) == (4, "PROPOSAL_OUTDATED")
         office.policy("fetch", office.board)
         offline = office.sign(old["proposal"], "chidi")
         assert (offline.status, offline.reason) == (4, "PROPOSAL_OUTDATED")
@@ -411,9 +413,7 @@ class TestHub:
     ) -> None:
         """It has to be fetched first."""
         self.publish_first(office, hub)
-        office.edit(
-            AGREEMENT, ("version: 1", "version: 2"), ("embargo: 30", "embargo: 40")
-        )
+        office.edit(AGREEMENT, *LATER)
         change = office.policy("propose", office.board, "-c", "Later", "--offer").json
         for name in ("alice", "bela"):
             office.sign(change["id"], name)
@@ -455,9 +455,7 @@ class TestHub:
     ) -> None:
         """Its `before` may be made up; a bare --yes is not enough."""
         self.publish_first(office, hub)
-        office.edit(
-            AGREEMENT, ("version: 1", "version: 2"), ("embargo: 30", "embargo: 40")
-        )
+        office.edit(AGREEMENT, *LATER)
         made = office.policy("propose", office.board, "-c", "Later").json
         loose = office.folder / "mail" / "it.json"
         loose.parent.mkdir()

@@ -249,6 +249,41 @@ def test_who_declares_an_emergency_is_not_replaced_past_the_seat() -> None:
     assert refused(declared, [], before) == "accepted"
 
 
+def test_an_approvers_name_is_not_given_to_another_key_of_the_board() -> None:
+    """Nobody leaves the board, and yet others declare the emergency."""
+    crisis = changed(AGREEMENT, emergency=EMERGENCY)
+    four = changed(BOARD, members__dina={"name": "Dina", "key": key("dina")})
+    swapped = changed(
+        four, members__bela__key=key("dina"), members__dina__key=key("bela")
+    )
+    before, after = policy_set(crisis, board=four), policy_set(crisis, board=swapped)
+    assert refused(after, [*OTHERS, key("dina")], before) == "POLICY_SEAT_MISSING"
+    assert refused(after, EVERYBODY, before) == "accepted"
+
+
+def test_the_version_in_force_says_how_many_sign() -> None:
+    """Not the one that lowers the number."""
+    before = policy_set(changed(AGREEMENT, approval__quorum=3))
+    after = policy_set(changed(AGREEMENT, version=2))
+    assert refused(after, [SEAT, key("bela")], before) == "POLICY_SIGNATURES_MISSING"
+    assert refused(after, EVERYBODY, before) == "accepted"
+
+
+def test_a_seat_that_nobody_holds_approves_nothing() -> None:
+    """An agency that was never shown the board refuses what is looser."""
+    before = policy_set(AGREEMENT, board=None)
+    after = policy_set(changed(AGREEMENT, **LOOSER), board=None)
+    assert refused(after, EVERYBODY, before) == "POLICY_SEAT_MISSING"
+
+
+def test_the_key_in_force_holds_the_seat_while_it_is_handed_on() -> None:
+    """Its holder may loosen and hand on at once; the next one may not yet."""
+    board = changed(BOARD, members__alice__key=key("x"))
+    after = policy_set(changed(AGREEMENT, **LOOSER), board=board)
+    assert refused(after, [SEAT, key("bela")]) == "accepted"
+    assert refused(after, OTHERS | {key("x")}) == "POLICY_SEAT_MISSING"
+
+
 # The parties' own agreement
 
 PARTIES_SIGN = changed(AGREEMENT, approval__signatories="parties")
@@ -270,6 +305,16 @@ def test_the_parties_own_quorum_signs_their_agreement() -> None:
         == "POLICY_SEAT_MISSING"
     )
     assert refused(looser, [], before, agreement_trends=[*two, SEAT]) == "accepted"
+
+
+def test_the_seat_sees_everything_that_a_new_agreement_of_parties_rests_on() -> None:
+    """It signs the text and the documents of the network, which come along."""
+    after = policy_set(AGREEMENT, changed(PARTIES_SIGN, agreement="own"))
+    two = {key("signs police"), key("signs work")}
+    signed = [*two, SEAT]
+    assert refused(after, OTHERS, agreement_own=signed) == "POLICY_SEAT_MISSING"
+    assert refused(after, EVERYBODY, agreement_own=two) == "POLICY_SEAT_MISSING"
+    assert refused(after, EVERYBODY, agreement_own=signed) == "accepted"
 
 
 def test_the_board_does_not_replace_the_parties_keys_alone() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from accord.core.board import DeclarationForm
 from accord.core.comparison.difference import MOST_EXAMPLES, compare
 from accord.core.comparison.lines import difference_json, difference_lines
 from accord.core.comparison.requests import Shape, Space, Status, space_of, status_of
@@ -146,6 +148,40 @@ def test_a_class_is_limited_where_a_filter_can_make_it_possible() -> None:
     assert example.request.shape == Shape((("place", "place"),))
     assert (example.before, example.after) == (Status.DENIED, Status.LIMITED)
     assert example.limits == ("coverage",)
+
+
+def test_a_remit_alone_changes_what_is_possible() -> None:
+    """The agreement's own text stays the same."""
+    thin = changed(MEMBERS)
+    for party in ("police", "work", "shelter"):
+        thin["members"][party]["remit"]["covers"] = {"place": ["north"]}
+    found = compare(policy(members=thin), policy())
+    assert found.newly_allowed.count == 2
+    assert not found.no_longer_allowed.count
+
+
+def test_declaring_an_emergency_changes_no_agreement() -> None:
+    """Its clause did, when it was signed."""
+    clause = {
+        "purpose": "crisis",
+        "spend": {"epsilon": 3},
+        "at_most": 30,
+        "approvers": ["alice", "bela"],
+    }
+    quiet = policy(changed(AGREEMENT, emergency=clause))
+    day = quiet.agreement.form.valid.first
+    declared = dataclasses.replace(
+        quiet,
+        emergency=DeclarationForm(
+            emergency="trends", reason="flood", first=day, until=day
+        ),
+    )
+    renamed = policy(changed(AGREEMENT, emergency=clause, purpose=["research"]))
+    assert not compare(quiet, declared).loosens
+    count = compare(quiet, renamed).newly_allowed.count
+    assert compare(declared, renamed).newly_allowed.count == count
+    ended = dataclasses.replace(renamed, emergency=declared.emergency)
+    assert compare(quiet, ended).newly_allowed.count == count
 
 
 def test_a_measure_that_cannot_be_counted_yet_is_judged_by_its_name() -> None:

@@ -139,6 +139,15 @@ def test_a_preset_can_ask_for_more_agencies_review_and_pure_accounting() -> None
     assert findings(changed(BARE, **back), PRESET) == []
 
 
+def test_forbidding_fewer_dimensions_together_forbids_more_questions() -> None:
+    """A part of the preset's list is tighter, a longer list is not."""
+    part = changed(BARE, may_ask__never_together=[["age", "kind"]])
+    assert findings(part, PRESET) == []
+    shorter = changed(PRESET, may_ask__never_together=[["age", "kind"]])
+    longer = changed(BARE, may_ask__never_together=[["age", "kind", "place"]])
+    assert findings(longer, shorter) == ["may_ask.never_together"]
+
+
 LAW = {"regime": "none", "basis": "consent"}
 LIMITS: list[tuple[str, dict[str, object], dict[str, object], list[str]]] = [
     ("purposes_never", {"purposes_never": [" Law  Enforcement"]}, {"purpose": ["planning", "law enforcement"]}, ["purpose.1"]),

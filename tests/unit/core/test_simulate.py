@@ -15,12 +15,12 @@ from accord.core.afford import cap_of
 from accord.core.decide import Analyst
 from accord.core.simulate import (
     AskedQuery,
-    Remaining,
     Simulation,
     Verdict,
     outcome_line,
     simulate,
 )
+from accord.core.simulated_accounts import Remaining
 from tests.unit.core.full_policy import full_policy
 
 START = datetime.datetime(2026, 5, 1, 12, tzinfo=datetime.UTC)

@@ -48,10 +48,10 @@ from tests.unit.hub.world import (
     a_submission,
     add_analyst,
     add_token,
-    agency_key,
     call,
     change,
     edit,
+    key_of_agency,
     repository,
     revoke,
     with_member,
@@ -120,13 +120,11 @@ async def test_a_key_that_the_board_does_not_list_does_not_enrol(
     """And the token still works once the board has listed the key."""
     token = add_token(world.state, "city-police")
     request = certificate_request(new_key())
-    stranger = agency_key("nobody")
-    fields = {
-        "agency_key": stranger.public_key().public_bytes_raw(),
-        "proof": sign_enrolment(stranger, request),
-    }
+    stranger = key_of_agency("nobody")
+    public = stranger.public_key().public_bytes_raw()
+    proof = sign_enrolment(stranger, request)
     with pytest.raises(PolicyDenied) as caught:
-        await world.enrol(token, request=request, **fields)
+        await world.enrol(token, request=request, agency_key=public, proof=proof)
     assert caught.value.reason == "MEMBER_KEY_UNLISTED"
     assert text_of(stranger) in caught.value.sentence
     # another agency's key is no better, however well it is proved
@@ -135,14 +133,16 @@ async def test_a_key_that_the_board_does_not_list_does_not_enrol(
     edit(
         world.state,
         "members.yaml",
-        (text_of(agency_key("city-police")), text_of(stranger)),
+        (text_of(key_of_agency("city-police")), text_of(stranger)),
     )
     await until(lambda: world.hub.standing.version == 2)
-    assert (await world.enrol(token, request=request, **fields)).agency == "city-police"
+    assert (
+        await world.enrol(token, request=request, agency_key=public, proof=proof)
+    ).agency == "city-police"
 
 
 async def test_an_agency_without_a_listed_key_does_not_enrol(world: World) -> None:
-    listed = f"    key: {text_of(agency_key('city-police'))}\n"
+    listed = f"    key: {text_of(key_of_agency('city-police'))}\n"
     edit(world.state, "members.yaml", (listed, ""))
     await until(lambda: world.hub.standing.version == 2)
     with pytest.raises(PolicyDenied, match="no key") as caught:
@@ -153,10 +153,10 @@ async def test_an_agency_without_a_listed_key_does_not_enrol(world: World) -> No
 async def test_a_key_must_be_proved_for_this_certificate(world: World) -> None:
     token = add_token(world.state, "city-police")
     request, other = (certificate_request(new_key()) for _ in range(2))
-    own = agency_key("city-police")
+    own = key_of_agency("city-police")
     for proof in (
         sign_enrolment(own, other),
-        sign_enrolment(agency_key("nobody"), request),
+        sign_enrolment(key_of_agency("nobody"), request),
         own.sign(request),
     ):
         with pytest.raises(Unauthenticated) as caught:
@@ -310,6 +310,53 @@ async def test_the_answer_of_a_revoked_agency_is_forgotten(world: World) -> None
     await until(lambda: progress(asked.id).answered == [], seconds=5)
 
 
+async def test_an_agency_whose_key_the_board_replaced_is_out_at_once(
+    world: World,
+) -> None:
+    """A certificate that was had for the old key is worth nothing any more."""
+    agent = await world.agent("city-police")
+    other = await world.agent("shelter-north")
+    edit(
+        world.state,
+        "members.yaml",
+        (text_of(key_of_agency("city-police")), text_of(key_of_agency("new"))),
+    )
+    await until(lambda: agent.ended is not None, seconds=10)
+    assert isinstance(agent.ended, PolicyDenied)
+    assert agent.ended.reason == "MEMBER_KEY_UNLISTED"
+    with pytest.raises(PolicyDenied):
+        await fetched(agent, "metadata/1.root.json")
+    request = certificate_request(new_key())
+    async with agent.channel() as channel:
+        stub = agent_pb2_grpc.AgentServiceStub(channel)
+        renewal = agent_pb2.RenewRequest(certificate_request=request)
+        with pytest.raises(PolicyDenied):
+            await call(stub.Renew(renewal))
+    assert other.ended is None
+    own = key_of_agency("new")
+    token = add_token(world.state, "city-police")
+    identity = await world.enrol(
+        token,
+        request=request,
+        agency_key=own.public_key().public_bytes_raw(),
+        proof=sign_enrolment(own, request),
+    )
+    assert identity.agency == "city-police"
+
+
+async def test_an_agency_that_the_board_took_out_loses_its_stream(
+    world: World,
+) -> None:
+    listed = repository(world.state).documents()["members.yaml"]
+    change(world.state, {"members.yaml": with_member(listed, "other")})
+    await until(lambda: world.hub.standing.version == 2)
+    agent = await world.agent("other")
+    change(world.state, {"members.yaml": listed})
+    await until(lambda: agent.ended is not None, seconds=10)
+    assert isinstance(agent.ended, PolicyDenied)
+    assert agent.ended.reason == "MEMBER_UNKNOWN"
+
+
 async def test_a_certificate_that_expires_ends_its_stream(world: World) -> None:
     identity = forged(world, lifetime=dt.timedelta(seconds=3))
     certificate = x509.load_pem_x509_certificate(identity.certificate)
@@ -319,6 +366,7 @@ async def test_a_certificate_that_expires_ends_its_stream(world: World) -> None:
             tx,
             "city-police",
             f"{certificate.serial_number:x}",
+            agency_key=text_of(key_of_agency("city-police")),
             now=utc_now(),
             expires_at=expiry_of(certificate),
             renewed=False,

@@ -185,8 +185,8 @@ def test_members(made: Command) -> None:
         *("--description", "Care #1", "--key", KEY),
     )["draft"]
     members = repository(State(made.state)).documents()[MEMBERS].decode()
-    assert load_members(members.replace("members:\n", f"members:\n{draft}"), "x")
-    assert KEY in draft
+    form = load_members(members.replace("members:\n", f"members:\n{draft}"), "x")
+    assert form.members["port-clinic"].key == KEY
     words = ("member", "create", "x", "--name", "X", "--description", "X")
     assert made.failure(*words, "--key", "ed25519:0") == (2, "KEY_INVALID")
 

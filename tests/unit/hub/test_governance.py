@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -259,6 +260,49 @@ def test_a_crash_among_the_files_is_made_good(
     assert published(state) == [1, 2]
 
 
+@pytest.mark.parametrize("lost", ["the folder", "its newest files"])
+def test_files_that_are_older_than_the_database_are_written_again(
+    opened: Callable[..., Standing], state: State, tmp_path: Path, lost: str
+) -> None:
+    older = tmp_path / "older"
+    shutil.copytree(state.policies, older)
+    publish(state, a_change(state))
+    newest_documents = repository(state).documents()
+    shutil.rmtree(state.policies)
+    if lost == "the folder":
+        state.policies.mkdir()
+    else:
+        shutil.copytree(older, state.policies)
+    assert opened().version == 2
+    stored = load(state.policies)
+    assert stored is not None
+    assert stored.repository.documents() == newest_documents
+    assert published(state) == [1, 2]
+
+
+async def test_no_release_slips_out_under_policies_that_were_replaced(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All have answered before this process has heard of the change."""
+    await world.all_agents(silent)
+    stub = world.analyst(add_analyst(world.state, "ana"))
+    asked = a_submission()
+    await call(stub.SubmitQuery(asked))
+    for agent in world.agents.values():
+        await until(lambda agent=agent: len(agent.asked) == 1)  # type: ignore[misc]
+    with monkeypatch.context() as deaf:
+        deaf.setattr(world.hub.standing, "look", lambda: None)
+        edit_agreement(world.state, {"suppress_below: 10": "suppress_below: 12"})
+        for agent in world.agents.values():
+            await agent.asked[0].answer()
+        waiting = world.hub._collection._open[asked.id]
+        await until(lambda: waiting.retry_at > 0)  # it came to the commit
+        assert world.hub.standing.version == 1
+    found = await finished(stub, asked.id)
+    assert found.failure.reason == "AGREEMENT_CHANGED"
+    assert account(world, f"agreement/{AGREEMENT}") == (0, 0)
+
+
 def test_before_the_decision_is_committed_nothing_has_changed(
     opened: Callable[..., Standing], state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,7 +341,7 @@ def test_of_two_changes_at_once_one_is_outdated(
 
 
 def test_policies_for_another_hub_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
 ) -> None:
     state = bare_state(tmp_path)
     form = load_authority(state.keys, utc_now()).hub_form
@@ -406,7 +450,7 @@ async def test_policies_that_the_board_let_expire_are_not_decided_by(
 
 
 async def test_a_hub_without_policies_serves_its_board_and_nobody_else(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
 ) -> None:
     state = bare_state(tmp_path)
     proposal = first_proposal(state)

@@ -94,10 +94,10 @@ def events(world: World, prefix: str) -> list[tuple[str, dict[str, object]]]:
 @pytest.mark.parametrize("who", ["analyst", "nobody", "agency"])
 async def test_only_the_board_is_served(world: World, who: str) -> None:
     token = {
-        "analyst": lambda: add_analyst(world.state, "ana"),
-        "nobody": lambda: "nonsense",
-        "agency": lambda: add_token(world.state, "city-police"),
-    }[who]()
+        "analyst": add_analyst(world.state, "ana"),
+        "nobody": "nonsense",
+        "agency": add_token(world.state, "city-police"),
+    }[who]
     stub = world.board(token)
     proposal = a_change(world, "alice", "bela")
     for attempt in (

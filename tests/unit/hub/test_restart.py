@@ -160,6 +160,9 @@ async def test_a_full_disk_delays_a_release_and_loses_nothing(world: World) -> N
                 tx.exec_driver_sql(f"PRAGMA max_page_count = {pages}").scalar_one()
             )
 
+    outside = sqlite3.connect(world.state.database)
+    outside.execute("VACUUM")  # no free page is left inside
+    outside.close()
     await store.run(limit_pages, 1)  # never below what is used: no page more
     for agent in world.agents.values():
         await until(lambda agent=agent: len(agent.asked) == 1)  # type: ignore[misc]

@@ -106,12 +106,12 @@ def first_proposal(state: State, **changes: str) -> Proposal:
         {**documents, DOCUMENT: text},
         hub_key=form.key,
         freshness_key=form.freshness,
-        agencies={label: agency_key(label) for label in PARTIES},
+        agencies={label: key_of_agency(label) for label in PARTIES},
         now=utc_now(),
     )
 
 
-def agency_key(label: str) -> Ed25519PrivateKey:
+def key_of_agency(label: str) -> Ed25519PrivateKey:
     """Return the key that the board lists for an agency."""
     return key(f"agency/{label}")
 
@@ -147,7 +147,7 @@ def with_member(members: bytes, label: str) -> bytes:
     entry = re.search(rf"\n  {last}:(\n(   .*)?)*", text)
     assert entry is not None
     twin = entry[0].replace(f"\n  {last}:", f"\n  {label}:").rstrip("\n")
-    own = text_of(agency_key(label))
+    own = text_of(key_of_agency(label))
     twin = re.sub(r"ed25519:[0-9a-f]{64}", own, twin)
     return (text[: entry.start()] + twin + text[entry.start() :]).encode()
 
@@ -273,7 +273,8 @@ class World:
         request: bytes | None = None,
         *,
         agency: str = "city-police",
-        **changes: bytes,
+        agency_key: bytes | None = None,
+        proof: bytes | None = None,
     ) -> Identity:
         """Trade a token for an identity.
 
@@ -282,22 +283,21 @@ class World:
             key: of the certificate request.
             request: the certificate request.
             agency: whose listed key proves it.
-            **changes: other fields of the call.
+            agency_key: that is shown instead.
+            proof: that is shown instead.
         """
         private = new_key()
         asked = request or certificate_request(private)
-        own = agency_key(agency)
-        fields = {
-            "agency_key": own.public_key().public_bytes_raw(),
-            "proof": sign_enrolment(own, asked),
-            **changes,
-        }
+        own = key_of_agency(agency)
         channel = self._channel(grpc.ssl_channel_credentials(self.parts.authority.pem))
         stub = enrolment_pb2_grpc.EnrolmentServiceStub(channel)
         response = await call(
             stub.Enrol(
                 enrolment_pb2.EnrolRequest(
-                    token=token, certificate_request=asked, **fields
+                    token=token,
+                    certificate_request=asked,
+                    agency_key=agency_key or own.public_key().public_bytes_raw(),
+                    proof=proof or sign_enrolment(own, asked),
                 )
             )
         )

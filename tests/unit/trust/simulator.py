@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.formats import encode_canonical
 
 from accord.core.canonical import bytes_digest
-from accord.core.errors import NotFound
+from accord.core.errors import NotFound, PolicyDenied
 from accord.trust.freshness import freshen
 from accord.trust.keys import text_of
 from accord.trust.metadata import key_of
@@ -294,3 +295,24 @@ def signed(body: dict[str, Any], *keys: Ed25519PrivateKey) -> bytes:
         for each in keys
     ]
     return json.dumps({"signed": body, "signatures": signatures}).encode()
+
+
+def tighten(world: World, version: int = 2) -> None:
+    """Publish a change that nobody could mind."""
+    world.publish(
+        {"agreements/trends.yaml": agreement(version=version, suppress=10 + version)}
+    )
+
+
+def refused(agent: Agent, reason: str, **later: float) -> None:
+    """Expect that a refresh fails and that the agent stays where it was."""
+    before = agent.trusted.view()
+    with pytest.raises(PolicyDenied) as caught:
+        agent.look(**later)
+    assert caught.value.reason == reason
+    assert caught.value.__cause__ is None, "no text of another library"
+    assert agent.trusted.view() == before
+    assert Trusted(agent.folder, "police").view() == before
+    trouble = agent.trusted.trouble()
+    assert trouble is not None
+    assert trouble[0] == reason

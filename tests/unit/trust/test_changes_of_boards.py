@@ -12,7 +12,13 @@ from typing import ClassVar
 import pytest
 from securesystemslib.signer import SSlibKey
 
-from accord.core.errors import ConfigurationError, Conflict, InvalidQuery, PolicyDenied
+from accord.core.errors import (
+    ConfigurationError,
+    Conflict,
+    IntegrityError,
+    InvalidQuery,
+    PolicyDenied,
+)
 from accord.trust.keys import text_of
 from accord.trust.metadata import key_of
 from accord.trust.proposal import Proposal
@@ -22,18 +28,6 @@ from tests.unit.trust.simulator import Agent, World, agreement, signed
 
 TRENDS = "agreements/trends.yaml"
 BOARD = "board.yaml"
-
-
-@pytest.fixture
-def world() -> World:
-    """Return a world where the first policies are published."""
-    return World()
-
-
-@pytest.fixture
-def agent(world: World, tmp_path: Path) -> Agent:
-    """Return an agent that accepted the first policies."""
-    return world.agent(tmp_path / "police")
 
 
 def to(world: World, board: Board) -> Proposal:
@@ -109,6 +103,8 @@ class TestRotation:
         with pytest.raises(PolicyDenied) as caught:
             agent.look()
         assert caught.value.reason == "POLICY_SIGNATURES_MISSING"
+        with pytest.raises(IntegrityError):
+            world.repository.verify()
 
     def test_a_new_root_that_the_new_board_did_not_sign(
         self, world: World, agent: Agent
@@ -261,17 +257,30 @@ class TestSeats:
         )
         assert agent.look().version == 3
 
+    @pytest.mark.parametrize("what", ["metadata", "document"])
     def test_the_same_where_the_version_between_is_withheld(
-        self, world: World, agent: Agent
+        self, world: World, agent: Agent, what: str
     ) -> None:
         world.publish(self.looser, signers=["alice", "bela"])
+        documents = [n for n in world.files if n.endswith(".trends.yaml")]
         world.publish(
             {TRENDS: agreement(version=3, suppress=5)}, signers=["bela", "chidi"]
         )
-        del world.files["metadata/2.targets.json"]
+        withheld = documents if what == "document" else ["metadata/2.targets.json"]
+        for name in withheld:
+            del world.files[name]
         with pytest.raises(PolicyDenied) as caught:
             agent.look()
         assert caught.value.reason == "POLICY_SEAT_MISSING"
+
+    def test_a_withheld_version_does_no_harm_to_a_tightening(
+        self, world: World, agent: Agent
+    ) -> None:
+        tighter = agreement(version=2, suppress=11)
+        world.publish({TRENDS: tighter}, signers=["bela", "chidi"])
+        world.publish({TRENDS: agreement(version=3, suppress=12)})
+        del world.files["metadata/2.targets.json"]
+        assert agent.look().version == 3
 
     def test_recovery_of_a_seats_key(self, world: World, agent: Agent) -> None:
         other = dataclasses.replace(THREE, keys={"alice": "alice/2"})

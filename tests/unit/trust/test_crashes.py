@@ -223,6 +223,16 @@ class TestStore:
         with pytest.raises(IntegrityError):
             Trusted(tmp_path, "police").refresh(world.fetch, agent.world.now)
 
+    def test_an_agents_document_that_was_changed_on_the_disk(
+        self, world: World, tmp_path: Path
+    ) -> None:
+        world.agent(tmp_path)
+        path = tmp_path / "accepted.json"
+        text = path.read_text().replace("suppress_below: 10", "suppress_below: 0")
+        path.write_text(text)
+        with pytest.raises(IntegrityError):
+            Trusted(tmp_path, "police").view()
+
     def test_files_are_private(self, world: World, tmp_path: Path) -> None:
         world.agent(tmp_path / "agent")
         for path in (tmp_path / "agent").iterdir():

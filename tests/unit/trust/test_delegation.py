@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tuf.api.metadata import Targets
 
 from accord.core.errors import ConfigurationError, PolicyDenied
 from accord.trust.keys import text_of
+from accord.trust.metadata import read_metadata
 from accord.trust.proposal import Proposal
 from tests.policies import THREE, key
 from tests.unit.trust.simulator import (
@@ -167,6 +169,8 @@ class TestParties:
         body["accord"]["change"] = 3
         change(body["delegations"]["roles"][0])
         content = signed(body, ALICE, BELA)
+        with pytest.raises(PolicyDenied):  # also where the agreement is no concern
+            read_metadata(content, Targets, "targets")
         world.files["metadata/3.targets.json"] = content
         world.point(snapshot={"targets": content})
         refused(agent, "POLICY_MALFORMED")

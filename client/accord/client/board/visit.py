@@ -112,19 +112,7 @@ class Visit:
         )
 
 
-DONE = frozenset(
-    {
-        "hub",
-        "board",
-        "key",
-        "signed",
-        "kept",
-        "offered",
-        "published",
-        "opened",
-        "dropped",
-    }
-)
+DONE = frozenset({"hub", "board", "signed", "kept", "offered", "published"})
 """What a page can say about the form before it."""
 
 View = Callable[[Visit], Response]

@@ -119,6 +119,11 @@ class Desk:
             PreconditionFailed: BOARD_NOT_PINNED.
             PolicyDenied: with what is wrong about what the hub shows.
         """
+        if not self.is_confirmed():
+            raise PreconditionFailed(
+                "BOARD_NOT_PINNED",
+                "Confirm the board first: on the page, or with `accord policy fetch`.",
+            )
         return self.trusted.refresh(self.access.file, now)
 
     def in_force(self, now: datetime.datetime) -> Repository | None:

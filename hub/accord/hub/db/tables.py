@@ -43,6 +43,8 @@ CERTIFICATES: Final = sa.Table(
     METADATA,
     sa.Column("serial", sa.Text, primary_key=True),
     sa.Column("agency", sa.Text, nullable=False, index=True),
+    # The key that the board listed for the agency when it enrolled.
+    sa.Column("agency_key", sa.Text, nullable=False),
     sa.Column("issued_at", sa.BigInteger, nullable=False),
     sa.Column("expires_at", sa.BigInteger, nullable=False),
     sa.Column("revoked_at", sa.BigInteger),

@@ -141,16 +141,18 @@ def record_certificate(
     agency: str,
     serial: str,
     *,
+    agency_key: str,
     now: dt.datetime,
     expires_at: dt.datetime,
     renewed: bool,
 ) -> None:
-    """Remember a certificate that was issued."""
+    """Remember a certificate that was issued, and for whose listed key."""
     tx.execute(
         CERTIFICATES.insert(),
         {
             "serial": serial,
             "agency": agency,
+            "agency_key": agency_key,
             "issued_at": microseconds(now),
             "expires_at": microseconds(expires_at),
         },
@@ -159,23 +161,26 @@ def record_certificate(
     note(tx, event, now, agency=agency, serial=serial)
 
 
-def is_valid(tx: sa.Connection, agency: str, serial: str) -> bool:
-    """Tell whether a certificate was issued here and not revoked."""
-    return (agency, serial) in valid_among(tx, [(agency, serial)])
-
-
 def valid_among(
     tx: sa.Connection, held: Iterable[tuple[str, str]]
 ) -> set[tuple[str, str]]:
     """Return which of these (agency, serial) were issued here and not revoked."""
+    return set(keys_of(tx, held))
+
+
+def keys_of(
+    tx: sa.Connection, held: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    """Return the agencies' keys of those that were issued here and not revoked."""
     wanted = set(held)
     rows = tx.execute(
-        sa.select(CERTIFICATES.c.agency, CERTIFICATES.c.serial).where(
+        sa.select(CERTIFICATES).where(
             CERTIFICATES.c.serial.in_(sorted(serial for _, serial in wanted)),
             CERTIFICATES.c.revoked_at.is_(None),
         )
     )
-    return {(row.agency, row.serial) for row in rows} & wanted
+    found = {(row.agency, row.serial): row.agency_key for row in rows}
+    return {place: found[place] for place in wanted & found.keys()}
 
 
 def revoke_agency(tx: sa.Connection, agency: str, *, now: dt.datetime) -> int:

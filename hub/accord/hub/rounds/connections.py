@@ -3,14 +3,15 @@
 
 gRPC never looks at a certificate again once a stream is open, so `Connections.guard`
 does: it ends streams whose certificate expired or was revoked (which another process
-may have done, in the database), and streams that have gone silent.
+may have done, in the database) or whose agency the board no longer lists with the same
+key, and streams that have gone silent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import structlog
@@ -19,6 +20,7 @@ from accord.core.errors import (
     AccordError,
     Conflict,
     PolicyDenied,
+    PreconditionFailed,
     Unauthenticated,
     Unreachable,
 )
@@ -154,14 +156,14 @@ class Connections:
 
     async def guard(
         self,
-        still_valid: Callable[[list[Held]], Awaitable[set[Held]]],
+        faults: Callable[[list[Held]], Awaitable[Mapping[Held, AccordError]]],
         thrown_out: Callable[[str], None],
     ) -> None:
         """Look after all streams, for ever.
 
         Args:
-            still_valid: returns which certificates are not revoked.
-            thrown_out: told of every agency whose certificate was revoked.
+            faults: returns which certificates no longer count, and why.
+            thrown_out: told of every agency whose certificate is one of them.
         """
         loop = asyncio.get_running_loop()
         while True:
@@ -176,12 +178,12 @@ class Connections:
                         )
                     )
                 connection.beat(moment)
-            await self._end_revoked(still_valid, thrown_out)
+            await self._end_faulty(faults, thrown_out)
             await asyncio.sleep(GUARD_SECONDS)
 
-    async def _end_revoked(
+    async def _end_faulty(
         self,
-        still_valid: Callable[[list[Held]], Awaitable[set[Held]]],
+        faults: Callable[[list[Held]], Awaitable[Mapping[Held, AccordError]]],
         thrown_out: Callable[[str], None],
     ) -> None:
         held = {
@@ -191,12 +193,12 @@ class Connections:
         if not held:
             return
         try:
-            valid = await still_valid(list(held))
-        except Unreachable as error:
+            found = await faults(list(held))
+        except (PreconditionFailed, Unreachable) as error:
             structlog.get_logger().warning("revocation.unchecked", reason=error.reason)
             return
-        for place in held.keys() - valid:
-            held[place].end(certificate_revoked())
+        for place, fault in found.items():
+            held[place].end(fault)
             thrown_out(place[0])
 
 

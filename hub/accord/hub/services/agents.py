@@ -26,6 +26,7 @@ from accord.hub.db.engine import Store
 from accord.hub.governance.standing import Standing
 from accord.hub.identity import registry
 from accord.hub.identity.authority import Authority
+from accord.hub.identity.listing import fault
 from accord.hub.identity.registry import Sighting
 from accord.hub.rounds.collection import Collection
 from accord.hub.rounds.connections import (
@@ -107,7 +108,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             now = self._clock()
             members = self._standing.newest().members
             with self._store.write() as tx:
-                self._require_member(tx, peer)
+                key = self._require_member(tx, peer)
                 certificate = self._authority.issue(
                     request.certificate_request,
                     agency=peer.label,
@@ -119,6 +120,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
                     tx,
                     peer.label,
                     serial_of(certificate),
+                    agency_key=key,
                     now=now,
                     expires_at=expiry_of(certificate),
                     renewed=True,
@@ -144,23 +146,31 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         content = self._standing.file_for(peer.label, request.path)
         return agent_pb2.FetchPolicyResponse(content=content)
 
-    def _require_member(self, tx: sa.Connection, peer: PeerAgency) -> None:
-        """Refuse an agency that was thrown out, or that the board no longer lists."""
-        if not registry.is_valid(tx, peer.label, peer.serial):
-            raise certificate_revoked()
-        if peer.label not in self._standing.newest().members.members:
-            raise PolicyDenied(
-                "MEMBER_UNKNOWN",
-                f"{peer.label!r} is not in members.yaml any more: talk to the board.",
-                agency=peer.label,
-            )
+    def _require_member(self, tx: sa.Connection, peer: PeerAgency) -> str:
+        """Return the key of an agency that was not thrown out, and is still listed."""
+        held = (peer.label, peer.serial)
+        error = self._faults(tx, [held]).get(held)
+        if error is not None:
+            raise error
+        return registry.keys_of(tx, [held])[held]
 
-    async def still_valid(self, held: list[Held]) -> set[Held]:
-        """Return which certificates were issued here and not revoked."""
+    def _faults(self, tx: sa.Connection, held: list[Held]) -> dict[Held, PolicyDenied]:
+        keys = registry.keys_of(tx, held)
+        members = self._standing.newest().members
+        found: dict[Held, PolicyDenied] = {}
+        for each in held:
+            key = keys.get(each)
+            error = fault(members, each[0], key) if key else certificate_revoked()
+            if error is not None:
+                found[each] = error
+        return found
 
-        def look() -> set[Held]:
+    async def faults(self, held: list[Held]) -> dict[Held, PolicyDenied]:
+        """Return which certificates no longer count, and why."""
+
+        def look() -> dict[Held, PolicyDenied]:
             with self._store.read() as tx:
-                return registry.valid_among(tx, held)
+                return self._faults(tx, held)
 
         return await self._store.run(look)
 

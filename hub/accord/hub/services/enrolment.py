@@ -12,12 +12,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from accord.core.canonical import bytes_digest
-from accord.core.errors import PolicyDenied, Unauthenticated
-from accord.core.members import MembersForm
 from accord.hub.db.engine import Store
 from accord.hub.governance.standing import Standing
 from accord.hub.identity import registry
 from accord.hub.identity.authority import Authority
+from accord.hub.identity.listing import require_listed
 from accord.rpc.enrolment_proof import verify_enrolment
 from accord.rpc.pki import certificate_pem, expiry_of, requested_key, serial_of
 from accord.rpc.tokens import TokenKind, parse
@@ -53,6 +52,7 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
     ) -> enrolment_pb2.EnrolResponse:
         """Trade a token for a certificate; both happen, or neither."""
         token = parse(request.token, TokenKind.ENROLMENT)
+        key = public_text(request.agency_key)
         policies, root = self._standing.newest(), self._standing.root()
         verify_enrolment(request.agency_key, request.certificate_request, request.proof)
         public = requested_key(request.certificate_request).public_bytes(
@@ -66,7 +66,7 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
                 agency = registry.use_token(
                     tx, token.secret_digest(), bytes_digest(public), now=now
                 )
-                _require_listed(policies.members, agency, request.agency_key)
+                require_listed(policies.members, agency, key)
                 certificate = self._authority.issue(
                     request.certificate_request,
                     agency=agency,
@@ -78,6 +78,7 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
                     tx,
                     agency,
                     serial_of(certificate),
+                    agency_key=key,
                     now=now,
                     expires_at=expiry_of(certificate),
                     renewed=False,
@@ -91,30 +92,4 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
             certificate_authority=self._authority.pem.decode(),
             agent_port=self._agent_port(),
             policy_root=root,
-        )
-
-
-def _require_listed(members: MembersForm, agency: str, key: bytes) -> None:
-    """Refuse an agency that the board does not list, or lists with another key.
-
-    Raises:
-        Unauthenticated: MEMBER_UNKNOWN.
-        PolicyDenied: MEMBER_KEY_UNLISTED.
-    """
-    member = members.members.get(agency)
-    if member is None:
-        raise Unauthenticated(
-            "MEMBER_UNKNOWN",
-            f"The agency {agency!r} is no longer in members.yaml: ask the hub's"
-            " operator.",
-            agency=agency,
-        )
-    shown = public_text(key)
-    if member.key != shown:
-        raise PolicyDenied(
-            "MEMBER_KEY_UNLISTED",
-            f"The board lists {'another' if member.key else 'no'} key for {agency!r} in"
-            f" members.yaml: ask it to list {shown}, then enrol again with the same"
-            " token.",
-            agency=agency,
         )

@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 
 from accord.client.cli.options import AsJson, console, print_json
-from accord.client.policy.folder import SUBFOLDERS, documents_around
+from accord.client.policy.folder import SUBFOLDERS, target_path, with_samples
 from accord.core.errors import ConfigurationError
 from accord.core.lint import Finding
 from accord.core.lint import lint as lint_policies
 from accord.core.lint_across import Severity
 from accord.core.messages import sentence
-from accord.core.policy import BOARD, LARGEST, MEMBERS
+from accord.core.policy import BOARD, LARGEST, MEMBERS, is_policy_path
 
 _Paths = Annotated[
     list[Path] | None,
@@ -57,10 +57,26 @@ def _findings(path: Path) -> Iterator[tuple[Path, Finding]]:
         for finding in lint_policies(_everything_in(path)):
             yield path / finding.path, finding
         return
-    documents, own = documents_around(path)
+    documents, own = _around(path)
     for finding in lint_policies(documents):
         if finding.path == own:
             yield path, finding
+
+
+def _around(file: Path) -> tuple[dict[str, bytes], str]:
+    """Return a document among those of its folder, whatever is wrong with them.
+
+    Samples stand in for members, models and presets where there are none.
+    """
+    content, above = _read(file), file.absolute().parent
+    own = file.name if file.name in (BOARD, MEMBERS) else f"{above.name}/{file.name}"
+    documents: dict[str, bytes] = {}
+    if is_policy_path(own):
+        documents = _everything_in(above.parent if "/" in own else above)
+    else:
+        own = target_path(file.name, content)
+    documents[own] = content
+    return with_samples(documents), own
 
 
 def _everything_in(folder: Path) -> dict[str, bytes]:

@@ -244,8 +244,9 @@ def _check_start(found: _Found, folder: Path | None) -> bool:
     fetched = fetched_repository(near)
     if fetched is not None:
         check_base(found.proposal, fetched)
-        return True
-    return is_founding(found.proposal) or is_known_base(found.proposal)
+    # What lies beside a file may have come with it; a folder that is named did not.
+    named = folder is not None and fetched is not None
+    return named or is_founding(found.proposal) or is_known_base(found.proposal)
 
 
 def _keep(
