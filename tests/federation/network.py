@@ -330,8 +330,12 @@ class Network:
         return {path: policies.edited(self.repository, path, *replacements)}
 
     def publish(self, proposal: Proposal) -> dict[str, Any]:
-        """Put a change in force, as the hub's operator does."""
-        return self.hub_command("policies", "publish", str(self._written(proposal)))
+        """Put a change in force, as the hub's operator does; a hub that runs has it."""
+        done = self.hub_command("policies", "publish", str(self._written(proposal)))
+        if self.hub.is_running:
+            version = done["policies_version"]
+            self.hub.wait_line("policies.changed", policy_version=version)
+        return done
 
     def try_publish(self, proposal: Proposal) -> Done:
         """Try to."""

@@ -49,7 +49,8 @@ def hub(network: Network) -> Iterator[accord.Hub]:
 def known_state(network: Network, state: Path, label: str = "echo") -> AgentState:
     """Make the state of an agent on another machine, with the key that is signed."""
     keys = state / "keys"
-    keys.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in (state, keys):
+        folder.mkdir(exist_ok=True, mode=0o700)
     own = network.agent_state(label) / "keys" / "agency.key"
     if not (keys / "agency.key").exists():
         shutil.copy(own, keys / "agency.key")

@@ -317,7 +317,9 @@ class TestRollback:
             before = network.folder / "hub-before"
             shutil.copytree(network.hub_state, before)
             network.start(THREE)
-            version = network.decide(next_version(network, "three", (GENDER, "")))
+            proposal = network.propose(next_version(network, "three", (GENDER, "")))
+            network.publish(proposal)
+            version = network.version()
             network.wait_learned(version, THREE)
             network.hub.stop()
             shutil.rmtree(network.hub_state)
@@ -333,6 +335,12 @@ class TestRollback:
             ):
                 ask(hub, "three", "gender")
             assert "POLICY" in refused.value.sentence
+            # the file that the board signed heals it
+            network.publish(proposal)
+            for label in THREE:
+                wait_until(lambda: trouble(network, label) is None, "it is believed")  # noqa: B023
+            with network.connect() as hub:
+                assert ask(hub, "three", "district").agreement_version == 2
 
 
 class TestEmergencies:

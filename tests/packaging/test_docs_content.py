@@ -25,10 +25,12 @@ from accord.agent.state import AgentState
 from accord.client.decode import result_of
 from accord.core.agreement import Agreement, load_agreement
 from accord.core.agreement_form import AgreementForm
+from accord.core.board import BoardForm, DeclarationForm
 from accord.core.epsilon_delta import exact_epsilon
 from accord.core.interval import half_width
 from accord.core.members import MembersForm
 from accord.core.model import DataModel, DataModelForm, load_model
+from accord.core.preset import PresetForm
 from accord.core.query import canonical_query
 from accord.core.terms import Terms, mechanism_for, terms
 from accord.hub.db.tables import METADATA
@@ -58,7 +60,10 @@ def _forms_in(annotation: object) -> Iterator[type[pydantic.BaseModel]]:
 @pytest.mark.parametrize(
     ("name", "forms"),
     [
-        ("ref-agreement.md", [AgreementForm, MembersForm]),
+        (
+            "ref-agreement.md",
+            [AgreementForm, MembersForm, BoardForm, DeclarationForm, PresetForm],
+        ),
         ("data-model.md", [DataModelForm]),
         ("ref-mapping.md", [MappingForm, SourceForm, DimensionEntry, QuantityEntry]),
     ],

@@ -325,6 +325,17 @@ class TestFiles:
         assert "Signed by: alice" in shown.out
         assert "Missing:" in shown.out
 
+    def test_names_cannot_command_the_terminal(self, office: Office) -> None:
+        """Nor turn words around: what is signed is what is seen."""
+        named = "Alice\u202e\x1b[2J Moreno"
+        founded = office.found("--name", f"alice={named}")
+        assert founded.status == 0, founded.err
+        path = founded.json["proposal"]
+        key = ("--key", office.key("alice"), "--passphrase-file", office.passphrase)
+        shown = office.accord("policy", "sign", path, *key, "--yes")
+        assert "Moreno" in shown.out
+        assert not {"\x1b", "\u202e"} & set(shown.out)
+
 
 @pytest.mark.federation
 class TestHub:

@@ -57,7 +57,7 @@ def review(proposal: Proposal, language: str = "en") -> Review:
     return Review(
         id=proposal.id,
         words=proposal.words,
-        comment=proposal.comment,
+        comment=visible(proposal.comment),
         board=board.board if board else "",
         founding=before is None,
         paths=tuple(proposal.changed()),
@@ -76,7 +76,7 @@ def changes(
     lines = register_lines(before, after, language)
     if lines:
         title = sentence("board.change.registers", language)
-        found.append(Changed(title=title, loosens=False, lines=tuple(lines)))
+        found.append(Changed(title=title, loosens=False, lines=_visible(lines)))
     for name in sorted({*(before.agreements if before else ()), *after.agreements}):
         old = before.policy(name) if before else None
         new = after.policy(name)
@@ -85,6 +85,28 @@ def changes(
         difference = compare(old, new)
         title, *rest = difference_lines(difference, language)
         found.append(
-            Changed(title=title, loosens=difference.loosens, lines=tuple(rest))
+            Changed(
+                title=visible(title), loosens=difference.loosens, lines=_visible(rest)
+            )
         )
     return tuple(found)
+
+
+JOINERS = "\u200c\u200d"
+"""Marks that some scripts are written with."""
+
+
+def visible(text: str) -> str:
+    """Return *text* without what could make a screen show something else.
+
+    Documents come from others; a terminal obeys control characters, and marks of
+    direction turn words around.
+    """
+    return "".join(
+        each if each.isprintable() or each in JOINERS else "\N{REPLACEMENT CHARACTER}"
+        for each in text
+    )
+
+
+def _visible(lines: list[str]) -> tuple[str, ...]:
+    return tuple(visible(line) for line in lines)

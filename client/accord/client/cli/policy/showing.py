@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
-from accord.client.cli.options import console
+from rich.console import Console
+
 from accord.client.policy.review import Review
 from accord.core.messages import sentence
+
+console = Console(markup=False, emoji=False, highlight=False)
+"""Sentences: numbers and brackets in them are not coloured."""
 
 
 def print_review(shown: Review) -> None:
