@@ -2,6 +2,8 @@
 # Every target does its own set-up. What it installs stays in .venv*.
 PYTHON ?= python3
 PYTEST_ARGS ?=
+# Test files that run at the same time; 0 runs one after the other, in one process.
+WORKERS ?= 2
 PIP := -m pip --disable-pip-version-check --require-virtualenv install --quiet
 BIN := .venv/bin
 
@@ -17,10 +19,10 @@ demo: setup ## a hub and five agencies on this machine: ask, refuse, repeat
 	$(BIN)/accord demo
 
 test: setup ## every test but the slow ones
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 test-all: setup ## every test
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 test-pythons: setup ## core and agent on Python 3.12 and 3.13, where they are installed
 	$(BIN)/python -m pytest -m "packaging and slow" tests/packaging $(PYTEST_ARGS)

@@ -12,7 +12,6 @@ and a repeat from the archive.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
 import statistics
@@ -22,7 +21,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import accord.client as accord
-from accord.client.demo.stage import AGREEMENT, Stage, set_the_stage
+from accord.client.demo.board import AGREEMENT
+from accord.client.demo.stage import Stage, set_the_stage
 
 GOAL_MS = 50.0
 QUESTIONS = 24
@@ -78,8 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="accord-bench-") as folder:
-        today = datetime.datetime.now(datetime.UTC).date()
-        stage = set_the_stage(Path(folder), today, lambda _: None)
+        stage = set_the_stage(Path(folder), lambda _: None)
         try:
             found = measure(stage)
         finally:

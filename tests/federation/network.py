@@ -36,6 +36,7 @@ from typing import Any, Self, TypeVar
 import accord.client as accord
 from accord.core.policy import PolicySet, load_policy_set
 from accord.trust.proposal import Proposal
+from accord.trust.proposal_file import to_file
 from accord.trust.repository import Repository, root_digest
 from accord.trust.words import six_words
 from tests import policies
@@ -364,7 +365,7 @@ class Network:
 
     def _written(self, proposal: Proposal) -> Path:
         place = self.folder / f"proposal-{proposal.id[:16]}.json"
-        place.write_bytes(proposal.to_bytes())
+        place.write_bytes(to_file(proposal))
         return place
 
     def route(self, label: str, port: int) -> None:

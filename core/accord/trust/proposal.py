@@ -288,29 +288,6 @@ class Proposal:
             for path, content in sorted(self.after.items())
         }
 
-    def to_bytes(self) -> bytes:
-        """Return it as one file, the same for the same signatures.
-
-        Raises:
-            InvalidQuery: PROPOSAL_TOO_LARGE
-        """
-        from accord.trust.proposal_file import written
-
-        return written(self)
-
-    @classmethod
-    def from_bytes(cls, content: bytes, source: str) -> Proposal:
-        """Read a file, make again what it says, and check every signature in it.
-
-        Nothing tells whether its base is what is in force: compare with `is_onto`.
-
-        Raises:
-            InvalidQuery: PROPOSAL_MALFORMED, PROPOSAL_TOO_LARGE
-        """
-        from accord.trust.proposal_file import read
-
-        return read(content, source)
-
     def _with(self, added: Iterable[tuple[str, Signature]]) -> Proposal:
         signatures_of = {
             role: dict(metadata.signatures) for role, metadata in self.metadata.items()

@@ -56,8 +56,8 @@ class _File(_Base):
     texts: dict[str, str]
 
 
-def written(proposal: Proposal) -> bytes:
-    """Return a proposal as a file.
+def to_file(proposal: Proposal) -> bytes:
+    """Return a proposal as one file, the same for the same signatures.
 
     Raises:
         InvalidQuery: PROPOSAL_TOO_LARGE
@@ -88,8 +88,11 @@ def written(proposal: Proposal) -> bytes:
     return content
 
 
-def read(content: bytes, source: str) -> Proposal:
-    """Read a file and check all of it.
+def from_file(content: bytes, source: str) -> Proposal:
+    """Read a file, make again what it says, and check every signature in it.
+
+    Nothing tells whether its base is what is in force: compare with
+    `Proposal.is_onto`.
 
     Raises:
         InvalidQuery: PROPOSAL_MALFORMED, PROPOSAL_TOO_LARGE

@@ -25,6 +25,7 @@ from accord.rpc.address import parse_address
 from accord.rpc.first_contact import fetch_authority
 from accord.rpc.pki import fingerprint, load_certificate
 from accord.trust.proposal import Proposal
+from accord.trust.proposal_file import to_file
 from tests.policies import THREE
 from tests.unit.hub.world import DOCUMENT, first_proposal, repository
 
@@ -77,7 +78,7 @@ def made(hub: Command) -> Command:
     state = bare(hub)
     proposal = first_proposal(state)
     file = hub.state.parent / "first.json"
-    file.write_bytes(proposal.to_bytes())
+    file.write_bytes(to_file(proposal))
     assert hub.json("policies", "publish", str(file))["policies_version"] == 1
     return hub
 
@@ -230,7 +231,7 @@ def test_noise_that_the_hub_cannot_place_is_refused_with_its_place(
     }
     proposal = first_proposal(bare(hub), **changes)
     file = hub.state.parent / "first.json"
-    file.write_bytes(proposal.to_bytes())
+    file.write_bytes(to_file(proposal))
     code, out, err = hub("policies", "publish", str(file))
     assert code == 3
     assert not out
@@ -245,7 +246,7 @@ def test_an_incomplete_proposal_is_not_published(hub: Command) -> None:
     complete = first_proposal(state)
     lonely = Proposal.founding(complete.after, comment="alone", now=utc_now())
     file = hub.state.parent / "first.json"
-    file.write_bytes(lonely.sign(THREE.key("bela")).to_bytes())
+    file.write_bytes(to_file(lonely.sign(THREE.key("bela"))))
     assert hub.failure("policies", "publish", str(file)) == (4, "SIGNATURES_MISSING")
     assert hub.json("check-config")["policies_version"] == 0
     code, _, err = hub("policies", "publish", str(file))

@@ -21,6 +21,7 @@ from accord.hub.db.engine import Store
 from accord.hub.governance import proposals
 from accord.hub.serve import utc_now
 from accord.trust.proposal import Proposal
+from accord.trust.proposal_file import from_file, to_file
 from accord.v1 import analyst_pb2, policy_pb2, policy_pb2_grpc
 from tests.policies import THREE, edited, proposed
 from tests.unit.hub.scripted import silent, until
@@ -70,7 +71,7 @@ def a_change(
 
 
 async def offered(board: Stub, proposal: Proposal) -> policy_pb2.ProposalSummary:
-    request = policy_pb2.OfferProposalRequest(content=proposal.to_bytes())
+    request = policy_pb2.OfferProposalRequest(content=to_file(proposal))
     return (await call(board.OfferProposal(request))).proposal
 
 
@@ -104,9 +105,7 @@ async def test_only_the_board_is_served(world: World, who: str) -> None:
         stub.FetchPolicyFile(policy_pb2.FetchPolicyFileRequest(name="metadata/x.json")),
         stub.ListProposals(policy_pb2.ListProposalsRequest()),
         stub.FetchProposal(policy_pb2.FetchProposalRequest(id=proposal.id)),
-        stub.OfferProposal(
-            policy_pb2.OfferProposalRequest(content=proposal.to_bytes())
-        ),
+        stub.OfferProposal(policy_pb2.OfferProposalRequest(content=to_file(proposal))),
         stub.PublishProposal(policy_pb2.PublishProposalRequest(id=proposal.id)),
         stub.ListQueries(policy_pb2.ListQueriesRequest(agreement=AGREEMENT)),
     ):
@@ -163,7 +162,7 @@ async def test_signatures_come_together_and_the_change_is_published(
     fetched = await call(
         board.FetchProposal(policy_pb2.FetchProposalRequest(id=first.id))
     )
-    again = Proposal.from_bytes(fetched.content, "x")
+    again = from_file(fetched.content, "x")
     assert sorted(again.standing().signed) == ["bela", "chidi"]
     request = policy_pb2.PublishProposalRequest(id=first.id)
     for _ in range(2):  # the second call is a repeat

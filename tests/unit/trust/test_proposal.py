@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from accord.core.errors import AccordError, Conflict, InvalidQuery, PolicyDenied
 from accord.trust.metadata import read_board
 from accord.trust.proposal import Proposal
-from accord.trust.proposal_file import LARGEST_FILE
+from accord.trust.proposal_file import LARGEST_FILE, from_file, to_file
 from accord.trust.repository import Repository, root_digest
 from accord.trust.words import six_words
 from tests.policies import NOW, THREE
@@ -41,19 +41,19 @@ def proposal(version: int = 2, signers: tuple[str, ...] = ()) -> Proposal:
 def test_two_members_sign_apart_and_it_is_complete() -> None:
     drafted = proposal()
     assert drafted.standing().missing
-    sent = drafted.to_bytes()
-    one = Proposal.from_bytes(sent, "one").sign(THREE.key("alice"))
-    two = Proposal.from_bytes(sent, "two").sign(THREE.key("bela"))
-    both = Proposal.from_bytes(one.to_bytes(), "x").merge(two)
+    sent = to_file(drafted)
+    one = from_file(sent, "one").sign(THREE.key("alice"))
+    two = from_file(sent, "two").sign(THREE.key("bela"))
+    both = from_file(to_file(one), "x").merge(two)
     assert both.standing().signed == ("alice", "bela")
     assert both.standing().complete
     assert both.id == drafted.id
-    assert two.merge(one).to_bytes() == both.to_bytes()
+    assert to_file(two.merge(one)) == to_file(both)
     assert both.publish().version == 2
 
 
 def test_what_is_proposed_can_be_read_from_it() -> None:
-    found = Proposal.from_bytes(proposal().to_bytes(), "it")
+    found = from_file(to_file(proposal()), "it")
     assert found.changed() == [TRENDS]
     assert found.comment == "a change"
     assert (found.base_version, found.version) == (1, 2)
@@ -66,7 +66,7 @@ def test_what_is_proposed_can_be_read_from_it() -> None:
 
 def test_signing_twice_is_signing_once() -> None:
     one = proposal(signers=("alice",))
-    assert one.sign(THREE.key("alice")).to_bytes() == one.to_bytes()
+    assert to_file(one.sign(THREE.key("alice"))) == to_file(one)
 
 
 def test_the_same_change_is_the_same_proposal() -> None:
@@ -138,7 +138,7 @@ class TestFile:
     def refused(self, content: bytes, reason: str = "PROPOSAL_MALFORMED") -> str:
         """Return the sentence with which a file is refused."""
         with pytest.raises(InvalidQuery) as caught:
-            Proposal.from_bytes(content, "board.proposal")
+            from_file(content, "board.proposal")
         assert caught.value.reason == reason
         assert "\n" not in caught.value.sentence
         return caught.value.sentence
@@ -149,7 +149,7 @@ class TestFile:
         signers: tuple[str, ...] = ("alice",),
     ) -> bytes:
         """Return a file in which something was changed."""
-        found = json.loads(proposal(signers=signers).to_bytes())
+        found = json.loads(to_file(proposal(signers=signers)))
         change(found)
         return json.dumps(found).encode()
 
@@ -219,12 +219,12 @@ class TestFile:
     @given(st.binary(max_size=300))
     def test_random_bytes(self, content: bytes) -> None:
         with pytest.raises(AccordError):
-            Proposal.from_bytes(content, "it")
+            from_file(content, "it")
 
     @given(st.integers(0, 100_000), st.integers(0, 255))
     @settings(max_examples=60)
     def test_one_byte_changed(self, place: int, value: int) -> None:
-        content = bytearray(proposal(signers=("alice", "bela")).to_bytes())
+        content = bytearray(to_file(proposal(signers=("alice", "bela"))))
         place %= len(content)
         content[place] = value
         self.same_or_refused(bytes(content))
@@ -232,14 +232,14 @@ class TestFile:
     @given(st.integers(0, 100_000))
     @settings(max_examples=30)
     def test_cut_short(self, length: int) -> None:
-        content = proposal(signers=("alice",)).to_bytes()
+        content = to_file(proposal(signers=("alice",)))
         self.same_or_refused(content[: length % (len(content) + 1)])
 
     @given(st.data())
     @settings(max_examples=120)
     def test_one_entry_changed(self, data: st.DataObject) -> None:
         """Of the file, or inside of the metadata that it carries."""
-        file = json.loads(proposal(signers=("alice", "bela")).to_bytes())
+        file = json.loads(to_file(proposal(signers=("alice", "bela"))))
         tree: dict[str, Any] = copy.deepcopy(file)
         inner = data.draw(st.booleans())
         holder = data.draw(st.sampled_from([file, file["base"]]))["metadata"]
@@ -270,7 +270,7 @@ class TestFile:
     def same_or_refused(content: bytes) -> None:
         """Accept no proposal but the one that was written, and no other error."""
         try:
-            found = Proposal.from_bytes(content, "it")
+            found = from_file(content, "it")
         except InvalidQuery:
             return
         assert found.id == proposal().id

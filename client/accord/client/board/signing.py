@@ -25,6 +25,7 @@ from accord.core.errors import (
 from accord.core.policy import Policy, load_policy_set
 from accord.core.simulate import Outcome, outcome_line, simulate
 from accord.trust.proposal import Proposal
+from accord.trust.proposal_file import from_file, to_file
 
 TRIED_DAYS = 90
 MOST_TRIED = 5000
@@ -97,7 +98,7 @@ def download(visit: Visit) -> Response:
     with visit.home.desk() as desk:
         found = desk.proposal(visit.where["id"])
     return Response(
-        found.to_bytes(),
+        to_file(found),
         media_type="application/octet-stream",
         headers={"Content-Disposition": f'attachment; filename="{file_name(found)}"'},
     )
@@ -108,7 +109,7 @@ def bring(visit: Visit) -> Response:
     upload = visit.file("proposal")
     if upload is None or len(upload.content) > LARGEST_PROPOSAL:
         raise InvalidQuery("PROPOSAL_UNREADABLE", visit.say("board.page.no-file"))
-    brought = Proposal.from_bytes(upload.content, upload.name)
+    brought = from_file(upload.content, upload.name)
     with visit.home.desk() as desk:
         here = desk.drafted(brought.id)
         desk.keep(brought.merge(here) if here is not None else brought)

@@ -20,6 +20,7 @@ from accord.client.policy.founding import Founder, board_text, write_documents
 from accord.client.policy.keys import make_key, open_key, read_key_file
 from accord.core.policy import BOARD, MEMBERS
 from accord.trust.proposal import Proposal
+from accord.trust.proposal_file import to_file
 from accord.trust.repository import Repository, root_digest
 from accord.trust.words import six_words
 
@@ -104,7 +105,7 @@ class DemoBoard:
         self.signed_by = signers
         self.repository = proposal.onto(self.repository)
         place = self.folder.parent / f"proposal-{proposal.version}.json"
-        place.write_bytes(proposal.to_bytes())
+        place.write_bytes(to_file(proposal))
         return place
 
     def _text(self) -> str:

@@ -37,6 +37,7 @@ from accord.core.errors import (
 )
 from accord.trust.metadata import BoardOfRoot, read_board
 from accord.trust.proposal import Proposal
+from accord.trust.proposal_file import from_file, to_file
 from accord.trust.repository import Repository
 from accord.trust.trusted import Trusted, View
 
@@ -161,7 +162,7 @@ class Desk:
             return here
         if len(content) > LARGEST_PROPOSAL:
             raise _other(identifier)
-        there = Proposal.from_bytes(content, f"proposal {identifier[:12]}")
+        there = from_file(content, f"proposal {identifier[:12]}")
         if there.id != identifier:
             raise _other(identifier)
         return there.merge(here) if here is not None else there
@@ -196,7 +197,7 @@ class Desk:
 
     def offer(self, proposal: Proposal) -> ProposalSummary:
         """Bring a proposal, or signatures under it, to the hub."""
-        summary = self.access.offer(proposal.to_bytes())
+        summary = self.access.offer(to_file(proposal))
         self.drop(proposal.id)
         return summary
 
@@ -207,7 +208,7 @@ class Desk:
             PolicyDenied: SIGNATURES_MISSING.
         """
         published = proposal.publish()
-        self.access.offer(proposal.to_bytes())
+        self.access.offer(to_file(proposal))
         done = self.access.publish(proposal.id)
         if is_founding(proposal) and not self.is_confirmed():
             # The member has just looked at the very board that the root names.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from accord.core.errors import ConfigurationError
 from accord.trust.proposal import Proposal
+from accord.trust.proposal_file import from_file, to_file
 
 LARGEST_PROPOSAL = 3_000_000
 """Bytes, as the hub takes them."""
@@ -32,7 +33,7 @@ def read_proposal(path: Path) -> Proposal:
         raise ConfigurationError(
             "PROPOSAL_UNREADABLE", f"{path} is too large to be a proposal."
         )
-    return Proposal.from_bytes(content, str(path))
+    return from_file(content, str(path))
 
 
 def write_proposal(path: Path, proposal: Proposal) -> None:
@@ -41,7 +42,7 @@ def write_proposal(path: Path, proposal: Proposal) -> None:
     Raises:
         ConfigurationError: FOLDER_UNWRITABLE.
     """
-    write_whole(path, proposal.to_bytes())
+    write_whole(path, to_file(proposal))
 
 
 def write_whole(path: Path, content: bytes) -> None:

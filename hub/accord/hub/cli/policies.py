@@ -26,6 +26,7 @@ from accord.hub.identity.authority import load_authority
 from accord.hub.state import State
 from accord.trust.metadata import read_board
 from accord.trust.proposal import Proposal
+from accord.trust.proposal_file import from_file
 
 policies_app = typer.Typer(no_args_is_help=True, help="Policies that the board signed.")
 
@@ -51,7 +52,7 @@ def publish(
 ) -> None:
     """Put a complete proposal in force; a hub that serves takes it over at once."""
     place = opened(state)
-    proposal = Proposal.from_bytes(_content(file), file.name)
+    proposal = from_file(_content(file), file.name)
     with governed(place) as standing:
         version = _publish(place, standing, proposal)
     show(

@@ -19,6 +19,7 @@ from accord.hub.audit import Event, note
 from accord.hub.db.engine import microseconds, moment
 from accord.hub.db.tables import PROPOSALS
 from accord.trust.proposal import Proposal
+from accord.trust.proposal_file import from_file, to_file
 
 MOST_WAITING: Final = 64
 """Proposals that may wait for signatures at once."""
@@ -85,7 +86,7 @@ def with_signatures(tx: sa.Connection, proposal: Proposal) -> Proposal:
     known = look_up(tx, proposal.id)
     if known is None:
         return proposal
-    return Proposal.from_bytes(known.content, "the proposal").merge(proposal)
+    return from_file(known.content, "the proposal").merge(proposal)
 
 
 def offer(
@@ -110,7 +111,7 @@ def offer(
         merged = proposal
     else:
         merged = with_signatures(tx, proposal)
-    content = merged.to_bytes()
+    content = to_file(merged)
     if len(content) > MOST_BYTES:
         raise PreconditionFailed(
             "PROPOSAL_TOO_LARGE",

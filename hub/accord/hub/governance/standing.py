@@ -35,6 +35,7 @@ from accord.hub.policies import Policies, check, parties_of, policies_of
 from accord.hub.questions.accounts import convert_caps
 from accord.trust.freshness import freshen, needs_freshening
 from accord.trust.proposal import Proposal
+from accord.trust.proposal_file import from_file
 from accord.trust.store import Stored, load, save
 
 TIMESTAMP: Final = "metadata/timestamp.json"
@@ -309,7 +310,7 @@ class Standing:
         repository = stored.repository if stored else None
         behind = proposals.published_after(tx, repository.version if repository else 0)
         for content in behind:
-            proposal = Proposal.from_bytes(content, "a published proposal")
+            proposal = from_file(content, "a published proposal")
             repository = proposal.onto(repository)
         if repository is None:
             return

@@ -21,7 +21,7 @@ from accord.hub.governance.watch import Watch
 from accord.hub.questions import asked
 from accord.hub.releases.reading import page_number
 from accord.hub.services.callers import Callers
-from accord.trust.proposal import Proposal
+from accord.trust.proposal_file import from_file
 from accord.v1 import policy_pb2, policy_pb2_grpc
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -80,9 +80,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
     ) -> policy_pb2.OfferProposalResponse:
         """Keep a proposal, or the signatures that it brings."""
         caller = await self._callers.board_member(context)
-        proposal = await asyncio.to_thread(
-            Proposal.from_bytes, request.content, "the proposal"
-        )
+        proposal = await asyncio.to_thread(from_file, request.content, "the proposal")
         try:
             known = await self._known(proposal.id)
         except NotFound:
@@ -106,7 +104,7 @@ class PolicyService(policy_pb2_grpc.PolicyServiceServicer):
         if known.version is None:
 
             def prepare() -> Prepared:
-                proposal = Proposal.from_bytes(known.content, "the proposal")
+                proposal = from_file(known.content, "the proposal")
                 return self._standing.prepare(proposal)
 
             prepared = await asyncio.to_thread(prepare)
