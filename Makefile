@@ -24,7 +24,7 @@ test: setup ## every test but the slow ones
 test-all: setup ## every test
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
-test-pythons: setup ## core and agent on Python 3.12 and 3.13, where they are installed
+test-pythons: setup ## plain installs; core and agent on Python 3.12 and 3.13, where they are installed
 	$(BIN)/python -m pytest -m "packaging and slow" tests/packaging $(PYTEST_ARGS)
 
 check: setup .venv-proto/.stamp ## format, lint, types, layers, protocol, documents

@@ -257,7 +257,7 @@ class TestSeats:
 class TestAHubThatLies:
     def test_without_signatures(self, network: Network, relay: MessageRelay) -> None:
         """One member and the hub's own keys are nobody."""
-        change = next_version(network, "three", ("harm: all", "harm: harm"))
+        change = next_version(network, "three")
         proposal = network.propose(change, signers=("chidi",))
         forced = policies.forced(proposal, network.repository)
         relay.show("alpha", shown_files(network, forced))
@@ -293,7 +293,7 @@ class TestAHubThatLies:
         self, network: Network, relay: MessageRelay, hub: accord.Hub
     ) -> None:
         """Both versions are signed; what an agency is asked names only one."""
-        change = next_version(network, "three", ("harm: all", "harm: harm"))
+        change = next_version(network, "three")
         both = network.propose(change)
         relay.show("alpha", shown_files(network, both.onto(network.repository)))
         network.wait_learned(network.version() + 1, ["alpha"])

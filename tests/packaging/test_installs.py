@@ -54,6 +54,7 @@ def constraints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_everything_installs_with_plain_pip(tmp_path: Path) -> None:
     python = environment(sys.executable, tmp_path / "all")
     install(python, f"{ROOT}[hub,agent,client]")
@@ -62,6 +63,7 @@ def test_everything_installs_with_plain_pip(tmp_path: Path) -> None:
         assert "Usage" in run(python.with_name(program), "--help", cwd=tmp_path)
 
 
+@pytest.mark.slow
 def test_agent_installs_alone_with_plain_pip(tmp_path: Path) -> None:
     python = environment(sys.executable, tmp_path / "agent")
     install(python, ROOT / "agent")
@@ -81,7 +83,7 @@ def test_core_and_agent_run_on(version: str, tmp_path: Path, constraints: Path) 
     python = environment(found, tmp_path / version)
     tools = (
         *("coverage", "hypothesis", "pytest", "pytest-asyncio", "pytest-timeout"),
-        *("pyarrow", "scipy"),
+        *("jsonschema", "pyarrow", "scipy"),
     )
     install(python, "-c", constraints, ROOT / "agent", *tools)
     tests = [ROOT / "tests/unit/core", ROOT / "tests/unit/agent"]

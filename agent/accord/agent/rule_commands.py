@@ -18,7 +18,7 @@ from accord.agent.answer import utc_now
 from accord.agent.options import AsJson, StateOption, console, screen
 from accord.agent.policies import policies_of
 from accord.agent.rulebook import Kept, add_rule, remove_rule, resume, rules_of
-from accord.agent.rules import Kind, Rule
+from accord.agent.rules import Kind, Rule, plain
 from accord.agent.screens import print_json, print_line
 from accord.agent.state import AgentState, state_root
 from accord.core.errors import InvalidQuery, suggestion
@@ -28,6 +28,15 @@ _LARGEST_EPSILON = 1000
 _LONGEST_PERIOD = 36_500
 _MOST_MEMBERS = 1000
 _LONGEST_TEXT = 500
+
+_NAMED = {
+    Kind.VETO_DIMENSION: "dimension",
+    Kind.VETO_PURPOSE: "purpose",
+    Kind.VETO_ORGANISATION: "organisation",
+    Kind.VETO_AGREEMENT: "agreement",
+    Kind.VETO_MEASURE: "measure",
+}
+"""What agreements name; analysts are named by the hub alone."""
 
 Reason = Annotated[str, typer.Option("--reason", help="Why; stays with this agency.")]
 NeededReason = Annotated[
@@ -292,11 +301,11 @@ def _hint(kind: Kind, name: str, state: AgentState) -> str:
     """Return a warning where no agreement here knows a name; a rule may come first."""
     policies = tuple(policies_of(state).policies())
     known = sorted({word for each in policies for word in _known(kind, each)})
-    if not known or name.casefold() in {word.casefold() for word in known}:
+    if kind not in _NAMED or plain(name) in set(map(plain, known)):
         return ""
     return (
-        f"No agreement here knows {name!r}, so the rule refuses nothing yet."
-        f"{suggestion(name, known)}"
+        f"Warning: no agreement in force here knows the {_NAMED[kind]} {name!r}, so the"
+        f" rule refuses nothing until one does.{suggestion(name, known)}"
     )
 
 
@@ -304,7 +313,10 @@ def _known(kind: Kind, policy: Policy) -> Iterable[str]:
     form = policy.agreement.form
     return {
         Kind.VETO_DIMENSION: policy.model.dimensions,
-        Kind.VETO_PURPOSE: form.purpose,
+        Kind.VETO_PURPOSE: [
+            *form.purpose,
+            *([form.emergency.purpose] if form.emergency else []),
+        ],
         Kind.VETO_ORGANISATION: form.recipients.organisations,
         Kind.VETO_AGREEMENT: [policy.name],
         Kind.VETO_MEASURE: form.may_ask.measures,

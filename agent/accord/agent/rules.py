@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
@@ -97,7 +98,9 @@ def objections(
 def period_caps(rules: Sequence[Rule], agreement: str) -> Iterator[Rule]:
     """Yield the caps over a period that count for questions under *agreement*."""
     for rule in rules:
-        if rule.kind is Kind.CAP_PERIOD and rule.subject in ("", agreement):
+        if rule.kind is Kind.CAP_PERIOD and (
+            not rule.subject or plain(rule.subject) == plain(agreement)
+        ):
             yield rule
 
 
@@ -165,11 +168,13 @@ def _words(veto: Kind, requisition: Requisition, model: DataModel) -> Iterable[s
 
 def _names(rule: Rule, words: Iterable[str]) -> bool:
     """Tell whether one of *words* is meant, however it is spelt."""
-    return _plain(rule.subject) in map(_plain, words)
+    return plain(rule.subject) in map(plain, words)
 
 
-def _plain(text: str) -> str:
-    return " ".join(text.split()).casefold()
+def plain(text: str) -> str:
+    """Return a name without what makes two spellings of it differ."""
+    composed = unicodedata.normalize("NFC", " ".join(text.split()))
+    return unicodedata.normalize("NFC", composed.casefold())
 
 
 def _too_dear(cap: Fraction, requisition: Requisition, delta: Fraction) -> bool:

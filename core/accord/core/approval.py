@@ -17,6 +17,10 @@ TUF proves that enough board members signed. Beyond that, under the version in f
 6. No key leaves the board without the signatures of all seats, so that a few cannot
    first send away the others who would have to sign such a replacement.
 
+Agencies hold what concerns them, and judge by that. So a change is judged for those
+too to whom an agreement is new because they become parties to it: what they will ask
+for is asked of everybody.
+
 A signature counts on the metadata that bind the document: of role ``targets``, or of
 ``agreement-NAME`` where the agreement's own parties sign. It is the keys of the version
 in force that count, never those that the change brings along.
@@ -136,7 +140,9 @@ def signers_wanted(
         name = path.removeprefix(f"{AGREEMENTS}/").removesuffix(".yaml")
         own = path.startswith(f"{AGREEMENTS}/") and name in after.agreements
         role = binding_role(after.agreements[name]) if own else TARGETS
-        roles = {role} if before and name in before.agreements else {role, TARGETS}
+        known = before is not None and name in before.agreements
+        grown = own and known and before and _gets_parties(before, after, name)
+        roles = {role} if known and not grown else {role, TARGETS}
         keys: set[str] = set()
         for policies in (before, after):
             if policies is None:
@@ -177,6 +183,8 @@ def _about_agreement(
 ) -> Iterator[Lack]:
     old = before.agreements.get(name) if before is not None else None
     new = after.agreements[name]
+    if before is not None and _gets_parties(before, after, name):
+        yield from _about_agreement(_as_new(before, name), after, name, signed)
     rewritten = old is None or old.digest != new.digest
     looser = _is_looser(before, after, name)
     if not (rewritten or looser):
@@ -247,8 +255,8 @@ def _seats(before: PolicySet | None, after: PolicySet, name: str) -> tuple[str, 
     if old is None:
         return tuple(sorted(every | named))
     guarding = frozenset(old.form.approval.loosening_needs)
-    if set(new.parties) - set(old.parties):
-        guarding |= every
+    if _gets_parties(before, after, name):
+        guarding |= every | named
     return tuple(sorted(guarding))
 
 
@@ -273,7 +281,9 @@ def _difference(
 
 
 def _is_looser(before: PolicySet | None, after: PolicySet, name: str) -> bool:
-    if before is not None and _approvers_differ(before, after, name):
+    if before is not None and (
+        _approvers_differ(before, after, name) or _gets_parties(before, after, name)
+    ):
         return True
     difference = _difference(before, after, name)
     return difference is not None and difference.loosens
@@ -284,19 +294,35 @@ def _shared_documents_loosen(
 ) -> bool:
     """Tell whether more than the agreement's own text makes it looser.
 
-    Judged with the agreement's new text in both, so far as the documents existed.
+    Judged with the agreement's new text in both, and by its own documents alone: a
+    model or preset that others used already is new to an agency that is not among them.
     """
-    new = after.policy(name)
-    if before is None or new is None or _approvers_differ(before, after, name):
+    old, new = before.policy(name) if before else None, after.policy(name)
+    if before is None or old is None or new is None:
         return True
-    model = before.models.get(new.model.name)
+    if _approvers_differ(before, after, name) or old.model.name != new.model.name:
+        return True
     preset = new.agreement.preset
-    if model is None or (preset and before.presets.get(preset.name) != preset):
+    if preset is not None and old.agreement.preset != preset:
         return True
-    if (before.members, model.digest) == (new.members, new.model.digest):
+    if (before.members, old.model.digest) == (new.members, new.model.digest):
         return False
-    mixed = dataclasses.replace(new, members=before.members, model=model)
+    mixed = dataclasses.replace(new, members=before.members, model=old.model)
     return compare(mixed, new).loosens
+
+
+def _gets_parties(before: PolicySet, after: PolicySet, name: str) -> bool:
+    """Tell whether an agreement in force gets parties, to whom it is a new one."""
+    old = before.agreements.get(name)
+    return old is not None and not set(after.agreements[name].parties) <= set(
+        old.parties
+    )
+
+
+def _as_new(before: PolicySet, name: str) -> PolicySet:
+    """Return what an agency has that was no party to an agreement."""
+    others = {key: each for key, each in before.agreements.items() if key != name}
+    return dataclasses.replace(before, agreements=others)
 
 
 def _approvers_differ(before: PolicySet, after: PolicySet, name: str) -> bool:

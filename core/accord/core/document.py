@@ -21,20 +21,8 @@ from pydantic_core.core_schema import CoreSchema, no_info_after_validator_functi
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.tokens import (
-    AliasToken,
-    AnchorToken,
-    BlockEndToken,
-    BlockMappingStartToken,
-    BlockSequenceStartToken,
-    DirectiveToken,
-    FlowMappingEndToken,
-    FlowMappingStartToken,
-    FlowSequenceEndToken,
-    FlowSequenceStartToken,
-    TagToken,
-)
 
+from accord.core.document_syntax import forbidden_syntax, place_of
 from accord.core.errors import ConfigurationError, suggestion
 
 Form = TypeVar("Form", bound=pydantic.BaseModel)
@@ -210,60 +198,22 @@ def _load(text: str, source: str) -> Any:  # noqa: ANN401 - YAML may hold anythi
     yaml.version = (1, 2)
     yaml.Constructor = _TextualDates
     try:
-        forbidden = _forbidden_syntax(text)
+        forbidden = forbidden_syntax(text)
         if forbidden:
-            raise DocumentError(source, forbidden)
+            problems = [_problem(place, (), wrong) for place, wrong in forbidden]
+            raise DocumentError(source, problems)
         return yaml.load(text)
     except DuplicateKeyError as error:
-        place = _mark(error.problem_mark)
+        place = place_of(error.problem_mark)
         sentence = "this entry stands here twice; keep one of them."
         raise DocumentError(source, [_problem(place, (), sentence)]) from None
     except MarkedYAMLError as error:
-        place = _mark(error.problem_mark or error.context_mark)
+        place = place_of(error.problem_mark or error.context_mark)
         sentence = f"this is not valid YAML: {error.problem or 'it cannot be read'}."
         raise DocumentError(source, [_problem(place, (), sentence)]) from None
     except (YAMLError, ValueError, RecursionError) as error:
         sentence = f"this is not valid YAML ({type(error).__name__})."
         raise DocumentError(source, [_problem((1, 1), (), sentence)]) from None
-
-
-DEEPEST_NESTING = 32
-"""Lists and named entries within each other."""
-
-_DEEPER = {
-    FlowSequenceStartToken: 1,
-    FlowMappingStartToken: 1,
-    BlockSequenceStartToken: 1,
-    BlockMappingStartToken: 1,
-    FlowSequenceEndToken: -1,
-    FlowMappingEndToken: -1,
-    BlockEndToken: -1,
-}
-
-_FORBIDDEN = {
-    TagToken: "YAML tags (!…) are not allowed; write the value plainly.",
-    AnchorToken: "YAML anchors (&…) are not allowed; repeat the text instead.",
-    AliasToken: "YAML aliases (*…) are not allowed; repeat the text instead.",
-    DirectiveToken: "YAML directives (%…) are not allowed.",
-}
-
-
-def _forbidden_syntax(text: str) -> list[Problem]:
-    """Return what a document must not hold; stops where it is nested too deeply."""
-    found: list[Problem] = []
-    depth = 0
-    for token in YAML(typ="rt").scan(text):
-        if type(token) in _FORBIDDEN:
-            found.append(_problem(_mark(token.start_mark), (), _FORBIDDEN[type(token)]))
-        depth += _DEEPER.get(type(token), 0)
-        if depth > DEEPEST_NESTING:
-            sentence = "this is nested too deeply to be a document for people."
-            return [_problem(_mark(token.start_mark), (), sentence)]
-    return found
-
-
-def _mark(mark: Any) -> tuple[int, int]:  # noqa: ANN401 - ruamel's marks are untyped
-    return (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
 
 
 def _plain(node: object) -> object:

@@ -35,6 +35,7 @@ from accord.core.policy import (
     PolicySet,
 )
 from accord.trust.metadata import (
+    MOST_ROLES,
     OWN,
     ROOT,
     SNAPSHOT,
@@ -67,11 +68,16 @@ def draft(base: State | None, policies: PolicySet, occasion: Occasion) -> Drafte
     """Return the metadata that differ from those in force.
 
     Raises:
-        ConfigurationError: the documents lack what signing needs.
+        ConfigurationError: the documents lack what signing needs, or
+            SIGNED_AGREEMENTS_TOO_MANY.
     """
     check_complete(policies)
     number = 1 if base is None else base.change + 1
     own = {"change": number, "comment": occasion.comment}
+    if base is not None:
+        # Who signs has compared with this state; for agencies that accepted another
+        # one the signature says nothing.
+        own["follows"] = base.id
     drafted: Drafted = {}
     root = _root(policies, own, occasion)
     old_root = base.root.signed if base else None
@@ -94,7 +100,17 @@ def draft(base: State | None, policies: PolicySet, occasion: Occasion) -> Drafte
             previous = base.delegated.get(role) if base else None
             each.version = previous.signed.version + 1 if previous else 1
             drafted[role] = each
+    _check_number({*drafted, *(base.delegated if base else ())})
     return drafted
+
+
+def _check_number(roles: Iterable[str]) -> None:
+    if len({*roles, TARGETS} - {ROOT}) > MOST_ROLES:
+        raise ConfigurationError(
+            "SIGNED_AGREEMENTS_TOO_MANY",
+            "Agreements that parties sign, and emergencies, are more than agencies"
+            f" read: {MOST_ROLES - 1} in all that ever were.",
+        )
 
 
 def _stands(
@@ -247,7 +263,7 @@ def same_root(one: Root, other: Root) -> bool:
 
 def _who(root: Root) -> Mapping[str, object]:
     own = root.unrecognized_fields.get(OWN, {})
-    return {key: own[key] for key in own if key not in ("change", "comment")}
+    return {key: own[key] for key in own if key not in ("change", "comment", "follows")}
 
 
 def _same_targets(one: Targets, other: Targets) -> bool:

@@ -94,7 +94,7 @@ def unseal(pem: bytes, passphrase: bytes, source: str) -> Ed25519PrivateKey:
     try:
         private = load_pem_private_key(pem, passphrase or b"\0")
     except ValueError as error:
-        if "decrypt" in str(error).lower() or "password" in str(error).lower():
+        if _is_refusal(error) or _is_sealed(pem):
             raise Unauthenticated(
                 "PASSPHRASE_WRONG", f"That passphrase does not open {source}."
             ) from None
@@ -104,3 +104,24 @@ def unseal(pem: bytes, passphrase: bytes, source: str) -> Ed25519PrivateKey:
     if not isinstance(private, Ed25519PrivateKey):
         raise unreadable
     return private
+
+
+def _is_refusal(error: ValueError) -> bool:
+    return "decrypt" in str(error).lower() or "password" in str(error).lower()
+
+
+def _is_sealed(pem: bytes) -> bool:
+    """Tell whether a passphrase is all that is wrong.
+
+    One wrong passphrase in 256 decrypts to what looks like a damaged key; that three
+    more do so as well is as good as impossible.
+    """
+    for probe in (b"\0a", b"\0b", b"\0c"):
+        try:
+            load_pem_private_key(pem, probe)
+        except ValueError as error:
+            if _is_refusal(error):
+                return True
+        except (TypeError, UnsupportedAlgorithm):
+            return False
+    return False

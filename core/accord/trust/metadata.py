@@ -49,6 +49,9 @@ OWN: Final = "accord"
 
 MOST_COMMENT: Final = 500
 
+MOST_ROLES: Final = 1_000
+"""Roles, of targets and delegated, that a snapshot may name."""
+
 _DELEGATED: Final = re.compile(r"(agreement|emergency)-([a-z0-9][a-z0-9_-]{0,62})")
 _FOLDERS: Final = {"agreement": AGREEMENTS, "emergency": EMERGENCIES}
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
@@ -165,10 +168,12 @@ def _check_root(root: Root) -> None:
     for role in root.roles.values():
         _check_role(ROOT, role, root.keys)
     change_of(root, ROOT)
+    follows_of(root, ROOT)
 
 
 def _check_targets(targets: Targets, role: str) -> None:
     change_of(targets, role)
+    follows_of(targets, role)
     for path, file in targets.targets.items():
         _check_target(path, file, role)
     if role != TARGETS:
@@ -259,6 +264,23 @@ def change_of(signed: Signed, role: str) -> int:
     if not _is_count(number):
         raise malformed(role, "does not say which change it belongs to")
     return int(number)
+
+
+def follows_of(signed: Signed, role: str) -> str | None:
+    """Return the id of the state that a change was compared with by who signed it.
+
+    None where a board was founded: nothing came before.
+
+    Raises:
+        PolicyDenied: POLICY_MALFORMED
+    """
+    own = signed.unrecognized_fields.get(OWN)
+    found: Any = own.get("follows") if isinstance(own, dict) else None
+    if found is None:
+        return None
+    if not isinstance(found, str) or _HEX.fullmatch(found) is None:
+        raise malformed(role, "does not say properly what it follows")
+    return found
 
 
 def comment_of(signed: Signed) -> str:

@@ -18,6 +18,7 @@ from accord.trust.metadata import (
     TARGETS,
     change_of,
     check_signed,
+    malformed,
     signed_digest,
 )
 
@@ -32,12 +33,31 @@ class State:
     root: Metadata[Root]
     targets: Metadata[Targets]
     delegated: Mapping[str, Metadata[Targets]]
-    """The newest of every delegated role that ever was, also of those that ended."""
+    """The newest of every delegated role that ever was, also of those that ended.
+
+    Nobody vouches for one that ended, or that the hub invented: see `vouched`.
+    """
 
     @functools.cached_property
     def change(self) -> int:
-        """Number of the newest change."""
-        return max(change_of(each.signed, role) for role, each in self.roles())
+        """Number of the newest change, of all that somebody vouches for."""
+        return max(change_of(each.signed, role) for role, each in self.vouched.items())
+
+    @functools.cached_property
+    def vouched(self) -> Mapping[str, AnyMetadata]:
+        """Root, targets, and the delegated roles whose signatures hold.
+
+        Only these say which change is the newest: the hub alone names the others, and
+        could give them any number.
+        """
+        found: dict[str, AnyMetadata] = {ROOT: self.root, TARGETS: self.targets}
+        for role, metadata in sorted(self.delegated.items()):
+            try:
+                check_signed(self.targets.signed, metadata, role)
+            except PolicyDenied:
+                continue
+            found[role] = metadata
+        return found
 
     @functools.cached_property
     def expires(self) -> datetime.datetime:
@@ -52,9 +72,9 @@ class State:
 
     @functools.cached_property
     def id(self) -> str:
-        """SHA-256 over everything that is signed."""
+        """SHA-256 over everything that is signed by those who must."""
         whole = hashlib.sha256()
-        for role, metadata in self.roles():
+        for role, metadata in self.vouched.items():
             whole.update(f"{role}\0{signed_digest(metadata)}\n".encode())
         return whole.hexdigest()
 
@@ -122,3 +142,16 @@ class State:
         check_signed(self.root.signed, self.root, ROOT)
         check_signed(self.root.signed, self.targets, TARGETS)
         self.digests()
+        self._check_ended()
+
+    def _check_ended(self) -> None:
+        """Refuse roles that nobody delegated, unless the board ended them.
+
+        What it ended is older than the targets that ended it.
+        """
+        delegations = self.targets.signed.delegations
+        delegated = (delegations.roles or {}) if delegations else {}
+        newest = change_of(self.targets.signed, TARGETS)
+        for role in sorted(self.delegated.keys() - delegated.keys()):
+            if change_of(self.delegated[role].signed, role) >= newest:
+                raise malformed(role, "has a role that nobody delegated")

@@ -32,18 +32,18 @@ from accord.core.errors import (
 from accord.core.policy import PolicySet
 from accord.trust.documents import read_policies
 from accord.trust.durable import make_folder, remove_file, write_file
+from accord.trust.freshness import LIFETIME
 from accord.trust.history import Accepted, accept_newest
 from accord.trust.metadata import (
     ROOT,
     TARGETS,
-    check_signed,
     document_name,
     metadata_name,
     read_board,
     read_metadata,
     root_digest,
 )
-from accord.trust.repository import Repository
+from accord.trust.repository import Repository, check_successor
 from accord.trust.state import State
 from accord.trust.workflow import Fetch as Fetch  # noqa: PLC0414
 from accord.trust.workflow import Files, check_unforked, fresh_until, update
@@ -95,6 +95,8 @@ class _Kept(pydantic.BaseModel):
     documents: dict[str, str]
     expired: list[str]
     """Documents whose own signatories let them expire."""
+    seen: str
+    """When this timestamp was fetched for the first time, by this machine's clock."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,6 +104,7 @@ class _Held:
     files: Files
     accepted: Accepted
     expired: frozenset[str]
+    seen: datetime.datetime
 
     def view(self) -> View:
         state, documents = self.accepted.state, self.accepted.documents
@@ -120,7 +123,21 @@ class _Held:
             targets_version=state.targets.signed.version,
             root_version=state.root.signed.version,
             root=self.files.roots[-1],
-            fresh_until=fresh_until(self.files),
+            fresh_until=min(fresh_until(self.files), self.seen + LIFETIME),
+        )
+
+    def kept(self) -> _Kept:
+        """Return what stands on the disk."""
+        files = self.files
+        return _Kept(
+            roots=[each.decode() for each in files.roots],
+            timestamp=(files.timestamp or b"").decode(),
+            snapshot=(files.snapshot or b"").decode(),
+            targets=(files.targets or b"").decode(),
+            delegated={role: each.decode() for role, each in files.delegated.items()},
+            documents={p: c.decode() for p, c in self.accepted.documents.items()},
+            expired=sorted(self.expired),
+            seen=self.seen.astimezone(datetime.UTC).isoformat(),
         )
 
 
@@ -142,8 +159,9 @@ class Trusted:
     def pin(self, root: bytes) -> None:
         """Believe a board from now on, as it was confirmed by people.
 
-        A root that is part of the chain that is believed, or may come to be, changes
-        nothing.
+        A root that is part of the chain that is believed, or that its newest board
+        signed as the next, changes nothing. One further on proves nothing by itself:
+        refresh first, which fetches those in between.
 
         Raises:
             Conflict: ROOT_PINNED where another board is believed here.
@@ -162,7 +180,8 @@ class Trusted:
                 return
         raise Conflict(
             "ROOT_PINNED",
-            "Another board is trusted here than the one that the hub shows now.",
+            "Another board is trusted here than the one that the hub shows now, or its"
+            " board changed more than once since: fetch the policies first.",
         )
 
     def pinned(self) -> bytes | None:
@@ -255,16 +274,20 @@ class Trusted:
         accepted = accept_newest(
             held.accepted if held else None,
             newest,
-            files.roots[len(old.roots) :],
+            files.roots[len(old.roots) if held else 0 :],
             fetch,
             self._agency,
         )
-        new = _Held(files=files, accepted=accepted, expired=accepted.state.expired(now))
-        if held is None or (files, new.expired, accepted.documents) != (
-            held.files,
-            held.expired,
-            held.accepted.documents,
-        ):
+        # Asking again makes no old timestamp younger: a hub that is honest signs a new
+        # one every few hours. A clock that was ahead when it was seen gains nothing.
+        again = held is not None and held.files.timestamp == files.timestamp
+        new = _Held(
+            files=files,
+            accepted=accepted,
+            expired=accepted.state.expired(now),
+            seen=min(held.seen, now) if held and again else now,
+        )
+        if held is None or new.kept() != held.kept():
             self._write(new)
         self._held = new
         return new
@@ -278,23 +301,13 @@ class Trusted:
             return None
         try:
             self._held = _from_kept(_Kept.model_validate_json(content))
-        except (pydantic.ValidationError, PolicyDenied):
+        except (pydantic.ValidationError, PolicyDenied, ValueError):
             raise self._damaged(_ACCEPTED) from None
         return self._held
 
     def _write(self, held: _Held) -> None:
-        files = held.files
-        kept = _Kept(
-            roots=[each.decode() for each in files.roots],
-            timestamp=(files.timestamp or b"").decode(),
-            snapshot=(files.snapshot or b"").decode(),
-            targets=(files.targets or b"").decode(),
-            delegated={role: each.decode() for role, each in files.delegated.items()},
-            documents={p: c.decode() for p, c in held.accepted.documents.items()},
-            expired=sorted(held.expired),
-        )
         make_folder(self._folder)
-        write_file(self._folder / _ACCEPTED, kept.model_dump_json().encode())
+        write_file(self._folder / _ACCEPTED, held.kept().model_dump_json().encode())
 
     def _note(self, reason: str, now: datetime.datetime) -> None:
         known = self.trouble()
@@ -335,20 +348,22 @@ def _from_kept(kept: _Kept) -> _Held:
     accepted = Accepted(
         state=state, documents=documents, policies=read_policies(documents)
     )
-    return _Held(files=files, accepted=accepted, expired=frozenset(kept.expired))
+    return _Held(
+        files=files,
+        accepted=accepted,
+        expired=frozenset(kept.expired),
+        seen=datetime.datetime.fromisoformat(kept.seen).astimezone(datetime.UTC),
+    )
 
 
 def _belongs(root: bytes, chain: tuple[bytes, ...]) -> bool:
-    """Tell whether a root is part of a chain, or may follow it."""
+    """Tell whether a root is part of a chain, or is the next in it."""
     if root_digest(root) in {root_digest(each) for each in chain}:
         return True
     offered = read_metadata(root, Root, ROOT)
     newest = read_metadata(chain[-1], Root, ROOT)
-    ahead = offered.signed.version - newest.signed.version
-    if ahead != 1:
-        return ahead > 1
     try:
-        check_signed(newest.signed, offered, ROOT)
+        check_successor(newest, offered)
     except PolicyDenied:
         return False
     return True

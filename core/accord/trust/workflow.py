@@ -32,6 +32,8 @@ from accord.core.errors import NotFound, PolicyDenied, Unreachable
 from accord.core.policy import LARGEST
 from accord.trust.metadata import (
     LONGEST,
+    MOST_ROLES,
+    OWN,
     ROOT,
     SNAPSHOT,
     TARGETS,
@@ -50,8 +52,6 @@ Fetch = Callable[[str], bytes]
 
 MOST_ROTATIONS: Final = 256
 """Roots that may follow one another since the last refresh."""
-
-MOST_ROLES: Final = 1_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,24 +90,67 @@ class Files:
 def update(held: Files, fetch: Fetch, now: datetime.datetime) -> Files:
     """Return the newest metadata, verified by those held.
 
+    A root may be replaced while an agent fetches: then what follows is signed by keys
+    that the root fetched before does not name. So newer roots are looked for once
+    more before anything is refused or believed.
+
     Raises:
         PolicyDenied: POLICY_ROLLBACK, POLICY_EXPIRED, POLICY_SIGNATURES_MISSING,
             POLICY_MIXED, POLICY_MALFORMED
         Unreachable: POLICIES_INCOMPLETE, and what *fetch* raises.
     """
+    roots = list(held.roots)
+    try:
+        files = _update(held, roots, fetch, now)
+    except PolicyDenied as error:
+        if error.reason != "POLICY_SIGNATURES_MISSING" or not _is_there(
+            metadata_name(ROOT, _version(roots[-1]) + 1), fetch
+        ):
+            raise
+        return _update(held, list(held.roots), fetch, now)
+    if _names_newer_root(files):
+        return _update(held, list(held.roots), fetch, now)
+    return files
+
+
+def _update(
+    held: Files, roots: list[bytes], fetch: Fetch, now: datetime.datetime
+) -> Files:
+    """Go through the files once; *roots* gets those that are newer."""
     trusted = TrustedMetadataSet(held.roots[-1], EnvelopeType.METADATA)
     trusted.reference_time = now.astimezone(datetime.UTC)
-    roots = (*held.roots, *_newer_roots(trusted, fetch))
+    for content in _newer_roots(trusted, fetch):
+        roots.append(content)  # noqa: PERF402  # kept where the next one fails
     timestamp = _timestamp(trusted, held.timestamp, fetch)
     snapshot = _snapshot(trusted, held.snapshot, fetch)
     targets = _targets(trusted, held.targets, fetch)
     return Files(
-        roots=roots,
+        roots=tuple(roots),
         timestamp=timestamp,
         snapshot=snapshot,
         targets=targets,
         delegated=dict(_delegated(trusted, held.delegated, fetch)),
     )
+
+
+def _version(root: bytes) -> int:
+    return read_metadata(root, Root, ROOT).signed.version
+
+
+def _names_newer_root(files: Files) -> bool:
+    """Tell whether the hub vouched for a root that was published in between."""
+    timestamp = read_metadata(files.timestamp or b"", Timestamp, TIMESTAMP).signed
+    own = timestamp.unrecognized_fields.get(OWN)
+    named = own.get("root") if isinstance(own, dict) else None
+    return isinstance(named, int) and named > _version(files.roots[-1])
+
+
+def _is_there(name: str, fetch: Fetch) -> bool:
+    try:
+        fetch(name)
+    except NotFound:
+        return False
+    return True
 
 
 def fresh_until(files: Files) -> datetime.datetime:
@@ -128,8 +171,8 @@ def check_unforked(before: State, after: State) -> None:
     Raises:
         PolicyDenied: POLICY_MIXED, POLICY_ROLLBACK
     """
-    known = dict(before.roles())
-    for role, metadata in after.roles():
+    known = before.vouched
+    for role, metadata in after.vouched.items():
         old = known.get(role)
         if old is None or metadata.signed.version > old.signed.version:
             continue
@@ -140,6 +183,7 @@ def check_unforked(before: State, after: State) -> None:
                 " before.",
             )
     if after.id != before.id and after.change <= before.change:
+        after.verify()  # what too few signed does not count, and says no number
         raise PolicyDenied(
             "POLICY_ROLLBACK", "The hub shows policies that are older than it says."
         )

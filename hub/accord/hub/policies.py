@@ -16,6 +16,7 @@ from typing import Final
 from accord.core.agreement import Agreement
 from accord.core.document import DocumentError, Problem, plain_document, problem_at
 from accord.core.errors import ConfigurationError, NotFound, suggestion
+from accord.core.lint import errors, lint
 from accord.core.members import MembersForm
 from accord.core.model import DataModel
 from accord.core.policy import (
@@ -116,15 +117,28 @@ def check(policies: Policies) -> None:
         DocumentError: with the place.
         ConfigurationError: DOCUMENT_INVALID, for several documents.
     """
-    errors = [
+    wrong = [
         DocumentError(f"{AGREEMENTS}/{name}.yaml", problems)
         for name, agreement in sorted(policies.agreements.items())
         if (problems := list(_beyond(agreement)))
     ]
-    if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        raise ConfigurationError("DOCUMENT_INVALID", "\n".join(map(str, errors)))
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        raise ConfigurationError("DOCUMENT_INVALID", "\n".join(map(str, wrong)))
+
+
+def check_whole(policies: Policies) -> None:
+    """Refuse what the documents must not say together, as the board's own tool does.
+
+    Agencies see their own agreements only, so nobody else can look across all.
+
+    Raises:
+        ConfigurationError: DOCUMENT_INVALID, with every finding.
+    """
+    found = errors(lint(policies.documents.documents))
+    if found:
+        raise ConfigurationError("DOCUMENT_INVALID", "\n".join(map(str, found)))
 
 
 def _beyond(agreement: Agreement) -> Iterator[Problem]:

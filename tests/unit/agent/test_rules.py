@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import sqlite3
+import unicodedata
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -395,3 +396,22 @@ def test_a_rule_that_cannot_be_read_stops_every_answer(
         taught(state).answer(*signed(requisition()))
     assert caught.value.reason == "RULE_UNREADABLE"
     assert used(state) == 0
+
+
+def test_spellings_of_a_name_are_one_name() -> None:
+    """Of caps as of vetoes; accents may be typed as one character or as two."""
+    cap = Rule(
+        kind=Kind.CAP_PERIOD, subject="Régional  TRENDS", epsilon=Fraction(1), number=3
+    )
+    for spelt in ("régional trends", unicodedata.normalize("NFD", "régional trends")):
+        assert list(period_caps([cap], spelt)) == [cap]
+    assert not list(period_caps([cap], "regional trends"))
+    purpose = "année"
+    for veto in ("NFC", "NFD"):
+        subject = unicodedata.normalize(veto, purpose.upper())
+        rule = Rule(kind=Kind.VETO_PURPOSE, subject=subject)
+        for asked in ("NFC", "NFD"):
+            wanted = dataclasses.replace(
+                requisition(), purpose=unicodedata.normalize(asked, purpose)
+            )
+            assert objections([rule], wanted, MODEL, DELTA) == (Kind.VETO_PURPOSE,)

@@ -327,14 +327,12 @@ class TestFiles:
 
     def test_names_cannot_command_the_terminal(self, office: Office) -> None:
         """Nor turn words around: what is signed is what is seen."""
-        named = "Alice\u202e\x1b[2J Moreno"
-        founded = office.found("--name", f"alice={named}")
-        assert founded.status == 0, founded.err
-        path = founded.json["proposal"]
-        key = ("--key", office.key("alice"), "--passphrase-file", office.passphrase)
-        shown = office.accord("policy", "sign", path, *key, "--yes")
-        assert "Moreno" in shown.out
-        assert not {"\x1b", "\u202e"} & set(shown.out)
+        for hidden in ("\u202e", "\x1b"):
+            founded = office.found("--name", f"alice=Alice{hidden} Moreno")
+            assert founded.status == 3
+            assert "board.yaml:7:" in founded.err
+            assert "invisible character" in founded.err
+            assert hidden not in founded.err
 
 
 @pytest.mark.federation
@@ -461,10 +459,10 @@ class TestHub:
         assert documents_in(other) == documents_in(office.board)
         assert office.policy("fetch", other, "--board", told).reason == "BOARD_DIFFERS"
 
-    def test_a_file_from_nowhere_needs_words(
+    def test_a_file_from_nowhere_needs_an_option_and_words(
         self, office: Office, hub: RunningHub, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Its `before` may be made up; a bare --yes is not enough."""
+        """Its `before` may be made up; neither --yes nor words are enough."""
         self.publish_first(office, hub)
         office.edit(AGREEMENT, *LATER)
         made = office.policy("propose", office.board, "-c", "Later").json
@@ -473,8 +471,48 @@ class TestHub:
         loose.write_bytes(Path(made["proposal"]).read_bytes())
         assert office.sign(loose, "alice").status == 0
         monkeypatch.setenv("ACCORD_DATA", str(office.folder / "other"))
-        assert office.sign(loose, "bela").reason == "CONFIRMATION_NEEDED"
-        assert office.sign(loose, "bela", "--words", made["words"]).status == 0
+        told = ("--words", made["words"])
+        assert office.sign(loose, "bela").reason == "BASE_UNVERIFIED"
+        assert office.sign(loose, "bela", *told).reason == "BASE_UNVERIFIED"
+        risk = "--unverified-base"
+        assert office.sign(loose, "bela", risk).reason == "CONFIRMATION_NEEDED"
+        assert office.sign(loose, "bela", risk, *told).status == 0
+
+    def test_who_only_passes_a_founding_on_has_confirmed_no_board(
+        self, office: Office, hub: RunningHub, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Somebody who published it has not looked at it."""
+        path = office.found(hub=hub.keys).json["proposal"]
+        office.sign(path, "alice")
+        made = office.sign(path, "bela").json
+        monkeypatch.setenv("ACCORD_DATA", str(office.folder / "post"))
+        other = ("--words", "abandon ability able about above absent")
+        assert office.policy("publish", path, *other).reason == "WORDS_DIFFER"
+        assert office.policy("publish", path).status == 0
+        pins = office.folder.glob("post/boards/*/trusted/pinned.root.json")
+        assert list(pins) == []
+        told = ("--words", made["words"])
+        assert office.policy("publish", path, *told).status == 0
+        pins = office.folder.glob("post/boards/*/trusted/pinned.root.json")
+        assert len(list(pins)) == 1
+
+    def test_a_base_that_is_older_than_what_was_verified(
+        self, office: Office, hub: RunningHub
+    ) -> None:
+        """Not even with the option for bases that nobody verified."""
+        self.publish_first(office, hub)
+        office.edit(AGREEMENT, *LATER)
+        old = office.policy("propose", office.board, "-c", "Later").json
+        loose = office.folder / "mail" / "it.json"
+        loose.parent.mkdir()
+        loose.write_bytes(Path(old["proposal"]).read_bytes())
+        new = office.policy("propose", office.board, "-c", "Now", "--offer").json
+        for name in ("alice", "bela"):
+            assert office.sign(new["id"], name).status == 0
+        assert office.policy("publish", new["id"]).status == 0
+        assert office.policy("fetch", office.board).status == 0
+        told = ("--words", old["words"], "--unverified-base")
+        assert office.sign(loose, "chidi", *told).reason == "PROPOSAL_OUTDATED"
 
     def test_signatures_are_renewed(self, office: Office, hub: RunningHub) -> None:
         """Without any other change."""

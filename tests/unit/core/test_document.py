@@ -15,6 +15,7 @@ from accord.core.document import (
     ExactNumber,
     Strict,
     parse_document,
+    plain_document,
 )
 
 
@@ -78,7 +79,7 @@ def test_all_problems_come_at_once_with_line_and_column() -> None:
         ("- a\n", "named entries"),
         ("either: '\ud800'\n", "not valid YAML"),
         ("", "named entries"),
-        ("either: \x00\n", "not valid YAML"),
+        ("either: \x00\n", "invisible"),
         ("a" * (LARGEST_DOCUMENT + 1), "longer than"),
         ("[" * 5000, "nested too deeply"),
     ],
@@ -93,3 +94,49 @@ def test_dangerous_or_broken_yaml_is_refused(text: str, words: str) -> None:
 def test_a_value_is_never_echoed_by_a_wrong_type() -> None:
     """What somebody typed in the wrong place may be a secret."""
     assert not any("hunter2" in line for line in problems_of("numbers: [hunter2]\n"))
+
+
+@pytest.mark.parametrize(
+    ("character", "written"),
+    [
+        ("\u202e", "202E"),
+        ("\u2066", "2066"),
+        ("\u200b", "200B"),
+        ("\u00ad", "00AD"),
+        ("\ufeff", "FEFF"),
+        ("\u2028", "2028"),
+        ("\x1b", "001B"),
+        ("\x85", "0085"),
+    ],
+)
+def test_nothing_is_invisible_or_turns_the_text_around(
+    character: str, written: str
+) -> None:
+    """Not in values, comments or names, nor by its number in a quoted text."""
+    (wrong,) = problems_of(f"numbers: [1]\neither: 'plan{character}ning'\n")
+    assert wrong.startswith(f"2:14: an invisible character (U+{written}, ")
+    (wrong,) = problems_of(f"numbers: [1]  # one{character}\n")
+    assert wrong.startswith(f"1:20: an invisible character (U+{written}, ")
+    escaped = f'"plan\\u{ord(character):04x}ning"'
+    (wrong,) = problems_of(f"numbers: [1]\neither: {escaped}\n")
+    assert wrong.startswith(f"2:9: an invisible character (U+{written}, ")
+    (wrong,) = problems_of(f"entries: {{{escaped}: {{amount: 1, name: x}}}}\n")
+    assert f"U+{written}" in wrong
+
+
+def test_layout_is_no_invisible_character() -> None:
+    """Line ends of any machine, tabs and texts of several lines."""
+    text = "either: |\r\n  one\ttwo\r\n  three\r\nnumbers: [1]\r\n"
+    assert parse_document(text, Outer, source="a.yaml").either == "one\ttwo\nthree\n"
+    text = "either: >\n  one\n  two\n\n  three\n"
+    assert "one two" in str(parse_document(text, Outer, source="a.yaml").either)
+    assert "U+0007" in problems_of('either: "one\\atwo"\n')[0]
+    assert "U+0007" in problems_of("either: >\n  one\a\n  two\n")[0]
+    assert "U+000D" in problems_of('either: "one\\rtwo"\n')[0]
+
+
+@pytest.mark.parametrize("joiner", ["\u200c", "\u200d"])
+def test_letters_may_be_joined_and_parted(joiner: str) -> None:
+    """Persian and the scripts of India are not written without."""
+    word = f"\u0645\u06cc{joiner}\u062e\u0648\u0627\u0647\u0645"
+    assert plain_document(f"word: {word}", "x.yaml") == {"word": word}

@@ -9,12 +9,12 @@ from fractions import Fraction
 
 import pytest
 
-from accord.client.policy.folder import sample_documents
 from accord.core.agreement_form import PRESETS
 from accord.core.epsilon_delta import epsilon_to_rho_tight, rho_to_epsilon_tight
 from accord.core.lint import errors, lint
 from accord.core.policy import load_policy_set
 from accord.core.preset import Preset, load_preset
+from tests.policies import shipped
 
 DELTA = Fraction(1, 10**9)
 EXTENDING = """\
@@ -47,7 +47,7 @@ valid: {{from: 2026-01-01, until: 2027-12-31, review_by: 2026-12-31}}
 def preset(name: str) -> Preset:
     """Return a shipped preset."""
     path = f"presets/{name}.yaml"
-    return load_preset(sample_documents()[path].decode(), path)
+    return load_preset(shipped()[path].decode(), path)
 
 
 def extending(name: str, old: str = "", new: str = "") -> dict[str, bytes]:
@@ -56,13 +56,13 @@ def extending(name: str, old: str = "", new: str = "") -> dict[str, bytes]:
     text = EXTENDING.format(name=name, review=review)
     assert old in text
     content = text.replace(old, new, 1).encode()
-    return sample_documents() | {"agreements/extending.yaml": content}
+    return shipped() | {"agreements/extending.yaml": content}
 
 
 def test_every_preset_is_shipped_and_no_other() -> None:
     """The names are part of the language."""
-    shipped = {p for p in sample_documents() if p.startswith("presets/")}
-    assert shipped == {f"presets/{name}.yaml" for name in PRESETS}
+    names = {p for p in shipped() if p.startswith("presets/")}
+    assert names == {f"presets/{name}.yaml" for name in PRESETS}
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -13,9 +13,9 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from accord.client.policy.folder import sample_documents
 from accord.core.document import DocumentError, parse_document
 from accord.core.schemas import FORMS, schema_of, schemas
+from tests.policies import shipped
 from tests.unit.core.small_policies import AGREEMENT, BOARD, MEMBERS, MODEL, changed
 from tools.schemas import files
 
@@ -56,12 +56,12 @@ def test_the_committed_schemas_are_those_of_the_forms() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [p for p in sample_documents() if not p.startswith("emergencies")]
+    "path", [p for p in shipped() if not p.startswith("emergencies")]
 )
 def test_the_shipped_samples_are_valid(path: str) -> None:
     """And each names its own schema for editors."""
     kind = KINDS[path.partition("/")[0]]
-    text = sample_documents()[path].decode()
+    text = shipped()[path].decode()
     assert list(validator(kind).iter_errors(as_editors_read(text))) == []
     above = "" if path == "members.yaml" else "../"
     named = f"# yaml-language-server: $schema={above}schemas/{kind}.schema.json\n"

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
+import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -11,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from accord.core.errors import (
+    ConfigurationError,
     Conflict,
     NotFound,
     PolicyDenied,
@@ -32,7 +36,15 @@ from accord.trust.repository import Repository
 from accord.trust.store import load
 from accord.trust.trusted import Trusted
 from accord.v1 import analyst_pb2
-from tests.policies import edited, fetching, founding, proposed, shipped
+from tests.policies import (
+    THREE,
+    edited,
+    fetching,
+    founding,
+    key,
+    proposed,
+    shipped,
+)
 from tests.unit.hub.scripted import answering, silent, until
 from tests.unit.hub.world import (
     AGREEMENT,
@@ -48,6 +60,7 @@ from tests.unit.hub.world import (
     edit_agreement,
     finished,
     first_proposal,
+    key_of_agency,
     publish,
     repository,
 )
@@ -472,3 +485,116 @@ async def test_a_hub_without_policies_serves_its_board_and_nobody_else(
     listed = await call(stub.ListAgreements(analyst_pb2.ListAgreementsRequest()))
     assert [each.name for each in listed.agreements] == [AGREEMENT]
     await world.stop()
+
+
+EMERGENCY = """
+emergency:
+  purpose: rescue
+  spend: {epsilon: 3}
+  at_most: 30 days
+  approvers: [alice, bela, chidi]
+"""
+DECLARATION = """\
+emergency: regional-trends
+reason: An earthquake.
+from: 2026-03-10
+until: 2026-03-30
+"""
+
+
+@pytest.mark.parametrize("what", ["an emergency", "an agreement of parties"])
+def test_what_parties_and_approvers_let_expire_ends_here_as_at_agencies(
+    opened: Callable[..., Standing], state: State, what: str
+) -> None:
+    """The hub never decides by what no agency believes any more."""
+    clock = Clock()
+    base = repository(state)
+    text = edited(base, DOCUMENT, ("\nversion: 1\n", "\nversion: 2\n"))
+    if what == "an emergency":
+        path = f"emergencies/{AGREEMENT}.yaml"
+        grown = proposed(base, {DOCUMENT: text + EMERGENCY.encode()}, now=clock())
+        publish(state, grown)
+        change = proposed(repository(state), {path: DECLARATION}, now=clock())
+    else:
+        path = DOCUMENT
+        signers = {label: key(f"signs/{label}") for label in PARTIES}
+        listed = base.documents()[MEMBERS].decode()
+        for label in PARTIES:
+            agent = text_of(key_of_agency(label))
+            assert listed.count(agent) == 1
+            indent = re.search(rf"\n( *)key: \"?{agent}", listed)
+            assert indent is not None
+            listed = listed.replace(
+                indent[0],
+                f"\n{indent[1]}signatory: {text_of(signers[label])}{indent[0]}",
+            )
+        own = text.replace(b"\napproval: {", b"\napproval: {signatories: parties, ")
+        assert own != text
+        change = proposed(
+            base, {MEMBERS: listed, path: own}, keys=signers.values(), now=clock()
+        )
+    publish(state, change)
+    standing = opened(clock)
+    before = standing.now()
+    assert path in before.documents.documents
+    clock.pass_(days=380)
+    renewal = Proposal.renewal(repository(state), comment="renewed", now=clock())
+    for label in ("alice", "bela"):
+        renewal = renewal.sign(THREE.key(label))
+    standing.look()
+    standing.publish(standing.prepare(renewal), by=None)
+    assert path in standing.now().documents.documents
+    clock.pass_(days=30)
+    standing.look()
+    now = standing.now()
+    assert path not in now.documents.documents
+    assert standing.in_force is not None
+    assert standing.in_force.ended == {path}
+    agency = standing.in_force.stored.repository.policies(clock())
+    assert list(now.by_name) == sorted(agency.agreements)
+    for name, policy in now.by_name.items():
+        found = agency.policy(name)
+        assert found is not None
+        assert policy.digest == found.digest
+    assert opened(clock).now().documents.documents == now.documents.documents
+
+
+async def test_a_full_disk_does_not_stop_the_hub_from_looking(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tries again, and what was published comes into force."""
+    failed: list[int] = []
+
+    def full(*_: object) -> None:
+        failed.append(1)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "save", full)
+        change = a_change(world.state)
+        with governed(world.state) as beside:
+            known = beside.publish(beside.prepare(change), by=None)
+            assert known.version == 2
+        await until(lambda: len(failed) > 2, seconds=10)
+        assert world.hub.standing.version == 1
+    await until(lambda: world.hub.standing.version == 2, seconds=10)
+
+
+def test_agreements_that_together_give_a_party_away_are_refused(
+    opened: Callable[..., Standing], state: State
+) -> None:
+    """Only the hub sees all agreements; signatures do not help."""
+    base = repository(state)
+    text = base.documents()[DOCUMENT].decode()
+    other = re.sub(r"\nagreement: .*", "\nagreement: fewer", text)
+    few = ", ".join(PARTIES[1:])
+    other = re.sub(r"\nparties: \[[^]]*\]", f"\nparties: [{few}]", other)
+    other = re.sub(r"\ncohorts:.*\n(?: .*\n)*", "\ncohorts: {all: everyone}\n", other)
+    other = re.sub(r"(person_in_at_most:) \w+", r"\1 4", other)
+    change = proposed(base, {"agreements/fewer.yaml": other}, now=utc_now())
+    standing = opened()
+    with pytest.raises(ConfigurationError) as caught:
+        standing.prepare(change)
+    assert caught.value.reason == "DOCUMENT_INVALID"
+    assert PARTIES[0] in caught.value.sentence
+    assert "agreements/fewer.yaml" in caught.value.sentence

@@ -185,7 +185,7 @@ class TestFreeze:
         world.vouch()
         refused(agent, "POLICY_EXPIRED")
 
-    def test_a_timestamp_that_lives_longer_than_the_board_allows_ends_with_its_root(
+    def test_a_timestamp_that_lives_for_centuries_counts_for_a_day(
         self, world: World, agent: Agent
     ) -> None:
         world.edit(
@@ -195,8 +195,13 @@ class TestFreeze:
             ),
             FRESHNESS,
         )
-        view = agent.look()
-        assert view.fresh_until == world.repository.expires
+        seen = world.now
+        assert agent.look().fresh_until == seen + 24 * HOUR
+        assert agent.look(hours=20).fresh_until == seen + 24 * HOUR
+        again = Trusted(agent.folder, "police")
+        kept = again.view()
+        assert kept is not None
+        assert kept.fresh_until == seen + 24 * HOUR
         refused(agent, "POLICY_EXPIRED", days=401)
 
 

@@ -7,6 +7,7 @@ import datetime
 import json
 
 import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from accord.core.errors import (
     InvalidQuery,
     Unauthenticated,
 )
+from accord.trust import keys
 from accord.trust.freshness import LIFETIME, freshen, needs_freshening
 from accord.trust.keys import new_key, public_text, raw_public, seal, text_of, unseal
 from accord.trust.words import six_words
@@ -53,6 +55,23 @@ class TestSealed:
     def test_a_wrong_passphrase(self, passphrase: bytes) -> None:
         with pytest.raises(Unauthenticated) as caught:
             unseal(seal(new_key(), b"right"), passphrase, "alice.key")
+        assert caught.value.reason == "PASSPHRASE_WRONG"
+
+    def test_a_wrong_passphrase_whose_padding_looks_right(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One in 256 does; the library then speaks of a damaged key."""
+        pem = seal(new_key(), b"right")
+        real = load_pem_private_key
+
+        def load(content: bytes, passphrase: bytes) -> object:
+            if passphrase == b"wrong":
+                raise ValueError("Could not deserialize key data.")
+            return real(content, passphrase)
+
+        monkeypatch.setattr(keys, "load_pem_private_key", load)
+        with pytest.raises(Unauthenticated) as caught:
+            unseal(pem, b"wrong", "alice.key")
         assert caught.value.reason == "PASSPHRASE_WRONG"
 
     def test_no_passphrase(self) -> None:

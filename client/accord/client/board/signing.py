@@ -10,7 +10,7 @@ from http import HTTPStatus
 from starlette.responses import Response
 
 from accord.client.board.visit import Visit
-from accord.client.policy.desk import Desk, utc_now
+from accord.client.policy.desk import Desk, remember_signed, utc_now
 from accord.client.policy.hub_access import HubPolicies
 from accord.client.policy.keys import open_key, read_key_file
 from accord.client.policy.proposal_files import LARGEST_PROPOSAL, file_name
@@ -59,6 +59,7 @@ def sign(visit: Visit) -> Response:
             pem, source = _key(visit)
             private = open_key(pem, visit.fields.get("passphrase", ""), source)
             signed = found.sign(private)
+            remember_signed(signed)
         except AccordError as error:
             return _shown(visit, desk, found, problem=error)
         desk.keep(signed)

@@ -8,6 +8,7 @@ kept under the fingerprint of its certificate authority, as the member's token n
 
     boards/<fingerprint>/trusted/          the pinned root, the policies in force
     boards/<fingerprint>/proposals/ID.json  drafts, and signatures not yet passed on
+    signed/ID                              that a proposal was signed here
     keys/NAME.key                          sealed with a passphrase
 """
 
@@ -35,6 +36,7 @@ from accord.core.errors import (
     PolicyDenied,
     PreconditionFailed,
 )
+from accord.trust.durable import make_folder, write_file
 from accord.trust.metadata import BoardOfRoot, read_board
 from accord.trust.proposal import Proposal
 from accord.trust.proposal_file import from_file, to_file
@@ -75,6 +77,7 @@ class Desk:
         """
         self.access = access
         root = folder or data_folder()
+        self._root = root
         self._folder = root / "boards" / access.identity[:32]
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.trusted = Trusted(self._folder / "trusted", None)
@@ -201,8 +204,13 @@ class Desk:
         self.drop(proposal.id)
         return summary
 
-    def publish(self, proposal: Proposal) -> tuple[ProposalSummary, int]:
+    def publish(
+        self, proposal: Proposal, *, compared: bool = False
+    ) -> tuple[ProposalSummary, int]:
         """Put a proposal in force, and pin a board that was founded by it.
+
+        It is pinned only where somebody looked: a member who signed it on this machine,
+        or who *compared* its words. Who just passes it on confirms the board later.
 
         Raises:
             PolicyDenied: SIGNATURES_MISSING.
@@ -210,8 +218,8 @@ class Desk:
         published = proposal.publish()
         self.access.offer(to_file(proposal))
         done = self.access.publish(proposal.id)
-        if is_founding(proposal) and not self.is_confirmed():
-            # The member has just looked at the very board that the root names.
+        looked = compared or _signed_path(proposal, self._root).exists()
+        if is_founding(proposal) and looked and not self.is_confirmed():
             self.trusted.pin(published.root())
         self.drop(proposal.id)
         return done
@@ -244,6 +252,17 @@ class Desk:
         return self._folder / "proposals" / f"{_checked(identifier)}.json"
 
 
+def remember_signed(proposal: Proposal, folder: Path | None = None) -> None:
+    """Note that somebody looked at a proposal on this machine and signed it."""
+    path = _signed_path(proposal, folder or data_folder())
+    make_folder(path.parent)
+    write_file(path, b"")
+
+
+def _signed_path(proposal: Proposal, root: Path) -> Path:
+    return root / "signed" / _checked(proposal.id)
+
+
 def is_founding(proposal: Proposal) -> bool:
     """Tell whether a proposal founds a board: there is nothing before it."""
     return proposal.base is None
@@ -266,6 +285,27 @@ def check_base(proposal: Proposal, in_force: Repository | None) -> None:
             "was published since, or it is another board's. Make it again from what "
             "is in force.",
         )
+
+
+def check_not_older(proposal: Proposal) -> None:
+    """Refuse a base that is no newer than what this machine verified, and other.
+
+    Raises:
+        Conflict: PROPOSAL_OUTDATED.
+    """
+    if proposal.base is None:
+        return
+    board = read_board(proposal.base.root())
+    for folder in sorted((data_folder() / "boards").glob("*/trusted")):
+        try:
+            known = Trusted(folder, None).repository()
+        except AccordError:
+            continue
+        ours = read_board(known.root())
+        if (board.name, board.network) != (ours.name, ours.network):
+            continue
+        if known.id != proposal.base.id and proposal.base_version <= known.version:
+            check_base(proposal, known)
 
 
 def check_told(told: str, digest: str, words: str) -> None:

@@ -2,7 +2,8 @@
 """What changes in the lists of people and keys, in sentences.
 
 Agreements are compared by `accord.core.comparison`; this is for ``board.yaml``, the
-keys in ``members.yaml``, and declarations of emergencies.
+people, keys, remits and lifetimes in ``members.yaml``, and declarations of emergencies.
+Everything in the lists is said, also of an agency that is party to no agreement.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from accord.core.board import BoardForm, BoardMemberForm
-from accord.core.members import MembersForm
+from accord.core.members import MemberForm, MembersForm
 from accord.core.messages import sentence
 from accord.core.policy import MODELS, PRESETS, PolicySet
 
@@ -58,7 +59,11 @@ def _board(
             members=len(after.members),
             threshold=after.threshold,
         )
-    elif before.threshold != after.threshold:
+    elif before.board != after.board:
+        yield sentence(
+            "board.change.board-name", language, before=before.board, name=after.board
+        )
+    if before is not None and before.threshold != after.threshold:
         yield sentence(
             "board.change.threshold",
             language,
@@ -83,10 +88,22 @@ def _people(
 ) -> Iterator[str]:
     for label, member in new.items():
         values = {"name": member.name, "label": label, "key": _short(member.key)}
-        if label not in old:
+        previous = old.get(label)
+        if previous is None:
             yield sentence("board.change.member-joins", language, **values)
-        elif old[label].key != member.key:
+        elif previous.key != member.key:
             yield sentence("board.change.member-key", language, **values)
+        yield from _renamed("member", label, previous, member, language)
+        organisation = previous.organisation if previous else None
+        if member.organisation != organisation:
+            way = "none" if member.organisation is None else "organisation"
+            yield sentence(
+                f"board.change.member-{way}",
+                language,
+                organisation=member.organisation or "",
+                before=organisation or "",
+                **values,
+            )
     for label, member in old.items():
         if label not in new:
             yield sentence(
@@ -113,6 +130,9 @@ def _members(
                     key=_short(key) if key else "",
                     **values,
                 )
+        yield from _renamed("agency", label, previous, member, language)
+        yield from _remit(previous, member, values, language)
+        yield from _lifetime(previous, member, values, language)
     for label, member in old.items():
         if label not in after.members:
             yield sentence(
@@ -124,6 +144,77 @@ def _members(
     if hub is not None and (old_hub is None or old_hub.freshness != hub.freshness):
         key = _short(hub.freshness)
         yield sentence("board.change.hub-freshness", language, key=key)
+
+
+def _renamed(
+    kind: str,
+    label: str,
+    before: BoardMemberForm | MemberForm | None,
+    after: BoardMemberForm | MemberForm,
+    language: str,
+) -> Iterator[str]:
+    if before is not None and before.name != after.name:
+        yield sentence(
+            f"board.change.{kind}-name",
+            language,
+            label=label,
+            before=before.name,
+            name=after.name,
+        )
+
+
+def _remit(
+    before: MemberForm | None,
+    after: MemberForm,
+    values: Mapping[str, str],
+    language: str,
+) -> Iterator[str]:
+    """Yield what an agency is there for; of one that joins all, else what changes."""
+    old, new = before.remit if before else None, after.remit
+    if old is None or old.description != new.description:
+        text = new.description
+        yield sentence("board.change.agency-remit", language, text=text, **values)
+    for dimension in sorted({*new.covers, *(old.covers if old else ())}):
+        covered = new.covers.get(dimension)
+        if covered != (old.covers.get(dimension) if old else None):
+            yield sentence(
+                f"board.change.agency-covers{'' if covered else '-all'}",
+                language,
+                dimension=dimension,
+                covered=", ".join(covered or ()),
+                **values,
+            )
+    persons = new.persons_a_year
+    if persons != (old.persons_a_year if old else None):
+        yield sentence(
+            f"board.change.agency-persons{'-none' if persons is None else ''}",
+            language,
+            persons="" if persons is None else persons,
+            **values,
+        )
+
+
+def _lifetime(
+    before: MemberForm | None,
+    after: MemberForm,
+    values: Mapping[str, str],
+    language: str,
+) -> Iterator[str]:
+    """Yield the caps over all agreements, also of an agency that has none yet."""
+    if before is not None and before.lifetime == after.lifetime:
+        return
+    caps = {"after": after.lifetime} | ({"before": before.lifetime} if before else {})
+    shown = {
+        f"{kind}_{when}": f"{float(value):.12g}"
+        for when, caps_then in caps.items()
+        for kind, value in (
+            ("zcdp", caps_then.zcdp.epsilon),
+            ("delta", caps_then.zcdp.delta),
+            ("pure", caps_then.pure.epsilon),
+        )
+    }
+    way = "agency-lifetime" if before is None else "agency-lifetime-changed"
+    yield sentence(f"board.change.{way}", language, **shown, **values)
 
 
 def _files(before: PolicySet | None, after: PolicySet, language: str) -> Iterator[str]:

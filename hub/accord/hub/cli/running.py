@@ -14,6 +14,7 @@ from typing import Annotated, Final
 import typer
 
 from accord.core.errors import ConfigurationError, InvalidQuery
+from accord.core.lint import errors, lint
 from accord.hub.cli.common import (
     AsJson,
     StateOption,
@@ -252,6 +253,10 @@ def _about_policies(
     for name, agreement in sorted(found.policies.agreements.items()):
         if not agreement.form.valid.first <= today <= agreement.form.valid.until:
             yield f"agreements/{name}.yaml is not valid today."
+    for path in sorted(found.ended):
+        yield f"the signatures under {path} have ended: it holds no more."
+    for finding in errors(lint(found.policies.documents.documents)):
+        yield f"the board would have to correct this: {finding}"
 
 
 def _signatures(

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
+import structlog
 
 from accord.core.errors import (
+    AccordError,
     Conflict,
     InvalidQuery,
     NotFound,
@@ -31,11 +33,18 @@ from accord.hub.db.engine import Store
 from accord.hub.governance import proposals
 from accord.hub.governance.proposals import Known
 from accord.hub.identity.authority import Authority
-from accord.hub.policies import Policies, check, parties_of, policies_of
+from accord.hub.policies import (
+    Policies,
+    check,
+    check_whole,
+    parties_of,
+    policies_of,
+)
 from accord.hub.questions.accounts import convert_caps
 from accord.trust.freshness import freshen, needs_freshening
 from accord.trust.proposal import Proposal
 from accord.trust.proposal_file import from_file
+from accord.trust.repository import Repository
 from accord.trust.store import Stored, load, save
 
 TIMESTAMP: Final = "metadata/timestamp.json"
@@ -51,6 +60,8 @@ class InForce:
     """When the board's own signatures end."""
     ours: bool
     """Whether the keys that the board lists for the hub are this hub's."""
+    ended: frozenset[str] = frozenset()
+    """Documents that parties or approvers let expire; the policies are without them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +96,7 @@ class Standing:
         self._freshness_key = authority.freshness_key
         self._clock = clock
         self._in_force: InForce | None = None
+        self._log = structlog.get_logger()
 
     @property
     def version(self) -> int:
@@ -183,6 +195,8 @@ class Standing:
     def look(self) -> None:
         """Take over what was published, and sign freshness anew where it is time.
 
+        What parties or approvers let expire is left out from then on, as agents do.
+
         Raises:
             AccordError: what is there cannot be used; what was in force stays.
         """
@@ -192,6 +206,7 @@ class Standing:
         if newest > self.version or stale:
             with self._store.write() as tx:
                 self._take_over(tx, sign=stale)
+        self._leave_out_expired()
 
     def consider(self, proposal: Proposal) -> Policies:
         """Return the policies that a proposal would make; needs no thread.
@@ -212,6 +227,7 @@ class Standing:
             )
         found = policies_of(proposal.after, proposal.version)
         check(found)
+        check_whole(found)
         if found.members.hub != self._keys:
             raise hub_keys_differ(self._keys)
         if not self._authority.is_of(found.members.network):
@@ -272,8 +288,12 @@ class Standing:
                 by=by,
                 now=self._clock(),
             )
-        with self._store.write() as tx:
-            self._take_over(tx, sign=False)
+        try:
+            with self._store.write() as tx:
+                self._take_over(tx, sign=False)
+        except AccordError as error:
+            # It is decided: a full disk now is no reason to say that it failed.
+            self._log.error("policies.unusable", reason=error.reason)
         return known
 
     def require_current(self, tx: sa.Connection, policies: Policies) -> None:
@@ -314,7 +334,7 @@ class Standing:
             repository = proposal.onto(repository)
         if repository is None:
             return
-        found = policies_of(repository.documents(), repository.version)
+        found, ended = _without_expired(repository, self._clock())
         check(found)
         ours = found.members.hub == self._keys
         if behind and not ours:
@@ -329,8 +349,31 @@ class Standing:
             save(self._folder, repository, fresh)
             stored = Stored(repository, fresh)
         self._in_force = InForce(
-            stored=stored, policies=found, expires=repository.expires, ours=ours
+            stored=stored,
+            policies=found,
+            expires=repository.expires,
+            ours=ours,
+            ended=ended,
         )
+
+    def _leave_out_expired(self) -> None:
+        found = self._in_force
+        if found is None:
+            return
+        repository, moment = found.stored.repository, self._clock()
+        if repository.state.expired(moment) != found.ended:
+            policies, ended = _without_expired(repository, moment)
+            self._in_force = dataclasses.replace(found, policies=policies, ended=ended)
+
+
+def _without_expired(
+    repository: Repository, moment: dt.datetime
+) -> tuple[Policies, frozenset[str]]:
+    """Return the policies to decide by, and the documents that they are without."""
+    ended = repository.state.expired(moment)
+    documents = repository.documents()
+    left = {path: text for path, text in documents.items() if path not in ended}
+    return policies_of(left, repository.version), ended
 
 
 def outdated() -> Conflict:

@@ -37,6 +37,7 @@ class Watch:
         self._connections = connections
         self._collection = collection
         self._told = standing.version
+        self._ended = _ended(standing)
         self._log = structlog.get_logger()
 
     async def run(self) -> None:
@@ -47,14 +48,17 @@ class Watch:
                 await self._store.run(self._standing.look)
             except AccordError as error:
                 self._log.error("policies.unusable", reason=error.reason)
+            except OSError as error:
+                # A full disk, or a folder that is not there for a moment.
+                self._log.error("policies.unwritable", error=type(error).__name__)
             await self.tell()
 
     async def tell(self) -> None:
         """Tell everybody, if other policies are in force than at the last time."""
-        version = self._standing.version
-        if version == self._told:
+        version, ended = self._standing.version, _ended(self._standing)
+        if (version, ended) == (self._told, self._ended):
             return
-        self._told = version
+        self._told, self._ended = version, ended
         self._log.info("policies.changed", policy_version=version)
         self._connections.send_all(
             agent_pb2.ConnectResponse(
@@ -68,3 +72,7 @@ class Watch:
                 await asyncio.to_thread(convert_caps, policies)
             except AccordError as error:
                 self._log.error("policies.unusable", reason=error.reason)
+
+
+def _ended(standing: Standing) -> frozenset[str]:
+    return standing.in_force.ended if standing.in_force else frozenset()

@@ -27,7 +27,14 @@ from accord.client.cli.policy.asking import (
     passphrase,
 )
 from accord.client.cli.policy.showing import print_review, print_standing
-from accord.client.policy.desk import Desk, check_base, is_founding, utc_now
+from accord.client.policy.desk import (
+    Desk,
+    check_base,
+    check_not_older,
+    is_founding,
+    remember_signed,
+    utc_now,
+)
 from accord.client.policy.drafting import (
     draft,
     fetched_repository,
@@ -47,6 +54,7 @@ from accord.core.errors import (
     Conflict,
     InvalidQuery,
     PolicyDenied,
+    PreconditionFailed,
 )
 from accord.core.messages import sentence
 from accord.trust.proposal import Proposal
@@ -115,6 +123,15 @@ def sign(
     ] = None,
     yes: Yes = False,
     words: Words = None,
+    unverified_base: Annotated[
+        bool,
+        typer.Option(
+            "--unverified-base",
+            help="Sign although this machine did not verify what the proposal starts"
+            " from. Risk: its 'before' may be made up, and what looks tighter be looser"
+            " than what is in force.",
+        ),
+    ] = False,
     hub: HubOption = None,
     profile: ProfileOption = None,
     as_json: AsJson = False,
@@ -123,7 +140,7 @@ def sign(
     found = _find(which, hub, profile)
     if words is not None:
         check_words(words, found.proposal.words)
-    known = _check_start(found, folder)
+    known = _check_start(found, folder, unverified=unverified_base)
     shown = review(found.proposal)
     if not as_json:
         print_review(shown)
@@ -133,6 +150,7 @@ def sign(
         confirm(sentence("board.ask.sign"))
     private = open_key(read_key_file(key), passphrase(passphrase_file), str(key))
     signed = found.proposal.sign(private)
+    remember_signed(signed)
     _keep(found, signed, hub, profile)
     _print_end(review(signed), as_json=as_json)
 
@@ -140,6 +158,7 @@ def sign(
 def publish(
     which: Which,
     *,
+    words: Words = None,
     hub: HubOption = None,
     profile: ProfileOption = None,
     as_json: AsJson = False,
@@ -151,7 +170,9 @@ def publish(
         missing = proposal.standing().missing
         if missing:
             raise PolicyDenied("SIGNATURES_MISSING", " ".join(missing))
-        summary, version = desk.publish(proposal)
+        if words is not None:
+            check_words(words, proposal.words)
+        summary, version = desk.publish(proposal, compared=words is not None)
     if as_json:
         print_json({"id": summary.id, "version": version, "published": True})
         return
@@ -232,11 +253,12 @@ def _proposal(which: str, desk: Desk) -> Proposal:
     return desk.proposal(ids[0] if ids else which)
 
 
-def _check_start(found: _Found, folder: Path | None) -> bool:
+def _check_start(found: _Found, folder: Path | None, *, unverified: bool) -> bool:
     """Tell whether the proposal starts from policies that this machine verified.
 
     Raises:
         Conflict: PROPOSAL_OUTDATED.
+        PreconditionFailed: BASE_UNVERIFIED, unless that is accepted.
     """
     if found.online or found.file is None:
         return True
@@ -246,7 +268,17 @@ def _check_start(found: _Found, folder: Path | None) -> bool:
         check_base(found.proposal, fetched)
     # What lies beside a file may have come with it; a folder that is named did not.
     named = folder is not None and fetched is not None
-    return named or is_founding(found.proposal) or is_known_base(found.proposal)
+    if named or is_founding(found.proposal) or is_known_base(found.proposal):
+        return True
+    check_not_older(found.proposal)
+    if not unverified:
+        raise PreconditionFailed(
+            "BASE_UNVERIFIED",
+            "This machine did not verify what the proposal starts from, so what it says"
+            " of the change may be made up. Run `accord policy fetch`, or sign with"
+            " --hub; --unverified-base signs nevertheless.",
+        )
+    return False
 
 
 def _keep(
