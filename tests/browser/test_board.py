@@ -114,14 +114,15 @@ def sign(page: Page, key: Path, passphrase: str = PASSPHRASE) -> None:
 
 def publish_first(office: Office, hub: RunningHub) -> str:
     """Publish the sample policies by the command; return the board's six words."""
-    path = office.found(hub=hub.keys).json["proposal"]
+    founded = office.found(hub=hub.keys).json
+    path, told = founded["proposal"], ("--words", founded["words"])
     for name in ("alice", "bela"):
         office.sign(path, name)
     online = ("--hub", hub.address)
     office.patch.setenv("ACCORD_TOKEN", hub.token)
     # What the command knows must not help the page.
     office.patch.setenv("ACCORD_DATA", str(office.folder / "other"))
-    assert office.policy("publish", path, *online).status == 0
+    assert office.policy("publish", path, *told, *online).status == 0
     words = str(office.policy("fetch", office.board, *online).json["words"])
     office.patch.setenv("ACCORD_DATA", str(office.folder / "data"))
     return words

@@ -158,7 +158,8 @@ AGREEMENTS = {
     # a few small releases, for many who ask at once
     "rush": agreement("rush", each=1, total=2),
     # for others: neither alpha and bravo nor the analysts of the tests are in it
-    "closed": agreement("closed", AGENCIES[2:], role="director"),
+    # Delta, echo and one of `three` would, with `five`, give that one away.
+    "closed": agreement("closed", AGENCIES[1:4], role="director"),
 }
 
 MEMBERS = "network: test-network\nmembers:\n" + "".join(

@@ -26,7 +26,7 @@ from accord.agent.rules import Kind, Rule, delta_for, objections, period_caps, r
 from accord.agent.settings import Settings
 from accord.agent.spending import agreement_account, spent
 from accord.agent.state import AgentState
-from accord.core.epsilon_delta import rho_to_epsilon_tight
+from accord.core.epsilon_delta import delta_upper
 from accord.core.errors import ConfigurationError, NotFound, RequisitionRefused
 from accord.core.privacy import NANO, Accounting
 from accord.core.terms import Requisition
@@ -326,8 +326,9 @@ def test_what_has_room_never_exceeds_the_cap(
         filled = nano_rho, max(nano_epsilon, most)
         grew = most > nano_epsilon
     if grew:
-        total = rho_to_epsilon_tight(filled[0], DELTA) + Fraction(filled[1], NANO)
-        assert total <= cap
+        left = cap - Fraction(filled[1], NANO)
+        assert left >= 0
+        assert not filled[0] or delta_upper(filled[0], left) <= DELTA
 
 
 def test_the_stricter_delta_counts() -> None:
