@@ -4,11 +4,12 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 # Test files that run at the same time; 0 runs one after the other, in one process.
 WORKERS ?= 2
+AT_ONCE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 PIP := -m pip --disable-pip-version-check --require-virtualenv install --quiet
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-pythons check format messages schemas proto proto-baseline bench lock clean
+.PHONY: help setup demo test test-all test-first-day test-pythons check format messages schemas proto proto-baseline bench lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' Makefile
@@ -19,10 +20,13 @@ demo: setup ## a hub and five agencies on this machine: ask, refuse, repeat
 	$(BIN)/accord demo
 
 test: setup ## every test but the slow ones
-	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(AT_ONCE) $(PYTEST_ARGS)
 
 test-all: setup ## every test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(AT_ONCE) $(PYTEST_ARGS)
+
+test-first-day: setup ## a board's first day, as docs/how-to-board.md tells it
+	$(BIN)/python -m pytest tests/federation/test_board_first_day.py $(PYTEST_ARGS)
 
 test-pythons: setup ## plain installs; core and agent on Python 3.12 and 3.13, where they are installed
 	$(BIN)/python -m pytest -m "packaging and slow" tests/packaging $(PYTEST_ARGS)

@@ -17,6 +17,16 @@ hypothesis.settings.load_profile("accord")
 ROOT = Path(__file__).resolve().parent.parent
 
 
+LONGEST = ("federation", "real")
+"""Folders whose files take longest."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long files, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: item.path.parent.name not in LONGEST)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Return the folder of real data, which is never copied into the project.

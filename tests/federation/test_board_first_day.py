@@ -203,6 +203,7 @@ def day(tmp_path: Path) -> Iterator[Day]:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_the_page_is_what_happens(day: Day) -> None:
     """From three people without keys to a board that has changed twice."""
     found = list(steps(PAGE.read_text(encoding="utf-8")))
