@@ -23,7 +23,7 @@ LONGEST = ("federation", "real")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the long files, so that no worker is left alone with one at the end."""
+    """Begin with the long files: no worker is left alone with one at the end."""
     items.sort(key=lambda item: item.path.parent.name not in LONGEST)
 
 
