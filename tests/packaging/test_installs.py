@@ -83,8 +83,9 @@ def test_core_and_agent_run_on(version: str, tmp_path: Path, constraints: Path) 
     python = environment(found, tmp_path / version)
     tools = (
         *("coverage", "hypothesis", "pytest", "pytest-asyncio", "pytest-timeout"),
-        *("jsonschema", "pyarrow", "scipy"),
+        *("pytest-xdist", "jsonschema", "pyarrow", "scipy"),
     )
     install(python, "-c", constraints, ROOT / "agent", *tools)
     tests = [ROOT / "tests/unit/core", ROOT / "tests/unit/agent"]
-    run(python, "-m", "pytest", "-q", "-m", "not slow and not stat", *tests)
+    at_once = ("-n", "2", "--dist", "loadfile")
+    run(python, "-m", "pytest", "-q", "-m", "not slow and not stat", *at_once, *tests)
