@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The policies in force, as one snapshot that never changes.
 
-What boards signed is verified elsewhere (`accord.hub.standing`); here it is checked
+What boards signed is verified elsewhere (`accord.hub.governance.standing`); here it is checked
 against what this version of the hub can do. Whoever works with policies takes one
 snapshot and keeps it until the work is done.
 """
