@@ -7,6 +7,7 @@ in the agency's database; the hub hears the kind of the rule only.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
@@ -28,6 +29,18 @@ _LARGEST_EPSILON = 1000
 _LONGEST_PERIOD = 36_500
 _MOST_MEMBERS = 1000
 _LONGEST_TEXT = 500
+
+
+class Vetoed(enum.StrEnum):
+    """What a veto can name."""
+
+    DIMENSION = "dimension"
+    PURPOSE = "purpose"
+    ANALYST = "analyst"
+    ORGANISATION = "organisation"
+    AGREEMENT = "agreement"
+    MEASURE = "measure"
+
 
 _NAMED = {
     Kind.VETO_DIMENSION: "dimension",
@@ -51,13 +64,9 @@ rules_app = typer.Typer(
     help="This agency's own rules: they only ever refuse, whatever is agreed.",
     no_args_is_help=True,
 )
-veto_app = typer.Typer(
-    name="veto", help="Refuse what the agreement allows.", no_args_is_help=True
-)
 cap_app = typer.Typer(
     name="cap", help="Spend less than the agreement allows.", no_args_is_help=True
 )
-rules_app.add_typer(veto_app)
 rules_app.add_typer(cap_app)
 
 
@@ -98,76 +107,20 @@ def remove(
     print_line(console, f"No longer in force: {rule.text()}")
 
 
-@veto_app.command("dimension")
-def veto_dimension(
+@rules_app.command("veto")
+def veto(
+    what: Annotated[Vetoed, typer.Argument(help="What the name is of.")],
     name: Named,
     *,
     reason: Reason = "",
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Refuse questions that group by a dimension or filter on it."""
-    _veto(Kind.VETO_DIMENSION, name, reason, _open(state), as_json=as_json)
-
-
-@veto_app.command("purpose")
-def veto_purpose(
-    name: Named,
-    *,
-    reason: Reason = "",
-    state: StateOption = None,
-    as_json: AsJson = False,
-) -> None:
-    """Refuse questions that are asked for a purpose."""
-    _veto(Kind.VETO_PURPOSE, name, reason, _open(state), as_json=as_json)
-
-
-@veto_app.command("analyst")
-def veto_analyst(
-    name: Named,
-    *,
-    reason: Reason = "",
-    state: StateOption = None,
-    as_json: AsJson = False,
-) -> None:
-    """Refuse questions of one analyst, as the hub names the person."""
-    _veto(Kind.VETO_ANALYST, name, reason, _open(state), as_json=as_json)
-
-
-@veto_app.command("organisation")
-def veto_organisation(
-    name: Named,
-    *,
-    reason: Reason = "",
-    state: StateOption = None,
-    as_json: AsJson = False,
-) -> None:
-    """Refuse questions of everybody at an organisation."""
-    _veto(Kind.VETO_ORGANISATION, name, reason, _open(state), as_json=as_json)
-
-
-@veto_app.command("agreement")
-def veto_agreement(
-    name: Named,
-    *,
-    reason: Reason = "",
-    state: StateOption = None,
-    as_json: AsJson = False,
-) -> None:
-    """Refuse all questions under an agreement."""
-    _veto(Kind.VETO_AGREEMENT, name, reason, _open(state), as_json=as_json)
-
-
-@veto_app.command("measure")
-def veto_measure(
-    name: Named,
-    *,
-    reason: Reason = "",
-    state: StateOption = None,
-    as_json: AsJson = False,
-) -> None:
-    """Refuse questions for a measure, such as cases."""
-    _veto(Kind.VETO_MEASURE, name, reason, _open(state), as_json=as_json)
+    """Refuse questions that use something, or that somebody asks, by its name."""
+    opened = _open(state)
+    kind = Kind(f"veto-{what}")
+    rule = Rule(kind=kind, subject=_word(name), reason=_short(reason))
+    _add(rule, opened, as_json=as_json, hint=_hint(kind, rule.subject, opened))
 
 
 @cap_app.command("release")
@@ -263,13 +216,6 @@ def resume_sharing(
 
 def _open(state: StateOption) -> AgentState:
     return AgentState.open(state_root(state))
-
-
-def _veto(
-    kind: Kind, name: str, reason: str, state: AgentState, *, as_json: bool
-) -> None:
-    rule = Rule(kind=kind, subject=_word(name), reason=_short(reason))
-    _add(rule, state, as_json=as_json, hint=_hint(kind, rule.subject, state))
 
 
 def _add(rule: Rule, state: AgentState, *, as_json: bool, hint: str = "") -> None:
