@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The policies in force, as one snapshot that never changes.
 
-What boards signed is verified elsewhere (`accord.hub.governance.standing`); here it is checked
-against what this version of the hub can do. Whoever works with policies takes one
-snapshot and keeps it until the work is done.
+What boards signed is verified elsewhere (`accord.hub.governance.standing`); here it is
+checked against what this version of the hub can do. Whoever works with policies takes
+one snapshot and keeps it until the work is done.
 """
 
 from __future__ import annotations
