@@ -26,34 +26,62 @@ class ConnectRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     HELLO_FIELD_NUMBER: _builtins.int
-    ANSWER_FIELD_NUMBER: _builtins.int
-    REFUSAL_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     EDITIONS_FIELD_NUMBER: _builtins.int
+    ENCAPSULATIONS_FIELD_NUMBER: _builtins.int
+    READIES_FIELD_NUMBER: _builtins.int
+    MASKED_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    REVEALS_FIELD_NUMBER: _builtins.int
+    ERASURES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
-    def answer(self) -> Global___Answer: ...
-    @_builtins.property
-    def refusal(self) -> Global___Refusal: ...
+    def refusals(self) -> Global___Refusals: ...
     @_builtins.property
     def heartbeat(self) -> Global___Heartbeat: ...
     @_builtins.property
     def editions(self) -> Global___Editions: ...
+    @_builtins.property
+    def encapsulations(self) -> Global___Encapsulations: ...
+    @_builtins.property
+    def readies(self) -> Global___Readies:
+        """First round: ready, with a fresh key."""
+
+    @_builtins.property
+    def masked(self) -> Global___MaskedVectors:
+        """Second round: the vectors, masked."""
+
+    @_builtins.property
+    def part(self) -> Global___VectorPart: ...
+    @_builtins.property
+    def reveals(self) -> Global___Reveals:
+        """Third round: the seeds of the agency's own masks."""
+
+    @_builtins.property
+    def erasures(self) -> Global___Erasures:
+        """Instead of the third: never."""
+
     def __init__(
         self,
         *,
         hello: Global___Hello | None = ...,
-        answer: Global___Answer | None = ...,
-        refusal: Global___Refusal | None = ...,
+        refusals: Global___Refusals | None = ...,
         heartbeat: Global___Heartbeat | None = ...,
         editions: Global___Editions | None = ...,
+        encapsulations: Global___Encapsulations | None = ...,
+        readies: Global___Readies | None = ...,
+        masked: Global___MaskedVectors | None = ...,
+        part: Global___VectorPart | None = ...,
+        reveals: Global___Reveals | None = ...,
+        erasures: Global___Erasures | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "editions", b"editions", "heartbeat", b"heartbeat", "hello", b"hello", "message", b"message", "refusal", b"refusal"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["editions", b"editions", "encapsulations", b"encapsulations", "erasures", b"erasures", "heartbeat", b"heartbeat", "hello", b"hello", "masked", b"masked", "message", b"message", "part", b"part", "readies", b"readies", "refusals", b"refusals", "reveals", b"reveals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "editions", b"editions", "heartbeat", b"heartbeat", "hello", b"hello", "message", b"message", "refusal", b"refusal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["editions", b"editions", "encapsulations", b"encapsulations", "erasures", b"erasures", "heartbeat", b"heartbeat", "hello", b"hello", "masked", b"masked", "message", b"message", "part", b"part", "readies", b"readies", "refusals", b"refusals", "reveals", b"reveals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "answer", "refusal", "heartbeat", "editions"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "refusals", "heartbeat", "editions", "encapsulations", "readies", "masked", "part", "reveals", "erasures"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -64,38 +92,52 @@ class ConnectResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     WELCOME_FIELD_NUMBER: _builtins.int
-    REQUISITION_FIELD_NUMBER: _builtins.int
-    SETTLED_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     POLICIES_FIELD_NUMBER: _builtins.int
+    REQUISITIONS_FIELD_NUMBER: _builtins.int
+    COHORTS_FIELD_NUMBER: _builtins.int
+    REVEALS_FIELD_NUMBER: _builtins.int
+    SETTLED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def welcome(self) -> Global___Welcome: ...
-    @_builtins.property
-    def requisition(self) -> Global___Requisition: ...
-    @_builtins.property
-    def settled(self) -> Global___Settled:
-        """The hub has what it needs for this query; the agent need not keep it ready."""
-
     @_builtins.property
     def heartbeat(self) -> Global___Heartbeat: ...
     @_builtins.property
     def policies(self) -> Global___PoliciesChanged:
         """Policies have changed."""
 
+    @_builtins.property
+    def requisitions(self) -> Global___Requisitions:
+        """First round: everything that waits for this agency."""
+
+    @_builtins.property
+    def cohorts(self) -> Global___CohortCalls:
+        """Second round: who is ready."""
+
+    @_builtins.property
+    def reveals(self) -> Global___RevealCalls:
+        """Third round: everybody's receipts."""
+
+    @_builtins.property
+    def settled(self) -> Global___Settled:
+        """Queries that have ended; the agent erases what it still keeps for them."""
+
     def __init__(
         self,
         *,
         welcome: Global___Welcome | None = ...,
-        requisition: Global___Requisition | None = ...,
-        settled: Global___Settled | None = ...,
         heartbeat: Global___Heartbeat | None = ...,
         policies: Global___PoliciesChanged | None = ...,
+        requisitions: Global___Requisitions | None = ...,
+        cohorts: Global___CohortCalls | None = ...,
+        reveals: Global___RevealCalls | None = ...,
+        settled: Global___Settled | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["heartbeat", b"heartbeat", "message", b"message", "policies", b"policies", "requisition", b"requisition", "settled", b"settled", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cohorts", b"cohorts", "heartbeat", b"heartbeat", "message", b"message", "policies", b"policies", "requisitions", b"requisitions", "reveals", b"reveals", "settled", b"settled", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["heartbeat", b"heartbeat", "message", b"message", "policies", b"policies", "requisition", b"requisition", "settled", b"settled", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cohorts", b"cohorts", "heartbeat", b"heartbeat", "message", b"message", "policies", b"policies", "requisitions", b"requisitions", "reveals", b"reveals", "settled", b"settled", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "requisition", "settled", "heartbeat", "policies"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "heartbeat", "policies", "requisitions", "cohorts", "reveals", "settled"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -108,9 +150,12 @@ class Hello(_message.Message):
     AGENT_VERSION_FIELD_NUMBER: _builtins.int
     EDITIONS_FIELD_NUMBER: _builtins.int
     LEDGER_HEIGHT_FIELD_NUMBER: _builtins.int
+    STATE_SEQUENCE_FIELD_NUMBER: _builtins.int
     agent_version: _builtins.str
     ledger_height: _builtins.int
     """Events in the agency's own ledger."""
+    state_sequence: _builtins.int
+    """Steps that the agent's own state has taken in rounds; never goes back."""
     @_builtins.property
     def editions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Edition]: ...
     def __init__(
@@ -119,10 +164,11 @@ class Hello(_message.Message):
         agent_version: _builtins.str = ...,
         editions: _abc.Iterable[Global___Edition] | None = ...,
         ledger_height: _builtins.int = ...,
+        state_sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "editions", b"editions", "ledger_height", b"ledger_height"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "editions", b"editions", "ledger_height", b"ledger_height", "state_sequence", b"state_sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -189,19 +235,25 @@ class Welcome(_message.Message):
 
     NOW_FIELD_NUMBER: _builtins.int
     POLICIES_VERSION_FIELD_NUMBER: _builtins.int
+    STATE_SEQUENCE_FIELD_NUMBER: _builtins.int
     now: _builtins.int
     """Seconds since 1970, UTC: tells a wrong clock early."""
     policies_version: _builtins.int
     """Version of the signed list of policies that the hub has."""
+    state_sequence: _builtins.int
+    """Highest sequence that the hub has heard from this agency: an agent that has less
+    was restored from an old copy.
+    """
     def __init__(
         self,
         *,
         now: _builtins.int = ...,
         policies_version: _builtins.int = ...,
+        state_sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["now", b"now", "policies_version", b"policies_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["now", b"now", "policies_version", b"policies_version", "state_sequence", b"state_sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -248,25 +300,49 @@ class Heartbeat(_message.Message):
 Global___Heartbeat: _TypeAlias = Heartbeat  # noqa: Y015
 
 @_typing.final
+class Requisitions(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUISITIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def requisitions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Requisition]: ...
+    def __init__(
+        self,
+        *,
+        requisitions: _abc.Iterable[Global___Requisition] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["requisitions", b"requisitions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Requisitions: _TypeAlias = Requisitions  # noqa: Y015
+
+@_typing.final
 class Requisition(_message.Message):
-    """What the hub asks of one cohort. Signed as bytes: the payload is a RequisitionPayload."""
+    """What the hub asks. Signed as bytes: the payload is a RequisitionPayload."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PAYLOAD_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
     payload: _builtins.bytes
     signature: _builtins.bytes
     """Ed25519 over "accord.requisition.v1" and the payload."""
+    attempt: _builtins.int
+    """Counts from 1; a higher one ends all lower ones for ever."""
     def __init__(
         self,
         *,
         payload: _builtins.bytes = ...,
         signature: _builtins.bytes = ...,
+        attempt: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload", "signature", b"signature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "payload", b"payload", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -298,6 +374,7 @@ class RequisitionPayload(_message.Message):
     """SHA-256 of the agreement's bytes, hex."""
     data_model_digest: _builtins.str
     cohort: _builtins.str
+    """The largest cohort that may answer; the second round names the one that does."""
     layout_digest: _builtins.str
     purpose: _builtins.str
     issued_at: _builtins.int
@@ -413,36 +490,491 @@ class Analyst(_message.Message):
 Global___Analyst: _TypeAlias = Analyst  # noqa: Y015
 
 @_typing.final
-class Answer(_message.Message):
+class Readies(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    READIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def readies(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ready]: ...
+    def __init__(
+        self,
+        *,
+        readies: _abc.Iterable[Global___Ready] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["readies", b"readies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Readies: _TypeAlias = Readies  # noqa: Y015
+
+@_typing.final
+class Ready(_message.Message):
+    """What is signed is said in accord.secagg.messages; nothing signs a serialized message."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     QUERY_ID_FIELD_NUMBER: _builtins.int
-    LAYOUT_DIGEST_FIELD_NUMBER: _builtins.int
-    PAYLOAD_DIGEST_FIELD_NUMBER: _builtins.int
-    VECTOR_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    SPEC_DIGEST_FIELD_NUMBER: _builtins.int
+    EPHEMERAL_KEY_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    LACKING_FIELD_NUMBER: _builtins.int
     query_id: _builtins.str
-    layout_digest: _builtins.str
-    payload_digest: _builtins.str
-    """SHA-256 of the requisition's payload, hex."""
+    attempt: _builtins.int
+    spec_digest: _builtins.bytes
+    ephemeral_key: _builtins.bytes
+    signature: _builtins.bytes
     @_builtins.property
-    def vector(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """The bounded vector over the layout, two's complement."""
+    def lacking(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Members whose encapsulation this agency has not got yet."""
 
     def __init__(
         self,
         *,
         query_id: _builtins.str = ...,
-        layout_digest: _builtins.str = ...,
-        payload_digest: _builtins.str = ...,
-        vector: _abc.Iterable[_builtins.int] | None = ...,
+        attempt: _builtins.int = ...,
+        spec_digest: _builtins.bytes = ...,
+        ephemeral_key: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+        lacking: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["layout_digest", b"layout_digest", "payload_digest", b"payload_digest", "query_id", b"query_id", "vector", b"vector"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "ephemeral_key", b"ephemeral_key", "lacking", b"lacking", "query_id", b"query_id", "signature", b"signature", "spec_digest", b"spec_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Answer: _TypeAlias = Answer  # noqa: Y015
+Global___Ready: _TypeAlias = Ready  # noqa: Y015
+
+@_typing.final
+class CohortCalls(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___CohortCall]: ...
+    def __init__(
+        self,
+        *,
+        calls: _abc.Iterable[Global___CohortCall] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CohortCalls: _TypeAlias = CohortCalls  # noqa: Y015
+
+@_typing.final
+class CohortCall(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_ID_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    COHORT_FIELD_NUMBER: _builtins.int
+    READIES_FIELD_NUMBER: _builtins.int
+    ENCAPSULATIONS_FIELD_NUMBER: _builtins.int
+    query_id: _builtins.str
+    attempt: _builtins.int
+    cohort: _builtins.str
+    """A cohort that the signed agreement lists."""
+    @_builtins.property
+    def readies(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberReady]:
+        """All its members, sorted by label."""
+
+    @_builtins.property
+    def encapsulations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Encapsulation]:
+        """Those that the agency lacked."""
+
+    def __init__(
+        self,
+        *,
+        query_id: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        cohort: _builtins.str = ...,
+        readies: _abc.Iterable[Global___MemberReady] | None = ...,
+        encapsulations: _abc.Iterable[Global___Encapsulation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "cohort", b"cohort", "encapsulations", b"encapsulations", "query_id", b"query_id", "readies", b"readies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CohortCall: _TypeAlias = CohortCall  # noqa: Y015
+
+@_typing.final
+class MemberReady(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENCY_FIELD_NUMBER: _builtins.int
+    EPHEMERAL_KEY_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    agency: _builtins.str
+    ephemeral_key: _builtins.bytes
+    signature: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        agency: _builtins.str = ...,
+        ephemeral_key: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "ephemeral_key", b"ephemeral_key", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MemberReady: _TypeAlias = MemberReady  # noqa: Y015
+
+@_typing.final
+class Encapsulations(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENCAPSULATIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def encapsulations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Encapsulation]: ...
+    def __init__(
+        self,
+        *,
+        encapsulations: _abc.Iterable[Global___Encapsulation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encapsulations", b"encapsulations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Encapsulations: _TypeAlias = Encapsulations  # noqa: Y015
+
+@_typing.final
+class Encapsulation(_message.Message):
+    """An ML-KEM-768 shared secret for one pair, from the lower label to the higher one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SENDER_FIELD_NUMBER: _builtins.int
+    RECEIVER_FIELD_NUMBER: _builtins.int
+    CIPHERTEXT_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    sender: _builtins.str
+    receiver: _builtins.str
+    ciphertext: _builtins.bytes
+    signature: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        sender: _builtins.str = ...,
+        receiver: _builtins.str = ...,
+        ciphertext: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ciphertext", b"ciphertext", "receiver", b"receiver", "sender", b"sender", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Encapsulation: _TypeAlias = Encapsulation  # noqa: Y015
+
+@_typing.final
+class MaskedVectors(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MASKED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def masked(self) -> _containers.RepeatedCompositeFieldContainer[Global___Masked]: ...
+    def __init__(
+        self,
+        *,
+        masked: _abc.Iterable[Global___Masked] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["masked", b"masked"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MaskedVectors: _TypeAlias = MaskedVectors  # noqa: Y015
+
+@_typing.final
+class Masked(_message.Message):
+    """A receipt, and the first part of the vector that it is for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_ID_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    TRANSCRIPT_FIELD_NUMBER: _builtins.int
+    VECTOR_DIGEST_FIELD_NUMBER: _builtins.int
+    SEED_COMMITMENT_FIELD_NUMBER: _builtins.int
+    INPUT_COMMITMENT_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    VECTOR_FIELD_NUMBER: _builtins.int
+    query_id: _builtins.str
+    attempt: _builtins.int
+    transcript: _builtins.bytes
+    vector_digest: _builtins.bytes
+    seed_commitment: _builtins.bytes
+    input_commitment: _builtins.bytes
+    signature: _builtins.bytes
+    size: _builtins.int
+    """Entries of the whole vector."""
+    vector: _builtins.bytes
+    """Little-endian 64-bit words, modulo 2^64."""
+    def __init__(
+        self,
+        *,
+        query_id: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        transcript: _builtins.bytes = ...,
+        vector_digest: _builtins.bytes = ...,
+        seed_commitment: _builtins.bytes = ...,
+        input_commitment: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+        size: _builtins.int = ...,
+        vector: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "input_commitment", b"input_commitment", "query_id", b"query_id", "seed_commitment", b"seed_commitment", "signature", b"signature", "size", b"size", "transcript", b"transcript", "vector", b"vector", "vector_digest", b"vector_digest"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Masked: _TypeAlias = Masked  # noqa: Y015
+
+@_typing.final
+class VectorPart(_message.Message):
+    """A further part of a vector that is too long for one message."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_ID_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    VECTOR_FIELD_NUMBER: _builtins.int
+    query_id: _builtins.str
+    attempt: _builtins.int
+    offset: _builtins.int
+    """Entries before it."""
+    vector: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        query_id: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        offset: _builtins.int = ...,
+        vector: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "offset", b"offset", "query_id", b"query_id", "vector", b"vector"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VectorPart: _TypeAlias = VectorPart  # noqa: Y015
+
+@_typing.final
+class RevealCalls(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___RevealCall]: ...
+    def __init__(
+        self,
+        *,
+        calls: _abc.Iterable[Global___RevealCall] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevealCalls: _TypeAlias = RevealCalls  # noqa: Y015
+
+@_typing.final
+class RevealCall(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_ID_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    RECEIPTS_FIELD_NUMBER: _builtins.int
+    query_id: _builtins.str
+    attempt: _builtins.int
+    @_builtins.property
+    def receipts(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemberReceipt]:
+        """Of the whole cohort, sorted by label."""
+
+    def __init__(
+        self,
+        *,
+        query_id: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        receipts: _abc.Iterable[Global___MemberReceipt] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "query_id", b"query_id", "receipts", b"receipts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevealCall: _TypeAlias = RevealCall  # noqa: Y015
+
+@_typing.final
+class MemberReceipt(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENCY_FIELD_NUMBER: _builtins.int
+    TRANSCRIPT_FIELD_NUMBER: _builtins.int
+    VECTOR_DIGEST_FIELD_NUMBER: _builtins.int
+    SEED_COMMITMENT_FIELD_NUMBER: _builtins.int
+    INPUT_COMMITMENT_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    agency: _builtins.str
+    transcript: _builtins.bytes
+    vector_digest: _builtins.bytes
+    seed_commitment: _builtins.bytes
+    input_commitment: _builtins.bytes
+    signature: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        agency: _builtins.str = ...,
+        transcript: _builtins.bytes = ...,
+        vector_digest: _builtins.bytes = ...,
+        seed_commitment: _builtins.bytes = ...,
+        input_commitment: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "input_commitment", b"input_commitment", "seed_commitment", b"seed_commitment", "signature", b"signature", "transcript", b"transcript", "vector_digest", b"vector_digest"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MemberReceipt: _TypeAlias = MemberReceipt  # noqa: Y015
+
+@_typing.final
+class Reveals(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVEALS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def reveals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reveal]: ...
+    def __init__(
+        self,
+        *,
+        reveals: _abc.Iterable[Global___Reveal] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reveals", b"reveals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reveals: _TypeAlias = Reveals  # noqa: Y015
+
+@_typing.final
+class Reveal(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_ID_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    query_id: _builtins.str
+    attempt: _builtins.int
+    seed: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        query_id: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        seed: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "query_id", b"query_id", "seed", b"seed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reveal: _TypeAlias = Reveal  # noqa: Y015
+
+@_typing.final
+class Erasures(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERASURES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def erasures(self) -> _containers.RepeatedCompositeFieldContainer[Global___Erased]: ...
+    def __init__(
+        self,
+        *,
+        erasures: _abc.Iterable[Global___Erased] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erasures", b"erasures"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Erasures: _TypeAlias = Erasures  # noqa: Y015
+
+@_typing.final
+class Erased(_message.Message):
+    """The seed of an attempt is gone and was never revealed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_ID_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    SPEC_DIGEST_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    query_id: _builtins.str
+    attempt: _builtins.int
+    spec_digest: _builtins.bytes
+    signature: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        query_id: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        spec_digest: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "query_id", b"query_id", "signature", b"signature", "spec_digest", b"spec_digest"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Erased: _TypeAlias = Erased  # noqa: Y015
+
+@_typing.final
+class Refusals(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFUSALS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Refusal]: ...
+    def __init__(
+        self,
+        *,
+        refusals: _abc.Iterable[Global___Refusal] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["refusals", b"refusals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Refusals: _TypeAlias = Refusals  # noqa: Y015
 
 @_typing.final
 class Refusal(_message.Message):
@@ -452,9 +984,11 @@ class Refusal(_message.Message):
     PAYLOAD_DIGEST_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     CLAUSES_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
     query_id: _builtins.str
     payload_digest: _builtins.str
     reason: _common_pb2.RefusalReason.ValueType
+    attempt: _builtins.int
     @_builtins.property
     def clauses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Codes of the clauses that deny, from the closed list of decisions."""
@@ -466,10 +1000,11 @@ class Refusal(_message.Message):
         payload_digest: _builtins.str = ...,
         reason: _common_pb2.RefusalReason.ValueType = ...,
         clauses: _abc.Iterable[_builtins.str] | None = ...,
+        attempt: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clauses", b"clauses", "payload_digest", b"payload_digest", "query_id", b"query_id", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "clauses", b"clauses", "payload_digest", b"payload_digest", "query_id", b"query_id", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -479,16 +1014,17 @@ Global___Refusal: _TypeAlias = Refusal  # noqa: Y015
 class Settled(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    QUERY_ID_FIELD_NUMBER: _builtins.int
-    query_id: _builtins.str
+    QUERY_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def query_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
-        query_id: _builtins.str = ...,
+        query_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["query_id", b"query_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["query_ids", b"query_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

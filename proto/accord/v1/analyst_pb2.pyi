@@ -44,6 +44,32 @@ SUBMISSION_STATE_FAILED: SubmissionState.ValueType  # 3
 """It ended without a release; the reservation was given back."""
 Global___SubmissionState: _TypeAlias = SubmissionState  # noqa: Y015
 
+class _Stage:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Stage.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    STAGE_UNSPECIFIED: _Stage.ValueType  # 0
+    STAGE_READY: _Stage.ValueType  # 1
+    """Agencies say that they are ready."""
+    STAGE_MASKED: _Stage.ValueType  # 2
+    """They send their masked vectors."""
+    STAGE_REVEAL: _Stage.ValueType  # 3
+    """They open the sum together; from here on it is paid."""
+
+class Stage(_Stage, metaclass=_StageEnumTypeWrapper):
+    """Rounds of one question, in order."""
+
+STAGE_UNSPECIFIED: Stage.ValueType  # 0
+STAGE_READY: Stage.ValueType  # 1
+"""Agencies say that they are ready."""
+STAGE_MASKED: Stage.ValueType  # 2
+"""They send their masked vectors."""
+STAGE_REVEAL: Stage.ValueType  # 3
+"""They open the sum together; from here on it is paid."""
+Global___Stage: _TypeAlias = Stage  # noqa: Y015
+
 @_typing.final
 class ListAgreementsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -274,7 +300,9 @@ class PriceQueryRequest(_message.Message):
     QUERY_FIELD_NUMBER: _builtins.int
     SPENDING_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
+    COMPLETE_ONLY_FIELD_NUMBER: _builtins.int
     purpose: _builtins.str
+    complete_only: _builtins.bool
     @_builtins.property
     def query(self) -> _common_pb2.Query: ...
     @_builtins.property
@@ -285,10 +313,11 @@ class PriceQueryRequest(_message.Message):
         query: _common_pb2.Query | None = ...,
         spending: Global___Spending | None = ...,
         purpose: _builtins.str = ...,
+        complete_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["query", b"query", "spending", b"spending"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["purpose", b"purpose", "query", b"query", "spending", b"spending"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_only", b"complete_only", "purpose", b"purpose", "query", b"query", "spending", b"spending"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -304,6 +333,8 @@ class PriceQueryResponse(_message.Message):
     CELLS_FIELD_NUMBER: _builtins.int
     FROM_ARCHIVE_FIELD_NUMBER: _builtins.int
     EDITION_FIELD_NUMBER: _builtins.int
+    EXPECTED_AT_FIELD_NUMBER: _builtins.int
+    DEADLINE_AT_FIELD_NUMBER: _builtins.int
     half_width: _builtins.float
     """Expected distance from the bounded target, in counts."""
     level: _builtins.float
@@ -311,6 +342,10 @@ class PriceQueryResponse(_message.Message):
     from_archive: _builtins.bool
     """A stored release would be served at no cost."""
     edition: _builtins.str
+    expected_at: _builtins.int
+    """When the answer can be expected, seconds since 1970, UTC; 0 from the archive."""
+    deadline_at: _builtins.int
+    """From then on a fallback cohort answers, or nobody."""
     @_builtins.property
     def cost(self) -> Global___Cost: ...
     def __init__(
@@ -322,10 +357,12 @@ class PriceQueryResponse(_message.Message):
         cells: _builtins.int = ...,
         from_archive: _builtins.bool = ...,
         edition: _builtins.str = ...,
+        expected_at: _builtins.int = ...,
+        deadline_at: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cells", b"cells", "cost", b"cost", "edition", b"edition", "from_archive", b"from_archive", "half_width", b"half_width", "level", b"level"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cells", b"cells", "cost", b"cost", "deadline_at", b"deadline_at", "edition", b"edition", "expected_at", b"expected_at", "from_archive", b"from_archive", "half_width", b"half_width", "level", b"level"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -366,8 +403,11 @@ class SubmitQueryRequest(_message.Message):
     QUERY_FIELD_NUMBER: _builtins.int
     SPENDING_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
+    COMPLETE_ONLY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     purpose: _builtins.str
+    complete_only: _builtins.bool
+    """Only an answer of the largest cohort will do, no fallback and no stored one of it."""
     @_builtins.property
     def query(self) -> _common_pb2.Query: ...
     @_builtins.property
@@ -379,10 +419,11 @@ class SubmitQueryRequest(_message.Message):
         query: _common_pb2.Query | None = ...,
         spending: Global___Spending | None = ...,
         purpose: _builtins.str = ...,
+        complete_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["query", b"query", "spending", b"spending"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "purpose", b"purpose", "query", b"query", "spending", b"spending"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_only", b"complete_only", "id", b"id", "purpose", b"purpose", "query", b"query", "spending", b"spending"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -466,9 +507,20 @@ class Submission(_message.Message):
     REFUSED_FIELD_NUMBER: _builtins.int
     REPLY_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    COHORT_FIELD_NUMBER: _builtins.int
+    EXPECTED_AT_FIELD_NUMBER: _builtins.int
+    DEADLINE_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     state: Global___SubmissionState.ValueType
     revision: _builtins.int
+    stage: Global___Stage.ValueType
+    """With state COLLECTING: how far, who takes part, and until when."""
+    attempt: _builtins.int
+    cohort: _builtins.str
+    expected_at: _builtins.int
+    deadline_at: _builtins.int
     @_builtins.property
     def answered(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -494,10 +546,15 @@ class Submission(_message.Message):
         refused: _abc.Iterable[_builtins.str] | None = ...,
         reply: Global___Reply | None = ...,
         failure: Global___Failure | None = ...,
+        stage: Global___Stage.ValueType = ...,
+        attempt: _builtins.int = ...,
+        cohort: _builtins.str = ...,
+        expected_at: _builtins.int = ...,
+        deadline_at: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "reply", b"reply"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "awaited", b"awaited", "failure", b"failure", "id", b"id", "refused", b"refused", "reply", b"reply", "revision", b"revision", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "attempt", b"attempt", "awaited", b"awaited", "cohort", b"cohort", "deadline_at", b"deadline_at", "expected_at", b"expected_at", "failure", b"failure", "id", b"id", "refused", b"refused", "reply", b"reply", "revision", b"revision", "stage", b"stage", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -608,6 +665,9 @@ class Release(_message.Message):
     QUERY_KEY_FIELD_NUMBER: _builtins.int
     PERSON_LOSSES_FIELD_NUMBER: _builtins.int
     NOT_COVERED_FIELD_NUMBER: _builtins.int
+    NOISE_PLACEMENT_FIELD_NUMBER: _builtins.int
+    HUB_EPSILON_FIELD_NUMBER: _builtins.int
+    COLLUDING_AT_MOST_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     agreement: _builtins.str
     agreement_version: _builtins.int
@@ -627,6 +687,13 @@ class Release(_message.Message):
     released_at: _builtins.int
     """Seconds since 1970, UTC."""
     query_key: _builtins.str
+    noise_placement: _builtins.str
+    """Who added the noise: "shared", "agents" or "hub"."""
+    hub_epsilon: _builtins.float
+    """Loss of a person, known to as many agencies as the noise is made for, towards the
+    hub and so many agencies that work together with it; 0 where the hub saw exact sums.
+    """
+    colluding_at_most: _builtins.int
     @_builtins.property
     def by(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Grouping]: ...
     @_builtins.property
@@ -680,10 +747,13 @@ class Release(_message.Message):
         query_key: _builtins.str = ...,
         person_losses: _abc.Iterable[Global___PersonLoss] | None = ...,
         not_covered: _abc.Iterable[_builtins.str] | None = ...,
+        noise_placement: _builtins.str = ...,
+        hub_epsilon: _builtins.float = ...,
+        colluding_at_most: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "coverage", b"coverage", "dropped", b"dropped", "persons", b"persons"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "agreement_version", b"agreement_version", "by", b"by", "cases_per_group", b"cases_per_group", "cost", b"cost", "coverage", b"coverage", "delta", b"delta", "dropped", b"dropped", "edition", b"edition", "groups_per_person", b"groups_per_person", "id", b"id", "level", b"level", "measure", b"measure", "mechanism", b"mechanism", "noise_scale", b"noise_scale", "not_covered", b"not_covered", "person_in_at_most", b"person_in_at_most", "person_losses", b"person_losses", "persons", b"persons", "query_key", b"query_key", "released_at", b"released_at", "rows", b"rows", "suppress_below", b"suppress_below", "where", b"where"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "agreement_version", b"agreement_version", "by", b"by", "cases_per_group", b"cases_per_group", "colluding_at_most", b"colluding_at_most", "cost", b"cost", "coverage", b"coverage", "delta", b"delta", "dropped", b"dropped", "edition", b"edition", "groups_per_person", b"groups_per_person", "hub_epsilon", b"hub_epsilon", "id", b"id", "level", b"level", "measure", b"measure", "mechanism", b"mechanism", "noise_placement", b"noise_placement", "noise_scale", b"noise_scale", "not_covered", b"not_covered", "person_in_at_most", b"person_in_at_most", "person_losses", b"person_losses", "persons", b"persons", "query_key", b"query_key", "released_at", b"released_at", "rows", b"rows", "suppress_below", b"suppress_below", "where", b"where"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -752,6 +822,9 @@ class Coverage(_message.Message):
 
     ANSWERED_FIELD_NUMBER: _builtins.int
     MISSING_FIELD_NUMBER: _builtins.int
+    COHORT_FIELD_NUMBER: _builtins.int
+    cohort: _builtins.str
+    """Cohort of the agreement that answered."""
     @_builtins.property
     def answered(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -761,10 +834,11 @@ class Coverage(_message.Message):
         *,
         answered: _abc.Iterable[_builtins.str] | None = ...,
         missing: _abc.Iterable[_builtins.str] | None = ...,
+        cohort: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "missing", b"missing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "cohort", b"cohort", "missing", b"missing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

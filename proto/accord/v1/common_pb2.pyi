@@ -53,6 +53,24 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     """The policies that the hub offers cannot be trusted; `clauses` says why."""
     REFUSAL_REASON_POLICY_DIFFERS: _RefusalReason.ValueType  # 13
     """The agreement, or something that it depends on, is another one here."""
+    REFUSAL_REASON_READY_INVALID: _RefusalReason.ValueType  # 14
+    """A member's ready is missing, forged, or for something else."""
+    REFUSAL_REASON_COHORT_CHANGED: _RefusalReason.ValueType  # 15
+    """Another cohort was already answered in this attempt."""
+    REFUSAL_REASON_RECEIPTS_INVALID: _RefusalReason.ValueType  # 16
+    """A member's receipt is missing or forged."""
+    REFUSAL_REASON_EQUIVOCATION: _RefusalReason.ValueType  # 17
+    """A member's receipt is for another transcript: the hub told us different things."""
+    REFUSAL_REASON_INCOMPLETE_COHORT: _RefusalReason.ValueType  # 18
+    """The receipts are not those of exactly the cohort."""
+    REFUSAL_REASON_OUT_OF_ORDER: _RefusalReason.ValueType  # 19
+    """The attempt was ended by a later one, or never began here."""
+    REFUSAL_REASON_ALREADY_OPENED: _RefusalReason.ValueType  # 20
+    """The answer to this query was opened before."""
+    REFUSAL_REASON_STATE_RESTORED: _RefusalReason.ValueType  # 21
+    """The agent was restored from a copy; its staff has to confirm that first."""
+    REFUSAL_REASON_COHORT_TOO_SMALL: _RefusalReason.ValueType  # 22
+    """Too few members to hide one of them."""
 
 class RefusalReason(_RefusalReason, metaclass=_RefusalReasonEnumTypeWrapper):
     """Reasons with which an agent declines a requisition; never chosen after seeing values."""
@@ -84,6 +102,24 @@ REFUSAL_REASON_POLICY_UNTRUSTED: RefusalReason.ValueType  # 12
 """The policies that the hub offers cannot be trusted; `clauses` says why."""
 REFUSAL_REASON_POLICY_DIFFERS: RefusalReason.ValueType  # 13
 """The agreement, or something that it depends on, is another one here."""
+REFUSAL_REASON_READY_INVALID: RefusalReason.ValueType  # 14
+"""A member's ready is missing, forged, or for something else."""
+REFUSAL_REASON_COHORT_CHANGED: RefusalReason.ValueType  # 15
+"""Another cohort was already answered in this attempt."""
+REFUSAL_REASON_RECEIPTS_INVALID: RefusalReason.ValueType  # 16
+"""A member's receipt is missing or forged."""
+REFUSAL_REASON_EQUIVOCATION: RefusalReason.ValueType  # 17
+"""A member's receipt is for another transcript: the hub told us different things."""
+REFUSAL_REASON_INCOMPLETE_COHORT: RefusalReason.ValueType  # 18
+"""The receipts are not those of exactly the cohort."""
+REFUSAL_REASON_OUT_OF_ORDER: RefusalReason.ValueType  # 19
+"""The attempt was ended by a later one, or never began here."""
+REFUSAL_REASON_ALREADY_OPENED: RefusalReason.ValueType  # 20
+"""The answer to this query was opened before."""
+REFUSAL_REASON_STATE_RESTORED: RefusalReason.ValueType  # 21
+"""The agent was restored from a copy; its staff has to confirm that first."""
+REFUSAL_REASON_COHORT_TOO_SMALL: RefusalReason.ValueType  # 22
+"""Too few members to hide one of them."""
 Global___RefusalReason: _TypeAlias = RefusalReason  # noqa: Y015
 
 @_typing.final
