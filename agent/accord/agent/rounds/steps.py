@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the network asks of the side that knows the store, step by step.
+
+Every step answers from durable state: the same message gets the same bytes again, in
+another process too, and what was not committed was never said. All of it belongs to
+one thread at a time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from accord.rpc.codec import HeldEdition
+from accord.secagg.keys import Encapsulation
+from accord.secagg.messages import Erased, Ready, Receipt
+from accord.trust.trusted import Fetch
+
+Words = npt.NDArray[np.uint64]
+
+
+class ReadyLike(Protocol):
+    """What a cohort call says of one member; the rest of its ready is known here."""
+
+    @property
+    def agency(self) -> str:
+        """Label of the member."""
+
+    @property
+    def ephemeral_key(self) -> bytes:
+        """X25519, 32 bytes."""
+
+    @property
+    def signature(self) -> bytes:
+        """Over the whole ready, 64 bytes."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyStep:
+    """The first round's answer."""
+
+    ready: Ready
+    lacking: tuple[str, ...]
+    """Members whose encapsulation this agency has not got yet, sorted."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MaskStep:
+    """The second round's answer."""
+
+    receipt: Receipt
+    vector: Words = dataclasses.field(repr=False)
+    """Masked; its digest stands in the receipt."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ErasedStep:
+    """That the seed of a query's attempt is gone and was never revealed."""
+
+    query_id: str
+    erased: Erased
+
+
+class Answerer(Protocol):
+    """The side of the agent that knows its store; called from one thread only."""
+
+    def editions(self) -> Sequence[HeldEdition]:
+        """Freeze what the calendar asks for and return what is held."""
+
+    def refresh(self, fetch: Fetch) -> bool:
+        """Ask for newer policies, verify them, and return whether there were any."""
+
+    def ledger_height(self) -> int:
+        """Return the number of events in the agency's own ledger."""
+
+    def state_sequence(self) -> int:
+        """Return how many steps in rounds this agent's state has taken."""
+
+    def heard_of(self, sequence: int) -> None:
+        """Note the highest sequence that the hub has heard from this agency.
+
+        Where the state has taken fewer steps, it is an old copy: nothing is answered
+        until staff has confirmed that.
+        """
+
+    def encapsulations(self) -> Sequence[Encapsulation]:
+        """Return all that this agency is the sender of, made once and kept."""
+
+    def ready(
+        self, payload: bytes, signature: bytes, attempt: int, fetch: Fetch
+    ) -> ReadyStep:
+        """Check a requisition and answer with a fresh key, the same at every retry.
+
+        Raises:
+            RequisitionRefused: with a reason from the closed list.
+        """
+
+    def mask(
+        self,
+        query_id: str,
+        attempt: int,
+        cohort: str,
+        readies: Sequence[ReadyLike],
+        encapsulations: Sequence[Encapsulation],
+    ) -> MaskStep:
+        """Check a cohort, pay, and answer with the masked vector.
+
+        Raises:
+            RequisitionRefused: with a reason from the closed list.
+        """
+
+    def reveal(self, query_id: str, attempt: int, receipts: Sequence[Receipt]) -> bytes:
+        """Check everybody's receipts and give away the 32 bytes of the own mask.
+
+        Raises:
+            RequisitionRefused: with a reason from the closed list.
+        """
+
+    def settle(self, query_ids: Sequence[str]) -> Sequence[ErasedStep]:
+        """Erase what is kept for queries that have ended; say what can never open."""
+
+    def expire(self) -> None:
+        """Erase what has expired; called now and then."""
