@@ -18,6 +18,7 @@ PACKAGES = (
     "core/accord/core",
     "core/accord/ledger",
     "core/accord/rpc",
+    "core/accord/secagg",
     "core/accord/trust",
     "proto/accord/v1",
     "hub/accord/hub",

@@ -27,6 +27,7 @@ AT_AN_AGENCY = (
     "accord/core/",
     "accord/ledger/",
     "accord/rpc/",
+    "accord/secagg/",
     "accord/trust/",
 )
 SHARED = ("accord/v1/", "accord/policies/", "buf/validate/")
