@@ -167,7 +167,7 @@ class SecretKeys:
             seed: 32 secret bytes.
         """
         if len(seed) != KEY_BYTES:
-            raise InternalError("INTERNAL", "An agency's seed has 32 bytes.")
+            raise InternalError("INTERNAL_ERROR", "An agency's seed has 32 bytes.")
         sign = Ed25519PrivateKey.from_private_bytes(seed)
         salt = hashed("identity", sign.public_key().public_bytes_raw())
         exchange = derived(seed, salt, "exchange key")
@@ -294,7 +294,7 @@ def encapsulate(
     """
     if not uses_kem(secret.public, receiver) or not secret.label < receiver.label:
         raise InternalError(
-            "INTERNAL",
+            "INTERNAL_ERROR",
             f"{secret.label!r} does not encapsulate a key for {receiver.label!r}.",
         )
     try:

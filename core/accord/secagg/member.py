@@ -103,8 +103,8 @@ def check_readies(
         own_ready: what this member sent; none at the hub, which is no member.
 
     Raises:
-        RequisitionRefused: INCOMPLETE_COHORT, a member is missing or they are too few
-            to hide one; READY_INVALID, anything else.
+        RequisitionRefused: INCOMPLETE_COHORT, a member is missing; COHORT_TOO_SMALL,
+            they are too few to hide one; READY_INVALID, anything else.
     """
     # 1. It is asked under the member list by which we check.
     if spec.directory_digest != directory.digest:
@@ -123,8 +123,7 @@ def check_readies(
         raise RequisitionRefused(
             "READY_INVALID", "Somebody takes part whom the cohort does not have."
         )
-    if labels != list(members) or len(labels) < LEAST_COHORT:
-        raise _incomplete(labels, members)
+    _check_complete(labels, members)
     # 4. Every key is signed, by its member, for this query and attempt.
     for each in readies:
         check_ready(each, spec.digest, attempt, directory)
@@ -140,12 +139,19 @@ def check_readies(
         )
 
 
-def _incomplete(labels: Sequence[str], members: Sequence[str]) -> RequisitionRefused:
-    return RequisitionRefused(
-        "INCOMPLETE_COHORT",
-        f"There are messages of {len(labels)} members where the cohort has"
-        f" {len(members)}, of at least {LEAST_COHORT}, in the order of labels.",
-    )
+def _check_complete(labels: Sequence[str], members: Sequence[str]) -> None:
+    if len(members) < LEAST_COHORT:
+        raise RequisitionRefused(
+            "COHORT_TOO_SMALL",
+            f"The cohort has {len(members)} members: from {LEAST_COHORT} on a sum hides"
+            " each of them from the others.",
+        )
+    if labels != list(members):
+        raise RequisitionRefused(
+            "INCOMPLETE_COHORT",
+            "The messages that the hub shows are not those of exactly the cohort, in"
+            " the order of labels.",
+        )
 
 
 def pair_keys(
@@ -210,7 +216,7 @@ def make_masked(
         pair_keys: what `pair_keys` returned.
     """
     if len(self_seed) != KEY_BYTES:
-        raise InternalError("INTERNAL", "The seed of a self mask has 32 bytes.")
+        raise InternalError("INTERNAL_ERROR", "The seed of a self mask has 32 bytes.")
     own = self_key(self_seed, transcript, secret.label)
     masked = mask(vector, own, pair_keys, secret.label)
     receipt = Receipt(
@@ -241,11 +247,10 @@ def check_receipts(
 
     Raises:
         RequisitionRefused: INCOMPLETE_COHORT, they are not exactly those of the cohort;
-            RECEIPTS_INVALID, one is not signed by its member; EQUIVOCATION, a member
-            saw another transcript.
+            COHORT_TOO_SMALL, they are too few to hide one; RECEIPTS_INVALID, one is not
+            signed by its member; EQUIVOCATION, a member saw another transcript.
     """
     labels = [each.agency for each in receipts]
-    if labels != list(members) or len(labels) < LEAST_COHORT:
-        raise _incomplete(labels, members)
+    _check_complete(labels, members)
     for each in receipts:
         check_receipt(each, transcript, directory)
