@@ -36,6 +36,7 @@ from accord.trust.keys import new_key, public_text, text_of
 from accord.trust.proposal import Proposal
 from accord.trust.repository import Repository
 from accord.trust.store import load
+from tests.member_keys import AnyKey, other_keys
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "policies"
@@ -45,9 +46,6 @@ OFFICER = "data protection officer"
 
 NOW = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)
 """For tests with a clock of their own."""
-
-AnyKey = Ed25519PrivateKey | Ed25519PublicKey | str
-"""A private key, a public one, or how a public one is written."""
 
 Text = str | bytes
 
@@ -66,9 +64,9 @@ def written(given: AnyKey) -> str:
     """Return a public key as policies write it."""
     if isinstance(given, str):
         return given
-    if isinstance(given, Ed25519PrivateKey):
-        return text_of(given)
-    return public_text(given.public_bytes_raw())
+    if isinstance(given, Ed25519PublicKey):
+        return public_text(given.public_bytes_raw())
+    return text_of(given)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +125,7 @@ def filled_members(
         if given is not None:
             tree.setdefault("hub", {})[entry] = written(given)
     for label, each in (agencies or {}).items():
-        tree["members"][label]["key"] = written(each)
+        tree["members"][label] |= {"key": written(each), **other_keys(each)}
     for label, each in (signatories or {}).items():
         tree["members"][label]["signatory"] = written(each)
     out = io.BytesIO()

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Final
 
 from accord.core.agreement_checks import contradictions
-from accord.core.agreement_form import EVERYONE, AgreementForm
+from accord.core.agreement_form import EVERYONE, AgreementForm, NoisePlacement
 from accord.core.canonical import bytes_digest, digest
 from accord.core.document import (
     DocumentError,
@@ -19,12 +20,16 @@ from accord.core.document import (
     plain_document,
     problem_at,
 )
+from accord.core.epsilon_delta import epsilon_to_rho_lower
 from accord.core.errors import suggestion
 from accord.core.measure import Bounds
 from accord.core.model import DataModel
 from accord.core.preset import Preset
 from accord.core.preset_checks import loosenings_of
 from accord.core.privacy import Accounting
+
+HUB_SEES: Final = 4
+"""Unsaid, the hub may learn so many times the rho of a release from its making."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +83,30 @@ class Agreement:
         """The one way to account."""
         return self.form.spend.accounting
 
+    @property
+    def noise(self) -> NoisePlacement:
+        """Who adds the noise, said or by the way to account."""
+        return self.form.noise
+
+    @property
+    def hub_rho_cap(self) -> int | None:
+        """Most nano-rho that the hub may learn of a person from one release.
+
+        Rounded down, by a conversion that is the same to the last digit on every
+        machine. None where the agreement says nothing: `HUB_SEES` times the release's.
+        """
+        sees, delta = self.form.protect.hub_sees_at_most, self.form.spend.delta
+        if sees is None or delta is None:
+            return None
+        return epsilon_to_rho_lower(sees.epsilon, delta)
+
     def archive_digest(self, model: DataModel) -> str:
         """Return the digest that, with the query key, identifies stored releases.
 
         It covers what changes an answer to one query: data model, parties, cohorts
         and the protect-clauses; not caps, recipients or dates.
         """
-        protect = self.form.protect.model_dump(mode="json")
+        protect = self.form.protect.model_dump(mode="json") | {"noise": self.noise}
         return digest(
             {
                 "model": model.digest,

@@ -8,19 +8,25 @@ others still run: a board sees every mistake at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import TypeAlias
 
-from accord.core.agreement_form import EVERYONE, AgreementForm
+from accord.core.agreement_form import EVERYONE, LEAST_HONEST, AgreementForm
 from accord.core.cohorts import singled_out
-from accord.core.epsilon_delta import epsilon_to_rho_lower
+from accord.core.epsilon_delta import (
+    epsilon_to_rho_lower,
+    epsilon_to_rho_tight,
+    rho_to_epsilon_upper,
+)
 from accord.core.errors import InvalidQuery, suggestion
 from accord.core.measure import CELL_SCALE, Component, ComponentVector
 from accord.core.messages import sentence
 from accord.core.model import DataModel
 from accord.core.privacy import Accounting, Loss, mechanism_class, nano_down
 from accord.core.question_checks import question_contradictions
+from accord.core.windows import CONTACTS, step
 
 Finding: TypeAlias = tuple[Sequence[str | int], str]
 """Path of an entry, and what is wrong with it."""
@@ -86,7 +92,7 @@ def _parties(form: AgreementForm) -> Iterator[Finding]:
 
 @_believes("hub_operator", "parties", "protect.noise")
 def _operator(form: AgreementForm) -> Iterator[Finding]:
-    if form.hub_operator in form.parties and form.protect.noise == "hub":
+    if form.hub_operator in form.parties and form.noise == "hub":
         yield ("protect", "noise"), sentence("lint.noise-operator")
 
 
@@ -116,6 +122,22 @@ def _cohort_sizes(form: AgreementForm) -> Iterator[Finding]:
                 ("cohorts", cohort),
                 sentence("lint.cohort-small", members=len(chosen), least=least),
             )
+
+
+@_believes("parties", "cohorts", "protect.colluding_at_most")
+def _colluding(form: AgreementForm) -> Iterator[Finding]:
+    """Two at least must be left, or the last one's figures stand alone."""
+    most = form.protect.colluding_at_most
+    smallest = min((len(chosen) for chosen in _cohorts(form).values()), default=0)
+    if form.cohorts and smallest - most < LEAST_HONEST:
+        yield (
+            ("protect", "colluding_at_most"),
+            sentence(
+                "lint.colluding-too-many",
+                members=smallest,
+                most=max(smallest - LEAST_HONEST, 0),
+            ),
+        )
 
 
 @_believes("parties", "cohorts")
@@ -169,16 +191,58 @@ def _coverage(form: AgreementForm) -> Iterator[Finding]:
         )
 
 
-@_believes("protect.noise", "protect.hub_sees_exact_pooled_sums")
+@_believes("protect.noise", "protect.hub_sees_exact_pooled_sums", "spend.accounting")
 def _noise(form: AgreementForm) -> Iterator[Finding]:
-    protect = form.protect
-    if protect.noise == "hub" and protect.hub_sees_exact_pooled_sums is None:
+    protect, noise = form.protect, form.noise
+    if noise == "shared" and form.spend.accounting is Accounting.PURE:
+        yield ("protect", "noise"), sentence("lint.noise-shared-pure")
+    if noise == "hub" and protect.hub_sees_exact_pooled_sums is None:
         yield ("protect", "noise"), sentence("lint.noise-hub-unaccepted")
-    if protect.noise != "hub" and protect.hub_sees_exact_pooled_sums is not None:
+    if noise != "hub" and protect.hub_sees_exact_pooled_sums is not None:
         path = ("protect", "hub_sees_exact_pooled_sums")
         yield path, sentence("lint.noise-hub-only")
-    if protect.noise != "shared" and protect.hub_sees_at_most is not None:
+    if noise != "shared" and protect.hub_sees_at_most is not None:
         yield ("protect", "hub_sees_at_most"), sentence("lint.noise-shared-only")
+
+
+@_believes("protect.noise", "protect.hub_sees_at_most", "spend")
+def _hub_sees(form: AgreementForm) -> Iterator[Finding]:
+    """The hub reads the releases too, so that it never learns less than they tell."""
+    sees, delta = form.protect.hub_sees_at_most, form.spend.delta
+    if sees is None or form.noise != "shared" or delta is None:
+        return
+    single = form.spend.each_release_at_most.epsilon
+    release = _rho(epsilon_to_rho_tight, single, delta)
+    if _rho(epsilon_to_rho_lower, sees.epsilon, delta) < release:
+        least = math.ceil(rho_to_epsilon_upper(release, delta) * 100) / 100
+        yield (
+            ("protect", "hub_sees_at_most"),
+            sentence("lint.hub-sees-too-little", least=f"{least:g}"),
+        )
+
+
+def _rho(
+    convert: Callable[[Fraction, Fraction], int], epsilon: Fraction, delta: Fraction
+) -> int:
+    """Return nano-rho; none where it is too little to be one."""
+    try:
+        return convert(epsilon, delta)
+    except InvalidQuery:
+        return 0
+
+
+@_believes("rounds")
+def _rounds(form: AgreementForm) -> Iterator[Finding]:
+    rounds = form.rounds
+    if rounds is None:
+        return
+    if rounds.every == "week" and rounds.on is None:
+        yield ("rounds",), sentence("lint.rounds-weekday")
+    if rounds.every != "week" and rounds.on is not None:
+        yield ("rounds", "on"), sentence("lint.rounds-no-weekday")
+    least = CONTACTS * step(rounds).days
+    if rounds.deadline < least:
+        yield ("rounds", "deadline"), sentence("lint.rounds-deadline", least=least)
 
 
 @_believes("spend.accounting", "spend.delta")

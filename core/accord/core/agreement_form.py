@@ -32,6 +32,9 @@ ALL_VALUES = "all"
 LEAST_COHORT = 3
 """Members that a cohort needs at least, so that nobody learns a partner's total."""
 
+LEAST_HONEST = 2
+"""Members of a cohort beyond those who may collude: one alone could be subtracted."""
+
 PRESETS = (
     "us_vsp",
     "us_health",
@@ -112,6 +115,24 @@ Days = Annotated[
     pydantic.BeforeValidator(lambda v: _counted(v, ("day", "days"))),
     _for_editors("day|days", "30 days", 0, 36_500),
 ]
+Hours = Annotated[
+    int,
+    pydantic.Field(ge=1, le=24, strict=True),
+    pydantic.BeforeValidator(lambda v: _counted(v, ("hour", "hours"))),
+    _for_editors("hour|hours", "2 hours", 1, 24),
+]
+ClockTime = Annotated[
+    str,
+    worded(
+        r"([01][0-9]|2[0-3]):[0-5][0-9]",
+        'a time of day is written "06:00", in UTC, from 00:00 to 23:59.',
+    ),
+]
+Weekday = Literal[
+    "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"
+]
+NoisePlacement = Literal["shared", "agents", "hub"]
+"""Who adds the noise: agencies and hub, the agencies alone, the hub alone."""
 
 
 def _percent(value: object) -> object:
@@ -191,9 +212,27 @@ class Protect(Strict):
     no_agency_above: Percent | None = None
     """Most that one member may have of a figure, by the remits' persons a year."""
     suppress_below: Annotated[int, pydantic.Field(ge=0, le=1000)] = 10
-    noise: Literal["shared", "agents", "hub"] = "shared"
+    colluding_at_most: Agencies = 1
+    """Agencies that may tell each other, or leave out their own noise, before a person
+    is less protected towards the hub."""
+    noise: NoisePlacement | None = None
+    """Unsaid, `shared` with zcdp accounting and `agents` with pure."""
     hub_sees_exact_pooled_sums: Literal["accepted"] | None = None
     hub_sees_at_most: HubSees | None = None
+    """Of one release; unsaid, four times the rho that it costs."""
+
+
+class Rounds(Strict):
+    """When agencies' machines are awake, where they are not always."""
+
+    every: Literal["day", "week"]
+    on: Weekday | None = None
+    """Day of the week; only with `every: week`."""
+    at: ClockTime
+    """UTC."""
+    open: Hours
+    deadline: Annotated[Days, pydantic.Field(ge=1, le=90)]
+    """Then a listed fallback cohort answers, or nobody."""
 
 
 class Cap(Strict):
@@ -292,6 +331,8 @@ class AgreementForm(Strict):
     recipients: Recipients
     data_model: ModelName
     editions: Editions
+    rounds: Rounds | None = None
+    """When agencies can be reached; unsaid, always."""
     may_ask: MayAsk
     protect: Protect
     linkage: dict[Label, Linkage] = {}
@@ -303,3 +344,10 @@ class AgreementForm(Strict):
     valid: Valid
     law: dict[Label, Law] = {}
     contacts: Contacts | None = None
+
+    @property
+    def noise(self) -> NoisePlacement:
+        """Who adds the noise, said or by the way to account."""
+        if self.protect.noise is not None:
+            return self.protect.noise
+        return "shared" if self.spend.accounting is Accounting.ZCDP else "agents"

@@ -30,7 +30,7 @@ from accord.core.document import (
 )
 from accord.core.errors import suggestion
 from accord.core.lint_across import Severity, Standing, across
-from accord.core.members import MembersForm
+from accord.core.members import MembersForm, member_contradictions
 from accord.core.messages import sentence
 from accord.core.model import DataModel, DataModelForm, build_model
 from accord.core.policy import (
@@ -113,13 +113,8 @@ class _Linting:
         """Yield every finding, document by document."""
         yield from self._read()
         board = self._whole(BOARD, BoardForm)
-        yield from board.found
-        if board.form is not None:
-            for below, wrong in board_contradictions(board.form):
-                if below[0] == "members" or "members" not in board.broken:
-                    yield from self._at(board, below, wrong)
         members = self._whole(MEMBERS, MembersForm)
-        yield from members.found
+        yield from self._about_registers(board, members)
         yield from self._load_models()
         yield from self._load_presets()
         agreements: dict[str, Agreement] = {}
@@ -165,6 +160,19 @@ class _Linting:
         if path not in self._texts:
             return _Document(path=path, read=Salvaged(form=None))
         return self._document(path, form, None)
+
+    def _about_registers(
+        self, board: _Document, members: _Document
+    ) -> Iterator[Finding]:
+        yield from board.found
+        if board.form is not None:
+            for below, wrong in board_contradictions(board.form):
+                if below[0] == "members" or "members" not in board.broken:
+                    yield from self._at(board, below, wrong)
+        yield from members.found
+        if members.form is not None:
+            for entry, wrong in member_contradictions(members.form):
+                yield from self._at(members, entry, wrong)
 
     def _document(
         self, path: str, form: type[Any], beneath: Mapping[str, object] | None

@@ -184,11 +184,9 @@ def _members(standing: Standing, form: MembersForm) -> Iterator[Located]:
         entry = ("members", label)
         if member.key is None:
             yield MEMBERS, entry, sentence("lint.member-key"), Severity.WARNING
-        else:
-            other = owners.setdefault(member.key, label)
-            if other != label:
-                text = sentence("lint.member-key-twice", other=other)
-                yield MEMBERS, (*entry, "key"), text, Severity.ERROR
+        for name, other in _shared_keys(label, member, owners):
+            text = sentence("lint.member-key-twice", other=other)
+            yield MEMBERS, (*entry, name), text, Severity.ERROR
         for below, text in _remit(member, standing):
             yield MEMBERS, (*entry, *below), text, Severity.ERROR
         for agreement in standing.answering(label):
@@ -199,6 +197,17 @@ def _members(standing: Standing, form: MembersForm) -> Iterator[Located]:
             if delegated and member.signatory is None:
                 text = sentence("lint.signatory-missing", agreement=agreement.name)
                 yield MEMBERS, entry, text, Severity.WARNING
+
+
+def _shared_keys(
+    label: str, member: MemberForm, owners: dict[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield entries with a key that another agency has too, and which one."""
+    for name in ("key", "exchange", "kem"):
+        key = getattr(member, name)
+        other = owners.setdefault(key, label) if key is not None else label
+        if other != label:
+            yield name, other
 
 
 def _remit(

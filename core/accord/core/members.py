@@ -6,20 +6,56 @@ Who is not in ``members.yaml``, or has no key there, exists for nobody.
 
 from __future__ import annotations
 
-from typing import Annotated
+import base64
+import hashlib
+from collections.abc import Iterator
+from typing import Annotated, Final
 
 import pydantic
 
 from accord.core.agreement_form import Cap, Delta, Label, PositiveDecimal, Word
-from accord.core.document import Strict, parse_document, worded
+from accord.core.document import (
+    DocumentError,
+    Strict,
+    parse_document,
+    problem_at,
+    worded,
+)
+from accord.core.messages import sentence
 from accord.core.model import Name
 
 KEY = r"ed25519:[0-9a-f]{64}"
-"""How public keys are written everywhere."""
+"""How public keys to verify signatures are written everywhere."""
+
+EXCHANGE = r"x25519:[0-9a-f]{64}"
+"""How public keys for X25519 are written."""
+
+KEM = r"mlkem768:[A-Za-z0-9+/]{1578}[AEIMQUYcgkosw048]="
+"""How public keys for ML-KEM-768 are written: base64, each in one way only."""
+
+_EXCHANGE_BYTES: Final = 32
+_KEM_BYTES: Final = 1184
+_SHOWN_OF_A_DIGEST: Final = 16
 
 KeyText = Annotated[
     str,
     worded(KEY, "a key is written ed25519: and 64 hexadecimal digits in lower case."),
+]
+
+
+ExchangeText = Annotated[
+    str,
+    worded(
+        EXCHANGE,
+        "an exchange key is written x25519: and 64 hexadecimal digits in lower case.",
+    ),
+]
+KemText = Annotated[
+    str,
+    worded(
+        KEM,
+        "a kem key is written mlkem768: and 1580 characters of base64, in one line.",
+    ),
 ]
 
 
@@ -54,7 +90,11 @@ class MemberForm(Strict):
     remit: RemitForm
     lifetime: LifetimeForm
     key: KeyText | None = None
-    """Of its agent; without one the agency cannot join."""
+    """Of its agent, which signs with it; without one the agency cannot join."""
+    exchange: ExchangeText | None = None
+    """With which the other agencies agree on what masks its figures."""
+    kem: KemText | None = None
+    """For the same, against those who record now and compute later."""
     signatory: KeyText | None = None
     """With which it signs the agreements that their own parties sign."""
 
@@ -82,4 +122,82 @@ def load_members(text: str, source: str) -> MembersForm:
     Raises:
         DocumentError: with every problem found.
     """
-    return parse_document(text, MembersForm, source=source)
+    form = parse_document(text, MembersForm, source=source)
+    problems = [
+        problem_at(text, path, wrong) for path, wrong in member_contradictions(form)
+    ]
+    if problems:
+        raise DocumentError(source, problems)
+    return form
+
+
+def member_contradictions(
+    form: MembersForm,
+) -> Iterator[tuple[tuple[str, str, str], str]]:
+    """Yield what the entries of an agency must not say without each other."""
+    for label, member in form.members.items():
+        path = ("members", label)
+        if member.key is not None and member.exchange is None:
+            yield (*path, "key"), sentence("lint.exchange-missing")
+        if member.key is None and member.exchange is not None:
+            yield (*path, "exchange"), sentence("lint.exchange-alone")
+        if member.key is None and member.kem is not None:
+            yield (*path, "kem"), sentence("lint.exchange-alone")
+
+
+def exchange_text(raw: bytes) -> str:
+    """Return an X25519 public key as policies write it.
+
+    Raises:
+        ValueError: it has not 32 bytes.
+    """
+    return "x25519:" + _exactly(raw, _EXCHANGE_BYTES).hex()
+
+
+def exchange_bytes(text: str) -> bytes:
+    """Return the 32 bytes of an X25519 public key, from a form that was accepted.
+
+    Raises:
+        ValueError: it is no such text.
+    """
+    raw = bytes.fromhex(_without("x25519:", text))
+    return _exactly(raw, _EXCHANGE_BYTES)
+
+
+def kem_text(raw: bytes) -> str:
+    """Return an ML-KEM-768 public key as policies write it.
+
+    Raises:
+        ValueError: it has not 1184 bytes.
+    """
+    return "mlkem768:" + base64.b64encode(_exactly(raw, _KEM_BYTES)).decode()
+
+
+def kem_bytes(text: str) -> bytes:
+    """Return the 1184 bytes of an ML-KEM-768 public key, from an accepted form.
+
+    Raises:
+        ValueError: it is no such text.
+    """
+    raw = base64.b64decode(_without("mlkem768:", text), validate=True)
+    return _exactly(raw, _KEM_BYTES)
+
+
+def short_kem(text: str) -> str:
+    """Return an ML-KEM key as people compare it: the beginning of its SHA-256."""
+    digest = hashlib.sha256(kem_bytes(text)).hexdigest()
+    return f"mlkem768, SHA-256 {digest[:_SHOWN_OF_A_DIGEST]}…"
+
+
+def _without(prefix: str, text: str) -> str:
+    if not text.startswith(prefix):
+        message = f"the key does not begin with {prefix}"
+        raise ValueError(message)
+    return text.removeprefix(prefix)
+
+
+def _exactly(raw: bytes, length: int) -> bytes:
+    if len(raw) != length:
+        message = f"such a key has {length} bytes, not {len(raw)}"
+        raise ValueError(message)
+    return raw

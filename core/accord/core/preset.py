@@ -21,6 +21,7 @@ from accord.core.agreement_form import (
     Delta,
     Line,
     Linkage,
+    NoisePlacement,
     Percent,
     PeriodicCap,
     PresetName,
@@ -66,7 +67,8 @@ class PresetProtect(Strict):
     covered_by_at_least: Agencies | None = None
     no_agency_above: Percent | None = None
     suppress_below: Annotated[int, pydantic.Field(ge=0, le=1000)] | None = None
-    noise: Literal["shared", "agents", "hub"] | None = None
+    colluding_at_most: Agencies | None = None
+    noise: NoisePlacement | None = None
 
 
 class PresetSpend(Strict):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from accord.core.policy import Policy, PolicySet, load_policy_set
+from tests.member_keys import other_keys
 
 MODEL: dict[str, Any] = {
     "data_model": "tiny-1",
@@ -83,6 +84,7 @@ MEMBERS: dict[str, Any] = {
                 "pure": {"epsilon": 10},
             },
             "key": key(f"agent {name}"),
+            **other_keys(key(f"agent {name}")),
             "signatory": key(f"signs {name}"),
         }
         for name in [*PARTIES, "other"]

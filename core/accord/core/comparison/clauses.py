@@ -58,6 +58,7 @@ CLAUSES: Final = (
     Clause("protect.covered_by_at_least", LESS_IS_LOOSER, "agency"),
     Clause("protect.no_agency_above", CAP, "percent"),
     Clause("protect.suppress_below", LESS_IS_LOOSER),
+    Clause("protect.colluding_at_most", LESS_IS_LOOSER, "agency"),
     Clause("protect.noise", Rank(("agents", "shared", "hub"))),
     # Unsaid it follows from the price of each release: neither more nor less.
     Clause("protect.hub_sees_at_most.epsilon", MORE_IS_LOOSER, "price"),
@@ -92,6 +93,7 @@ EFFECTIVE: Final[Mapping[str, Callable[[AgreementForm], Value]]] = {
     "protect.covered_by_at_least": lambda form: (
         form.protect.covered_by_at_least or form.protect.at_least_agencies
     ),
+    "protect.noise": lambda form: form.noise,
 }
 """Clauses with a value where the document says nothing."""
 

@@ -16,7 +16,7 @@ from accord.core.comparison.phrases import EVERY_VALUE, Shown, shown
 from accord.core.comparison.shifts import Shift, shift, shifts
 from accord.core.coverage import with_unrefined
 from accord.core.errors import InvalidQuery
-from accord.core.members import MemberForm, MembersForm
+from accord.core.members import MemberForm, MembersForm, short_kem
 from accord.core.model import DataModel
 from accord.core.policy import MEMBERS, MODELS, PRESETS, Policy
 
@@ -30,6 +30,8 @@ SHIFTED_MEMBERS: Final = frozenset(
         "members.lifetime.zcdp.delta",
         "members.lifetime.pure.epsilon",
         "members.key",
+        "members.exchange",
+        "members.kem",
         "members.signatory",
     }
 )
@@ -145,16 +147,31 @@ def _lifetime(party: str, old: MemberForm, new: MemberForm) -> Iterator[Shift]:
 
 
 def _keys(party: str, old: MemberForm, new: MemberForm) -> Iterator[Shift]:
-    """Yield keys that changed: whoever has them answers, or signs, for the party."""
-    for entry in ("key", "signatory"):
+    """Yield keys that changed: whoever has them answers, or signs, for the party.
+
+    The keys with which it masks its figures are as good as its identity: with somebody
+    else's the figures lie open. Without the key against later computers they do so too,
+    some day, so that its end is no less.
+    """
+    for entry in ("key", "exchange", "kem", "signatory"):
         first, second = getattr(old, entry), getattr(new, entry)
-        if first != second:
-            gone = second is None
+        if first == second:
+            continue
+        if second is None:
+            left = new.key is None or entry == "signatory"
             yield shift(
-                Way.TIGHTER if gone else Way.OTHER,
+                Way.TIGHTER if left else Way.OTHER,
                 f"{MEMBERS}: members.{party}.{entry}",
-                f"member.{entry}.gone" if gone else f"member.{entry}.other",
-                **({"party": party} if gone else {"party": party, "after": second}),
+                f"member.{entry}.gone",
+                party=party,
+            )
+        else:
+            yield shift(
+                Way.OTHER,
+                f"{MEMBERS}: members.{party}.{entry}",
+                f"member.{entry}.other",
+                party=party,
+                after=short_kem(second) if entry == "kem" else second,
             )
 
 

@@ -43,6 +43,11 @@ WITHOUT_EFFECT: Final[Mapping[str, str]] = {
     "version": "a number that only goes up; checked when a change is accepted",
     "protect.reason_for_fewer_agencies": "a reason for people; the number counts",
     "protect.hub_sees_exact_pooled_sums": "stands exactly where the noise is the hub's",
+    "rounds.every": "when machines are awake; what may be answered stays the same",
+    "rounds.on": "when machines are awake; what may be answered stays the same",
+    "rounds.at": "when machines are awake; what may be answered stays the same",
+    "rounds.open": "when machines are awake; what may be answered stays the same",
+    "rounds.deadline": "when a fallback steps in; which ones may, `cohorts` says",
     "law.regime": "said for the dossier; no decision depends on it",
     "law.basis": "said for the dossier; no decision depends on it",
     "law.assessment": "said for the dossier; no decision depends on it",
@@ -115,7 +120,7 @@ def _comparable(path: str, before: AgreementForm, after: AgreementForm) -> bool:
     if path == "spend.delta":
         return before.spend.accounting is after.spend.accounting
     if path.startswith("protect.hub_sees_at_most."):
-        return before.protect.noise == after.protect.noise == "shared"
+        return before.noise == after.noise == "shared"
     return True
 
 

@@ -66,7 +66,7 @@ def open_risks(matter: Matter) -> list[str]:
         found.append("open-fewer")
     if matter.form.protect.no_agency_above is None:
         found.append("open-dominance")
-    if matter.form.protect.noise != "hub":
+    if matter.form.noise != "hub":
         found.append("open-noise")
     if matter.form.review.releases == "human" or matter.form.may_ask.sensitive:
         found.append("open-review")

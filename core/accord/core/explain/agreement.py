@@ -3,14 +3,26 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator
+from typing import Final
 
-from accord.core.agreement_form import ALL_VALUES
+from accord.core.afford import cap_of, epsilon_of
+from accord.core.agreement import HUB_SEES, Agreement
+from accord.core.agreement_form import ALL_VALUES, Rounds
 from accord.core.board import BoardForm
 from accord.core.explain.governance import about_governance
-from accord.core.explain.passage import Passage, listed, passage, percent
+from accord.core.explain.passage import (
+    Passage,
+    listed,
+    passage,
+    percent,
+    rounded_up,
+)
 from accord.core.explain.spending import about_person, about_spending
 from accord.core.policy import Policy
+
+_HOURS: Final = 24
 
 
 def explain_agreement(
@@ -162,7 +174,13 @@ def _about_protection(policy: Policy) -> Iterator[Passage]:
     else:
         share = percent(protect.no_agency_above)
         yield passage("protection", "protect.no_agency_above", "dominance", share=share)
-    yield passage("protection", "protect.noise", f"noise-{protect.noise}")
+    yield from _about_noise(agreement)
+
+
+def _about_noise(agreement: Agreement) -> Iterator[Passage]:
+    """Tell who adds the noise, what the hub sees, and how many may collude."""
+    protect, noise = agreement.form.protect, agreement.noise
+    yield passage("protection", "protect.noise", f"noise-{noise}")
     if protect.hub_sees_exact_pooled_sums is not None:
         yield passage(
             "protection", "protect.hub_sees_exact_pooled_sums", "hub-sees-sums"
@@ -174,6 +192,22 @@ def _about_protection(policy: Policy) -> Iterator[Passage]:
             "hub-sees-at-most",
             epsilon=f"{float(protect.hub_sees_at_most.epsilon):g}",
         )
+    elif noise == "shared":
+        single = cap_of(agreement, agreement.form.spend.each_release_at_most.epsilon)
+        yield passage(
+            "protection",
+            "protect.hub_sees_at_most",
+            "hub-sees-default",
+            epsilon=rounded_up(epsilon_of(agreement, HUB_SEES * single)),
+        )
+    most = protect.colluding_at_most
+    kind = "colluding-hub" if noise == "hub" else "colluding"
+    yield passage(
+        "protection",
+        "protect.colluding_at_most",
+        f"{kind}-{'one' if most == 1 else 'many'}",
+        number=most,
+    )
 
 
 def _about_cohorts(policy: Policy) -> Iterator[Passage]:
@@ -190,3 +224,22 @@ def _about_cohorts(policy: Policy) -> Iterator[Passage]:
             absent=listed(absent),
             count=len(members),
         )
+    yield from _about_rounds(policy.agreement.form.rounds)
+
+
+def _about_rounds(rounds: Rounds | None) -> Iterator[Passage]:
+    if rounds is None:
+        yield passage("cohorts", "rounds", "rounds-always")
+        return
+    first = datetime.time.fromisoformat(rounds.at)
+    last = first.replace(hour=(first.hour + rounds.open) % _HOURS)
+    yield passage(
+        "cohorts",
+        "rounds",
+        f"rounds-{rounds.every}",
+        weekday=(rounds.on or "").capitalize(),
+        first=f"{first:%H:%M}",
+        last=f"{last:%H:%M}",
+        hours=rounds.open,
+    )
+    yield passage("cohorts", "rounds.deadline", "rounds-deadline", days=rounds.deadline)
