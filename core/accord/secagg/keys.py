@@ -366,7 +366,8 @@ def pair_secret(
             ML-KEM secret that is not there: nobody goes on without it.
     """
     needed = uses_kem(secret.public, peer)
-    if needed != (kem_secret is not None) or len(kem_secret or b"") not in {0, 32}:
+    length = None if kem_secret is None else len(kem_secret)
+    if length != (KEY_BYTES if needed else None):
         raise RequisitionRefused(
             "READY_INVALID",
             f"{secret.label!r} and {peer.label!r} share "

@@ -33,35 +33,37 @@ _COUNTER: Final = bytes(16)
 _ZEROS: Final = memoryview(bytes(_CHUNK * WORD.itemsize))
 
 
-class Keystream:
-    """Adds masks to vectors of one length, through one buffer that is used again."""
+def add_streams(acc: Words, signed: Iterable[tuple[bytes, int]]) -> None:
+    """Add masks in place, those with a negative sign as subtractions.
 
-    __slots__ = ("_buffer", "_entries")
+    All masks of one piece of the vector come before the next piece, so that it stays in
+    the cache as well.
 
-    def __init__(self, cells: int) -> None:
-        chunk = min(cells, _CHUNK)
-        self._buffer = bytearray(chunk * WORD.itemsize + _SPARE)
-        self._entries = np.frombuffer(self._buffer, WORD, count=chunk)
-
-    def add(self, acc: Words, key: bytes, sign: int) -> None:
-        """Add the mask of a key in place, or subtract it if *sign* is negative.
-
-        Args:
-            acc: no longer than what the object was made for.
-            key: 32 bytes that make no other mask.
-            sign: 1 or -1.
-        """
-        into = np.add if sign > 0 else np.subtract
-        encryptor = Cipher(algorithms.AES256(key), modes.CTR(_COUNTER)).encryptor()
-        for start in range(0, len(acc), _CHUNK):
-            part = acc[start : start + _CHUNK]
-            encryptor.update_into(_ZEROS[: part.nbytes], self._buffer)
-            into(part, self._entries[: len(part)], out=part)
+    Args:
+        acc: the vector, one-dimensional and contiguous.
+        signed: keys of 32 bytes that make no other mask, each with 1 or -1.
+    """
+    streams = [
+        (
+            Cipher(algorithms.AES256(key), modes.CTR(_COUNTER)).encryptor(),
+            np.add if sign > 0 else np.subtract,
+        )
+        for key, sign in signed
+    ]
+    chunk = min(len(acc), _CHUNK)
+    buffer = bytearray(chunk * WORD.itemsize + _SPARE)
+    entries = np.frombuffer(buffer, WORD, count=chunk)
+    for start in range(0, len(acc), _CHUNK):
+        part = acc[start : start + _CHUNK]
+        zeros, words = _ZEROS[: part.nbytes], entries[: len(part)]
+        for encryptor, into in streams:
+            encryptor.update_into(zeros, buffer)
+            into(part, words, out=part)
 
 
 def add_stream(acc: Words, key: bytes, sign: int) -> None:
     """Add the mask of one key in place, or subtract it if *sign* is negative."""
-    Keystream(len(acc)).add(acc, key, sign)
+    add_streams(acc, [(key, sign)])
 
 
 def mask(
@@ -73,16 +75,15 @@ def mask(
     """Return the vector under its self mask and one mask per peer.
 
     Args:
-        vector: counts with their noise, one-dimensional; stays as it is.
+        vector: counts with their noise, one-dimensional; stays as it is. Never
+            floating point: numpy then raises a `TypeError`.
         self_key: 32 bytes, from the seed that is withheld.
         pair_keys: 32 bytes by label of the peer.
         own: this member's label, which decides on the signs.
     """
-    acc = np.array(vector, np.int64).view(np.uint64)
-    stream = Keystream(len(acc))
-    stream.add(acc, self_key, 1)
-    for peer, key in pair_keys.items():
-        stream.add(acc, key, 1 if own < peer else -1)
+    acc = vector.astype(np.int64, order="C", casting="safe").view(np.uint64)
+    pairs = [(key, 1 if own < peer else -1) for peer, key in pair_keys.items()]
+    add_streams(acc, [(self_key, 1), *pairs])
     return acc
 
 
@@ -94,9 +95,7 @@ def unmasked(total: Words, self_keys: Iterable[bytes]) -> NDArray[np.int64]:
         self_keys: those of all members; without one of them the result is noise.
     """
     acc = np.array(total, np.uint64)
-    stream = Keystream(len(acc))
-    for key in self_keys:
-        stream.add(acc, key, -1)
+    add_streams(acc, [(key, -1) for key in self_keys])
     return acc.view(np.int64)
 
 
