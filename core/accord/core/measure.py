@@ -27,6 +27,10 @@ from accord.core.query import Measure, Query
 CELL_SCALE = 4
 """Stored integers of cells are counts times this."""
 
+LARGEST_ENTRY = 2**40
+"""Most that one entry of one agency's vector can be, as stored: agencies clamp to it,
+and the hub releases no sum that honest agencies cannot have."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
