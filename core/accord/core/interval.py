@@ -21,6 +21,7 @@ from __future__ import annotations
 import functools
 import math
 import statistics
+from collections.abc import Callable
 from fractions import Fraction
 from typing import NamedTuple, assert_never
 
@@ -52,12 +53,13 @@ class HalfWidth(NamedTuple):
 
 def probability(mechanism: Mechanism, value: int) -> float:
     """Return the probability that the noise is *value*."""
-    scale = float(mechanism.scale)
     match mechanism:
-        case DiscreteGaussian():
-            return _term(scale, value) / _normaliser(scale)
-        case DiscreteLaplace():
-            return math.tanh(0.5 / scale) * math.exp(-abs(value) / scale)
+        case DiscreteGaussian(scale=scale):
+            variance = float(scale**2)
+            return _term(variance, value) / _normaliser(variance)
+        case DiscreteLaplace(scale=scale):
+            unit = float(scale)
+            return math.tanh(0.5 / unit) * math.exp(-abs(value) / unit)
         case _:
             assert_never(mechanism)
 
@@ -76,12 +78,12 @@ def upper_tail(mechanism: Mechanism, value: int) -> float:
     """
     if value < 1:
         return 1.0 - upper_tail(mechanism, 1 - value)
-    scale = float(mechanism.scale)
     match mechanism:
-        case DiscreteGaussian():
-            return _gaussian_tail_sum(scale, value) / _normaliser(scale)
-        case DiscreteLaplace():
-            return math.exp(-value / scale) / (1.0 + math.exp(-1.0 / scale))
+        case DiscreteGaussian(scale=scale):
+            return gaussian_tail(float(scale**2), value)
+        case DiscreteLaplace(scale=scale):
+            unit = float(scale)
+            return math.exp(-value / unit) / (1.0 + math.exp(-1.0 / unit))
         case _:
             assert_never(mechanism)
 
@@ -89,12 +91,11 @@ def upper_tail(mechanism: Mechanism, value: int) -> float:
 @functools.lru_cache(maxsize=4096)
 def standard_deviation(mechanism: Mechanism) -> float:
     """Return the standard deviation of the noise, below the scale for a Gaussian."""
-    scale = float(mechanism.scale)
     match mechanism:
-        case DiscreteGaussian():
-            return math.sqrt(_gaussian_variance(scale))
-        case DiscreteLaplace():
-            return 1.0 / (math.sqrt(2.0) * math.sinh(0.5 / scale))
+        case DiscreteGaussian(scale=scale):
+            return math.sqrt(gaussian_variance(float(scale**2)))
+        case DiscreteLaplace(scale=scale):
+            return 1.0 / (math.sqrt(2.0) * math.sinh(0.5 / float(scale)))
         case _:
             assert_never(mechanism)
 
@@ -109,13 +110,10 @@ def half_width(mechanism: Mechanism, level: float = 0.95) -> HalfWidth:
     Raises:
         InvalidQuery: the level is not strictly between 0 and 1.
     """
-    outside = _beyond(level)
-    width = _guess(mechanism, outside)
-    while width > 0 and _outside(mechanism, width - 1) <= outside:
-        width -= 1
-    while _outside(mechanism, width) > outside:
-        width += 1
-    return HalfWidth(width, 1.0 - _outside(mechanism, width))
+    outside = beyond(level)
+    return narrowest(
+        lambda width: _outside(mechanism, width), _guess(mechanism, outside), outside
+    )
 
 
 def noisiest_within(
@@ -134,7 +132,7 @@ def noisiest_within(
         raise InvalidQuery(
             "ERROR_INVALID", "The wanted error must be a number of at least 0."
         )
-    outside = _beyond(level)
+    outside = beyond(level)
     build = mechanism_class(accounting)
 
     def fits(numerator: int) -> bool:
@@ -152,7 +150,7 @@ def noisiest_within(
     return build(scale=Fraction(low, SCALE_DENOMINATOR))
 
 
-def _beyond(level: float) -> float:
+def beyond(level: float) -> float:
     """Return what an interval of this level may leave outside."""
     if not 0.0 < level < 1.0:
         raise InvalidQuery(
@@ -161,9 +159,37 @@ def _beyond(level: float) -> float:
     return 1.0 - level
 
 
+def narrowest(
+    outside_of: Callable[[int], float], guess: int, outside: float
+) -> HalfWidth:
+    """Return the narrowest interval that leaves at most *outside* outside.
+
+    Args:
+        outside_of: probability that the noise is further from 0 than a width.
+        guess: a width near the one that is sought.
+        outside: from `beyond`.
+    """
+    low, high, step = guess - 1, guess, 1
+    while outside_of(high) > outside:
+        low, high, step = high, high + step, step * 2
+    step = 1
+    while low >= 0 and outside_of(low) <= outside:
+        low, high, step = low - step, low, step * 2
+    low = max(low, -1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if outside_of(middle) <= outside else (middle, high)
+    return HalfWidth(high, 1.0 - outside_of(high))
+
+
 def _outside(mechanism: Mechanism, width: int) -> float:
     """Return the probability that the noise is further from 0 than *width*."""
     return 2.0 * upper_tail(mechanism, width + 1)
+
+
+def gaussian_guess(deviation: float, outside: float) -> int:
+    """Return about the half width of a Gaussian of this standard deviation."""
+    return int(-deviation * statistics.NormalDist().inv_cdf(outside / 2.0)) + 1
 
 
 def _guess(mechanism: Mechanism, outside: float) -> int:
@@ -171,8 +197,7 @@ def _guess(mechanism: Mechanism, outside: float) -> int:
     scale = float(mechanism.scale)
     match mechanism:
         case DiscreteGaussian():
-            quantile = -statistics.NormalDist().inv_cdf(outside / 2.0)
-            return int(scale * quantile) + 1
+            return gaussian_guess(scale, outside)
         case DiscreteLaplace():
             base = math.log(2.0 / (outside * (1.0 + math.exp(-1.0 / scale))))
             return max(int(scale * base - 1.0), 0)
@@ -180,57 +205,63 @@ def _guess(mechanism: Mechanism, outside: float) -> int:
             assert_never(mechanism)
 
 
-def _term(scale: float, value: float) -> float:
+def gaussian_tail(variance: float, value: int) -> float:
+    """Return the probability that a discrete Gaussian is *value* (from 1) or more.
+
+    Its variance need not be the square of a scale that can be sampled: sums of
+    Gaussians have others.
+    """
+    return _gaussian_tail_sum(variance, value) / _normaliser(variance)
+
+
+def gaussian_variance(variance: float) -> float:
+    """Return the true variance of the discrete Gaussian that has this in its law.
+
+    With v in exp(-k^2 / (2 v)), it is 2 v^2 times the derivative in v of the logarithm
+    of `_normaliser`; below v by a hair, or by more where v is below 1.
+    """
+    if variance < 1.0:
+        terms = [
+            value * value * _term(variance, value)
+            for value in range(1, math.ceil(40.0 * math.sqrt(variance)) + 2)
+        ]
+        return 2.0 * math.fsum(terms) / _normaliser(variance)
+    images = [math.exp(-2.0 * variance * (math.pi * j) ** 2) for j in (1, 2, 3)]
+    slope = (
+        -8.0
+        * variance
+        * math.pi**2
+        * sum(j * j * image for j, image in zip((1, 2, 3), images, strict=True))
+    )
+    return variance * (1.0 + slope / (1.0 + 2.0 * sum(images)))
+
+
+def _term(variance: float, value: float) -> float:
     """Return the weight of a value under the Gaussian, 1 at zero."""
-    return math.exp(-0.5 * (value / scale) ** 2)
+    return math.exp(-0.5 * value * value / variance)
 
 
 @functools.lru_cache(maxsize=4096)
-def _normaliser(scale: float) -> float:
+def _normaliser(variance: float) -> float:
     """Return the sum of all weights of the Gaussian.
 
-    By Poisson summation it is sqrt(2 pi) s (1 + 2 sum of exp(-2 pi^2 s^2 j^2)), which
+    By Poisson summation it is sqrt(2 pi v) (1 + 2 sum of exp(-2 pi^2 v j^2)), which
     needs two terms where the direct sum needs many.
     """
-    if scale < 1.0:
-        return 1.0 + 2.0 * _summed_tail(scale, 1)
-    image = 2.0 * sum(
-        math.exp(-2.0 * (math.pi * scale * order) ** 2) for order in (1, 2, 3)
-    )
-    return math.sqrt(2.0 * math.pi) * scale * (1.0 + image)
+    if variance < 1.0:
+        return 1.0 + 2.0 * _summed_tail(variance, 1)
+    image = 2.0 * sum(math.exp(-2.0 * variance * (math.pi * j) ** 2) for j in (1, 2, 3))
+    return math.sqrt(2.0 * math.pi * variance) * (1.0 + image)
 
 
-def _gaussian_variance(scale: float) -> float:
-    """Return the variance of the discrete Gaussian.
-
-    It is s^3 times the derivative in s of the logarithm of `_normaliser`.
-    """
-    if scale < 1.0:
-        terms = [
-            value * value * _term(scale, value)
-            for value in range(1, math.ceil(40.0 * scale) + 2)
-        ]
-        return 2.0 * math.fsum(terms) / _normaliser(scale)
-    images = [math.exp(-2.0 * (math.pi * scale * order) ** 2) for order in (1, 2, 3)]
-    slope = (
-        -8.0
-        * (math.pi * scale) ** 2
-        * sum(
-            order * order * image
-            for order, image in zip((1, 2, 3), images, strict=True)
-        )
-    )
-    return scale * scale * (1.0 + slope / (1.0 + 2.0 * sum(images)))
-
-
-def _gaussian_tail_sum(scale: float, value: int) -> float:
+def _gaussian_tail_sum(variance: float, value: int) -> float:
     """Return the sum of the weights of *value* (at least 1) and all above."""
-    if scale <= _SUMMED_UP_TO or value > _NEAR * scale * scale:
-        return _summed_tail(scale, value)
-    return _integral_and_corrections(scale, value)
+    if variance <= _SUMMED_UP_TO**2 or value > _NEAR * variance:
+        return _summed_tail(variance, value)
+    return _integral_and_corrections(math.sqrt(variance), value)
 
 
-def _summed_tail(scale: float, value: int) -> float:
+def _summed_tail(variance: float, value: int) -> float:
     """Return the tail sum term by term.
 
     It stops at a term below 1e-18 of the first. The ratio r of neighbours falls, so
@@ -239,8 +270,8 @@ def _summed_tail(scale: float, value: int) -> float:
     1e-15 of the sum.
     """
     terms: list[float] = []
-    least = 1e-18 * _term(scale, value)
-    while (term := _term(scale, value + len(terms))) > least:
+    least = 1e-18 * _term(variance, value)
+    while (term := _term(variance, value + len(terms))) > least:
         terms.append(term)
     return math.fsum(terms)
 
@@ -257,7 +288,7 @@ def _integral_and_corrections(scale: float, value: int) -> float:
     """
     start = value - 0.5
     unit = start / scale
-    weight = _term(scale, start)
+    weight = math.exp(-0.5 * unit * unit)
     integral = scale * math.sqrt(math.pi / 2.0) * math.erfc(unit / math.sqrt(2.0))
     first = -unit / scale * weight
     third = -(unit**3 - 3.0 * unit) / scale**3 * weight
