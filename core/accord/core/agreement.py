@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Final
 
 from accord.core.agreement_checks import contradictions
 from accord.core.agreement_form import EVERYONE, AgreementForm, NoisePlacement
@@ -27,9 +26,6 @@ from accord.core.model import DataModel
 from accord.core.preset import Preset
 from accord.core.preset_checks import loosenings_of
 from accord.core.privacy import Accounting
-
-HUB_SEES: Final = 4
-"""Unsaid, the hub may learn so many times the rho of a release from its making."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +89,8 @@ class Agreement:
         """Most nano-rho that the hub may learn of a person from one release.
 
         Rounded down, by a conversion that is the same to the last digit on every
-        machine. None where the agreement says nothing: `HUB_SEES` times the release's.
+        machine. None where the agreement says nothing: then it is
+        `accord.core.placement.HUB_SEES` times the release's.
         """
         sees, delta = self.form.protect.hub_sees_at_most, self.form.spend.delta
         if sees is None or delta is None:

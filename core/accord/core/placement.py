@@ -46,7 +46,7 @@ from accord.core.privacy import (
 )
 from accord.core.theta import joined, rho_upper, summed
 
-HUB_SEES_TIMES = 4
+HUB_SEES = 4
 """With `shared`, rho towards the hub over the rho of the release, unless capped."""
 
 LEAST_SHARE_VARIANCE = 2
@@ -187,7 +187,7 @@ def plan_noise(
     charged = nano_up(exact)
     towards_hub = charged
     if placement is Placement.SHARED:
-        towards_hub *= HUB_SEES_TIMES
+        towards_hub *= HUB_SEES
         if hub_rho_cap is not None:
             towards_hub = min(towards_hub, hub_rho_cap)
     gaussian = _gaussian_share(

@@ -16,6 +16,7 @@ from accord.core.decide import Analyst
 from accord.core.layout import Layout, lay_out
 from accord.core.measure import ComponentVector, component_vector
 from accord.core.model import DataModel
+from accord.core.placement import NoisePlan, Placement, plan_noise
 from accord.core.privacy import Loss, Mechanism, mechanism_class
 from accord.core.query import Query
 
@@ -68,6 +69,31 @@ def mechanism_for(agreement: Agreement, found: Terms, at_most: Loss) -> Mechanis
     """
     chosen = mechanism_class(agreement.accounting)
     return chosen.for_loss(at_most, d1=found.d1, d2_squared=found.d2_squared)
+
+
+def noise_plan(
+    agreement: Agreement, found: Terms, mechanism: Mechanism, cohort_members: int
+) -> NoisePlan:
+    """Return who adds which noise to a release that *mechanism* prices.
+
+    Args:
+        agreement: says where noise comes from, and how many agencies may collude.
+        found: the query's terms.
+        mechanism: from `mechanism_for`.
+        cohort_members: agencies of the cohort that answers.
+
+    Raises:
+        InvalidQuery: as `accord.core.placement.plan_noise`.
+    """
+    return plan_noise(
+        Placement(agreement.noise),
+        mechanism,
+        members=cohort_members,
+        colluding=agreement.form.protect.colluding_at_most,
+        d1=found.d1,
+        d2_squared=found.d2_squared,
+        hub_rho_cap=agreement.hub_rho_cap,
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from accord.core.afford import cap_of, epsilon_of
-from accord.core.agreement import HUB_SEES, Agreement
+from accord.core.agreement import Agreement
 from accord.core.agreement_form import ALL_VALUES, Rounds
 from accord.core.board import BoardForm
 from accord.core.explain.governance import about_governance
@@ -20,6 +20,7 @@ from accord.core.explain.passage import (
     rounded_up,
 )
 from accord.core.explain.spending import about_person, about_spending
+from accord.core.placement import HUB_SEES
 from accord.core.policy import Policy
 
 _HOURS: Final = 24
