@@ -197,6 +197,10 @@ class SecretKeys:
             )
         return kept
 
+    def without_kem(self) -> SecretKeys:
+        """Return the keys of an agency for which the board lists no ML-KEM key."""
+        return SecretKeys(self.label, self._sign, self._exchange, None)
+
     def sign(self, message: bytes) -> bytes:
         return self._sign.sign(message)
 
