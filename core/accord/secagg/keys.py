@@ -43,13 +43,21 @@ KEM_BYTES: Final = 1184
 CIPHERTEXT_BYTES: Final = 1088
 """Length of an ML-KEM-768 ciphertext."""
 
+_P: Final = 2**255 - 19
+"""The field of Curve25519."""
+
+_ANY: Final = X25519PrivateKey.from_private_bytes(bytes(KEY_BYTES))
+"""A private key that guards nothing; all of them are multiples of eight."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PublicKeys:
     """What the board lists for one agency.
 
     Raises:
-        IntegrityError: MEMBER_KEYS_INVALID, a key has another length.
+        IntegrityError: MEMBER_KEYS_INVALID, a key has another length, or is one of the
+            few under which everybody could sign or compute what they share (such as
+            zeros that stand for a key that is still to come).
     """
 
     label: str
@@ -63,11 +71,13 @@ class PublicKeys:
     def __post_init__(self) -> None:
         lengths = len(self.sign), len(self.exchange), len(self.kem or b"")
         wanted = KEY_BYTES, KEY_BYTES, 0 if self.kem is None else KEM_BYTES
-        if lengths != wanted:
+        if lengths != wanted or any(
+            map(_has_small_order, (self.exchange, _as_exchange_key(self.sign)))
+        ):
             raise IntegrityError(
                 "MEMBER_KEYS_INVALID",
-                f"The board lists a key of {self.label!r} that has another length than"
-                " keys of its kind: the board corrects members.yaml.",
+                f"The board lists a key of {self.label!r} that is no key of its kind:"
+                " the board corrects members.yaml.",
                 agency=self.label,
             )
 
@@ -83,6 +93,22 @@ class PublicKeys:
     def kem_digest(self) -> bytes:
         """Hash of the ML-KEM key, or of nothing."""
         return hashlib.sha256(self.kem or b"").digest()
+
+
+def _as_exchange_key(sign: bytes) -> bytes:
+    """Return the X25519 key of the same order: RFC 7748, section 4.1."""
+    y = int.from_bytes(sign, "little") % (1 << 255) % _P
+    u = (1 + y) * pow(1 - y, -1, _P) % _P if y != 1 else 0
+    return u.to_bytes(KEY_BYTES, "little")
+
+
+def _has_small_order(exchange: bytes) -> bool:
+    """Tell whether an X25519 key gives the same, zero, with every private key."""
+    try:
+        agreed(_ANY, exchange)
+    except RequisitionRefused:
+        return True
+    return False
 
 
 class Directory(Mapping[str, PublicKeys]):

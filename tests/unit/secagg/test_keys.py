@@ -25,7 +25,39 @@ from tests.unit.secagg.cohort import reason_of, secret
 
 A, B, C = (secret(label) for label in ("a", "b", "c"))
 DIRECTORY = Directory(each.public for each in (A, B, C))
+OTHER = secret("other").public
 NO_KEM = dataclasses.replace(B.public, kem=None)
+
+P = 2**255 - 19
+SMALL_ORDER = tuple(u.to_bytes(32, "little") for u in (0, 1, P - 1, P, P + 1))
+
+
+def order_8() -> list[int]:
+    """Return both y with which doubling gives a point of order 4, whose y is zero.
+
+    On -x^2 + y^2 = 1 + d x^2 y^2 that is where y^2 = -x^2, so d y^4 + 2 y^2 - 1 = 0.
+    """
+    d = -121665 * pow(121666, -1, P) % P
+    roots = [
+        root
+        for sign in (1, -1)
+        if (square := root_of(1 + d)) is not None
+        if (root := root_of((sign * square - 1) * pow(d, -1, P))) is not None
+    ]
+    return [each for root in roots for each in (root, P - root)]
+
+
+def root_of(square: int) -> int | None:
+    """Return a square root modulo P, which is 5 modulo 8."""
+    square %= P
+    root = pow(square, (P + 3) // 8, P)
+    for each in (root, root * pow(2, (P - 1) // 4, P) % P):
+        if each * each % P == square:
+            return each
+    return None
+
+
+SMALL_Y = (0, 1, P - 1, P, P + 1, *order_8())
 
 
 class TestDirectory:
@@ -41,8 +73,8 @@ class TestDirectory:
         "changed",
         [
             dataclasses.replace(B.public, label="bb"),
-            dataclasses.replace(B.public, sign=bytes(32)),
-            dataclasses.replace(B.public, exchange=bytes(32)),
+            dataclasses.replace(B.public, sign=OTHER.sign),
+            dataclasses.replace(B.public, exchange=OTHER.exchange),
             dataclasses.replace(B.public, kem=bytes(1184)),
             NO_KEM,
         ],
@@ -81,6 +113,28 @@ class TestDirectory:
         changed: dict[str, Any] = {field: key}
         assert (
             reason_of(lambda: dataclasses.replace(A.public, **changed))
+            == "MEMBER_KEYS_INVALID"
+        )
+
+    @pytest.mark.parametrize(
+        "key", [each for each in SMALL_ORDER if len(each) == len(OTHER.exchange)]
+    )
+    def test_an_exchange_key_that_gives_no_secret_is_refused(self, key: bytes) -> None:
+        assert (
+            reason_of(lambda: dataclasses.replace(A.public, exchange=key))
+            == "MEMBER_KEYS_INVALID"
+        )
+
+    @pytest.mark.parametrize("sign_bit", [0, 0x80])
+    @pytest.mark.parametrize("y", SMALL_Y)
+    def test_an_identity_with_which_everybody_can_sign_is_refused(
+        self, y: int, sign_bit: int
+    ) -> None:
+        """The points of order 1, 2, 4 and 8, and the first two not reduced."""
+        key = bytearray(y.to_bytes(32, "little"))
+        key[31] |= sign_bit
+        assert (
+            reason_of(lambda: dataclasses.replace(A.public, sign=bytes(key)))
             == "MEMBER_KEYS_INVALID"
         )
 
@@ -125,11 +179,7 @@ class TestSecretKeys:
     @pytest.mark.parametrize(
         "point",
         [
-            bytes(32),
-            (1).to_bytes(32, "little"),
-            (2**255 - 20).to_bytes(32, "little"),
-            (2**255 - 19).to_bytes(32, "little"),
-            (2**255 - 18).to_bytes(32, "little"),
+            *SMALL_ORDER,
             b"",
             bytes(33),
         ],
@@ -152,7 +202,7 @@ class TestAsListed:
         [
             [A.public],
             [A.public, dataclasses.replace(C.public, label="b")],
-            [A.public, dataclasses.replace(B.public, exchange=bytes(32))],
+            [A.public, dataclasses.replace(B.public, exchange=OTHER.exchange)],
             [A.public, dataclasses.replace(B.public, kem=bytes(1184))],
         ],
     )
