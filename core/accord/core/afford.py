@@ -3,9 +3,11 @@
 
 Losses are integers of billionths in the agreement's own unit, nano-rho or nano-epsilon.
 What a release costs is rounded up, what a cap grants is rounded down, and widths are
-those of the exact law of the noise, rounded up to quarters of a count: an answer
-here never promises more than the hub will deliver. The hub's own conversion of caps is
-confirmed by a second program and may be smaller in the last digits.
+those of the exact law of the noise that an answer of the largest cohort opens with,
+shares of all its members included, rounded up to quarters of a count: an answer here
+never promises more than the hub will deliver. (Where a fallback cohort answers, the
+shares are fewer and larger, and so are the error bars.) The hub's own conversion of
+caps is confirmed by a second program and may be smaller in the last digits.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ from accord.core.epsilon_delta import (
     rho_to_epsilon_tight,
 )
 from accord.core.errors import InvalidQuery
-from accord.core.interval import half_width, noisiest_within
 from accord.core.measure import CELL_SCALE, Component, ComponentVector
+from accord.core.opened import TOO_SMALL, half_width, noisiest_within
+from accord.core.placement import NoisePlan, Placement, plan_noise
 from accord.core.privacy import Accounting, Loss, Mechanism, mechanism_class, nano_down
 from accord.core.query import Measure
 
@@ -65,6 +68,67 @@ class Choice:
 
     zcdp: Fraction | None
     pure: Fraction | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """How an agreement counts loss, and who adds the noise to an answer of a cohort."""
+
+    accounting: Accounting
+    placement: Placement
+    members: int
+    """Of the cohort."""
+    colluding: int
+    hub_rho_cap: int | None = None
+
+    def plan(self, mechanism: Mechanism, sensitivity: Sensitivity) -> NoisePlan:
+        """Return who adds which noise to a release that *mechanism* prices.
+
+        Raises:
+            InvalidQuery: as `accord.core.placement.plan_noise`.
+        """
+        return plan_noise(
+            self.placement,
+            mechanism,
+            members=self.members,
+            colluding=self.colluding,
+            d1=sensitivity.d1,
+            d2_squared=sensitivity.d2_squared,
+            hub_rho_cap=self.hub_rho_cap,
+        )
+
+
+def noise_of(
+    agreement: Agreement,
+    accounting: Accounting | None = None,
+    cohort_members: int | None = None,
+) -> Noise:
+    """Return how an agreement places noise.
+
+    Args:
+        agreement: the agreement.
+        accounting: the other way to account, in order to compare: with the noise that
+            an agreement has which counts so and is silent about it. Where the hub adds
+            all noise, it does in both.
+        cohort_members: agencies that answer; without it, those of the largest cohort.
+    """
+    placement = Placement(agreement.noise)
+    cap = agreement.hub_rho_cap
+    if accounting not in {None, agreement.accounting}:
+        cap = None
+        if placement is not Placement.HUB:
+            pure = accounting is Accounting.PURE
+            placement = Placement.AGENTS if pure else Placement.SHARED
+    if cohort_members is None:
+        largest = next(iter(agreement.cohorts.values()), agreement.parties)
+        cohort_members = len(largest)
+    return Noise(
+        accounting=accounting or agreement.accounting,
+        placement=placement,
+        members=cohort_members,
+        colluding=agreement.form.protect.colluding_at_most,
+        hub_rho_cap=cap,
+    )
 
 
 def sensitivity_of(
@@ -123,19 +187,35 @@ def epsilon_of(agreement: Agreement, nano: int) -> Fraction:
     return rho_to_epsilon_tight(nano, agreement.form.spend.delta or Fraction(0))
 
 
-def mechanism_of_width(accounting: Accounting, counts: Fraction | int) -> Mechanism:
-    """Return the most noise whose 95 % interval is at most *counts* to either side."""
-    return noisiest_within(accounting, math.floor(counts * CELL_SCALE))
+def mechanism_of_width(
+    noise: Noise, counts: Fraction | int, sensitivity: Sensitivity
+) -> Mechanism:
+    """Return what prices the noisiest release within ±*counts* at 95 %.
+
+    Raises:
+        InvalidQuery: NOISE_TOO_SMALL, where shares are wider than that already.
+    """
+    return noisiest_within(
+        noise.accounting,
+        math.floor(counts * CELL_SCALE),
+        lambda mechanism: noise.plan(mechanism, sensitivity).opened,
+    )
 
 
 def cost_of_width(
-    accounting: Accounting, counts: Fraction | int, sensitivity: Sensitivity
-) -> int:
+    noise: Noise, counts: Fraction | int, sensitivity: Sensitivity
+) -> int | None:
     """Return what one release costs whose figures are within ±*counts* at 95 %.
 
-    Rounded up, in units of account.
+    Rounded up, in units of account; nothing where shares of noise are wider already.
     """
-    return cost_of(mechanism_of_width(accounting, counts), sensitivity)
+    try:
+        mechanism = mechanism_of_width(noise, counts, sensitivity)
+    except InvalidQuery as error:
+        if error.reason != TOO_SMALL:
+            raise
+        return None
+    return cost_of(mechanism, sensitivity)
 
 
 def cost_of(mechanism: Mechanism, sensitivity: Sensitivity) -> int:
@@ -144,24 +224,27 @@ def cost_of(mechanism: Mechanism, sensitivity: Sensitivity) -> int:
     return amount(mechanism.accounting, loss)
 
 
-def width_of(mechanism: Mechanism) -> Fraction:
-    """Return the half-width in counts of a cell's 95 % interval."""
-    return Fraction(half_width(mechanism).half_width, CELL_SCALE)
+def width_of(noise: Noise, mechanism: Mechanism, sensitivity: Sensitivity) -> Fraction:
+    """Return the half-width in counts of a cell's 95 % interval.
+
+    Raises:
+        InvalidQuery: NOISE_TOO_SMALL.
+    """
+    opened = noise.plan(mechanism, sensitivity).opened
+    return Fraction(half_width(opened).half_width, CELL_SCALE)
 
 
-def width_for(
-    accounting: Accounting, nano: int, sensitivity: Sensitivity
-) -> Fraction | None:
+def width_for(noise: Noise, nano: int, sensitivity: Sensitivity) -> Fraction | None:
     """Return the half-width of a release that costs at most *nano*, if it is one."""
     try:
-        mechanism = mechanism_class(accounting).for_loss(
-            as_loss(accounting, nano),
+        mechanism = mechanism_class(noise.accounting).for_loss(
+            as_loss(noise.accounting, nano),
             d1=sensitivity.d1,
             d2_squared=sensitivity.d2_squared,
         )
-    except InvalidQuery:  # so little that no noise is enough for it
+        return width_of(noise, mechanism, sensitivity)
+    except InvalidQuery:  # too little for any noise, or too much for shares of it
         return None
-    return width_of(mechanism)
 
 
 def releases_within(cap: int, each: int) -> int:
@@ -170,17 +253,23 @@ def releases_within(cap: int, each: int) -> int:
 
 
 def bundle_cost(
-    accounting: Accounting, counts: Fraction | int, demands: Sequence[Demand]
-) -> int:
-    """Return what all releases of *demands* cost with figures within ±*counts*."""
-    mechanism = mechanism_of_width(accounting, counts)
-    return sum(
-        demand.releases * cost_of(mechanism, demand.sensitivity) for demand in demands
-    )
+    noise: Noise, counts: Fraction | int, demands: Sequence[Demand]
+) -> int | None:
+    """Return what all releases of *demands* cost with figures within ±*counts*.
+
+    Nothing where shares of noise are wider than that already.
+    """
+    total = 0
+    for demand in demands:
+        each = cost_of_width(noise, counts, demand.sensitivity)
+        if each is None:
+            return None
+        total += demand.releases * each
+    return total
 
 
 def bundle_width(
-    accounting: Accounting,
+    noise: Noise,
     cap: int,
     demands: Sequence[Demand],
     each_at_most: int | None = None,
@@ -188,15 +277,20 @@ def bundle_width(
     """Return the least common half-width at which *cap* buys all of *demands*.
 
     Args:
-        accounting: how losses are counted.
+        noise: how losses are counted, and who adds what.
         cap: for all of them together.
         demands: what is wanted.
         each_at_most: a cap on one release.
     """
 
     def bought(stored: int) -> bool:
-        mechanism = noisiest_within(accounting, stored)
-        costs = [cost_of(mechanism, demand.sensitivity) for demand in demands]
+        counts = Fraction(stored, CELL_SCALE)
+        costs = []
+        for demand in demands:
+            cost = cost_of_width(noise, counts, demand.sensitivity)
+            if cost is None:
+                return False
+            costs.append(cost)
         total = sum(
             demand.releases * cost for demand, cost in zip(demands, costs, strict=True)
         )
@@ -223,16 +317,21 @@ def in_window(releases_a_year: int, days: int) -> int:
 
 
 def compared(
-    epsilon: Fraction, delta: Fraction, sensitivity: Sensitivity, releases: int
+    agreement: Agreement,
+    epsilon: Fraction,
+    delta: Fraction,
+    sensitivity: Sensitivity,
+    releases: int,
 ) -> Choice:
     """Return how accurate *releases* are that share (epsilon, delta) evenly.
 
     Under pure accounting the same epsilon is spent with a delta of zero, which promises
-    more; the widths say what that costs.
+    more; the widths say what that costs. Noise comes from where it would come from in
+    *agreement*, or in one that counts the other way and is silent about it.
     """
     found = {
         accounting: bundle_width(
-            accounting,
+            noise_of(agreement, accounting),
             cap_in(accounting, epsilon, delta),
             [Demand(sensitivity=sensitivity, releases=releases)],
         )

@@ -44,6 +44,7 @@ same entries, summed otherwise.)
 from __future__ import annotations
 
 import decimal
+import functools
 import math
 from decimal import Decimal
 from fractions import Fraction
@@ -81,6 +82,7 @@ def joined(first: Fraction, second: Fraction) -> Fraction:
     return 5 * _exponential(first * second / (first + second))
 
 
+@functools.lru_cache(maxsize=1024)
 def summed(variance: Fraction, count: int) -> Fraction:
     """Return the deviation of the sum of *count* noises of one variance, rounded up.
 

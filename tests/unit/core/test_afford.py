@@ -9,11 +9,13 @@ from collections import defaultdict
 from fractions import Fraction
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from accord.core.afford import (
     Demand,
+    Noise,
     Sensitivity,
     bundle_cost,
     bundle_width,
@@ -22,10 +24,12 @@ from accord.core.afford import (
     compared,
     cost_of_width,
     in_window,
+    noise_of,
     releases_within,
     sensitivity_of,
     width_for,
 )
+from accord.core.agreement import Agreement
 from accord.core.calendar import Period, edition_due
 from accord.core.decide import Analyst, Ask, decide
 from accord.core.epsilon_delta import (
@@ -35,6 +39,7 @@ from accord.core.epsilon_delta import (
     rho_to_epsilon_tight,
     rho_to_epsilon_upper,
 )
+from accord.core.placement import Placement
 from accord.core.policy import Policy, load_policy_set
 from accord.core.privacy import Accounting
 from accord.core.query import Query, canonical_query
@@ -43,7 +48,18 @@ from accord.core.terms import terms
 
 SHIPPED = Path(__file__).parents[3] / "policies"
 DELTA = Fraction(1, 10**9)
-ACCOUNTING = st.sampled_from(list(Accounting))
+NOISES = [
+    Noise(accounting=accounting, placement=placement, members=members, colluding=1)
+    for accounting, placement in [
+        (Accounting.ZCDP, Placement.SHARED),
+        (Accounting.ZCDP, Placement.AGENTS),
+        (Accounting.ZCDP, Placement.HUB),
+        (Accounting.PURE, Placement.AGENTS),
+        (Accounting.PURE, Placement.HUB),
+    ]
+    for members in (3, 5)
+]
+NOISE = st.sampled_from(NOISES)
 SENSITIVITY = st.builds(
     lambda agencies, groups: Sensitivity(
         d1=agencies * (4 * groups + 2), d2_squared=agencies**2 * (16 * groups + 2)
@@ -53,29 +69,49 @@ SENSITIVITY = st.builds(
 )
 
 
-@given(ACCOUNTING, SENSITIVITY, st.integers(1, 400))
+@given(NOISE, SENSITIVITY, st.integers(2, 400))
 def test_what_a_width_costs_buys_that_width(
-    accounting: Accounting, sensitivity: Sensitivity, counts: int
+    noise: Noise, sensitivity: Sensitivity, counts: int
 ) -> None:
     """And a billionth less does not promise more than it."""
-    cost = cost_of_width(accounting, counts, sensitivity)
-    width = width_for(accounting, cost, sensitivity)
+    cost = cost_of_width(noise, counts, sensitivity)
+    assert cost is not None
+    width = width_for(noise, cost, sensitivity)
     assert width is not None
     assert width <= counts
 
 
-@given(ACCOUNTING, SENSITIVITY, st.integers(1, 60), st.integers(1, 40))
+@pytest.mark.parametrize("placement", [Placement.SHARED, Placement.AGENTS])
+def test_no_price_is_told_for_less_noise_than_shares_have(placement: Placement) -> None:
+    """The shares of 100 agencies alone make ±7 (1.96 times the root of 200, over 4)."""
+    noise = Noise(
+        accounting=Accounting.ZCDP, placement=placement, members=100, colluding=1
+    )
+    sensitivity = Sensitivity(d1=70, d2_squared=1250)
+    demands = [Demand(sensitivity=sensitivity, releases=2)]
+    assert cost_of_width(noise, 6, sensitivity) is None
+    assert bundle_cost(noise, 6, demands) is None
+    assert cost_of_width(noise, 8, sensitivity) is not None
+    least = bundle_width(noise, 10**15, demands)
+    assert least is not None
+    assert 6 < least < 8
+
+
+@given(NOISE, SENSITIVITY, st.integers(1, 60), st.integers(1, 40))
 def test_the_width_of_a_bundle_is_the_least_that_a_cap_buys(
-    accounting: Accounting, sensitivity: Sensitivity, epsilon: int, releases: int
+    noise: Noise, sensitivity: Sensitivity, epsilon: int, releases: int
 ) -> None:
-    """The next quarter of a count would be too dear."""
-    cap = cap_in(accounting, Fraction(epsilon), DELTA)
+    """The next quarter of a count would be too dear, or less noise than shares have."""
+    cap = cap_in(noise.accounting, Fraction(epsilon), DELTA)
     demands = [Demand(sensitivity=sensitivity, releases=releases)]
-    width = bundle_width(accounting, cap, demands)
+    width = bundle_width(noise, cap, demands)
     assert width is not None
-    assert bundle_cost(accounting, width, demands) <= cap
+    cost = bundle_cost(noise, width, demands)
+    assert cost is not None
+    assert cost <= cap
     if width:
-        assert bundle_cost(accounting, width - Fraction(1, 4), demands) > cap
+        more = bundle_cost(noise, width - Fraction(1, 4), demands)
+        assert more is None or more > cap
 
 
 @given(st.integers(1, 50), st.sampled_from([DELTA, Fraction(1, 10**6)]))
@@ -98,11 +134,23 @@ def test_nothing_is_stated_of_nothing() -> None:
     assert rho_to_epsilon_tight(0, DELTA) == 0
 
 
+def sample() -> Agreement:
+    """Return the sample agreement that is shipped."""
+    documents = {
+        path.relative_to(SHIPPED).as_posix(): path.read_bytes()
+        for path in SHIPPED.glob("**/*.yaml")
+        if path.parent.name in {"policies", "agreements", "models", "presets"}
+    }
+    found = load_policy_set(documents).policy("regional-trends")
+    assert found is not None
+    return found.agreement
+
+
 def test_a_single_release_favours_pure_and_many_favour_zcdp() -> None:
     """At the sample's sensitivity, as the architecture says."""
-    sensitivity = Sensitivity(d1=70, d2_squared=1250)
-    one = compared(Fraction(3), DELTA, sensitivity, 1)
-    year = compared(Fraction(12), DELTA, sensitivity, 37)
+    agreement, sensitivity = sample(), Sensitivity(d1=70, d2_squared=1250)
+    one = compared(agreement, Fraction(3), DELTA, sensitivity, 1)
+    year = compared(agreement, Fraction(12), DELTA, sensitivity, 37)
     assert one.zcdp is not None
     assert one.pure is not None
     assert year.zcdp is not None
@@ -121,8 +169,10 @@ def test_an_even_year_never_counts_too_few_releases_for_a_window() -> None:
 def test_caps_too_small_for_any_noise_buy_nothing() -> None:
     """They give no width rather than an absurd one."""
     wide = Sensitivity(d1=10**7, d2_squared=10**14)
-    assert width_for(Accounting.PURE, 1, wide) is None
-    assert width_for(Accounting.PURE, 0, wide) is None
+    for noise in NOISES:
+        if noise.accounting is Accounting.PURE:
+            assert width_for(noise, 1, wide) is None
+            assert width_for(noise, 0, wide) is None
 
 
 # A year under a shipped preset: 12 monthly bulletins and the 25 questions that analysts
@@ -157,8 +207,6 @@ may_ask:
 protect:
   person_in_at_most: 2 agencies
   reason_for_fewer_agencies: a comparison of lists by hand found nobody known to three
-  noise: hub
-  hub_sees_exact_pooled_sums: accepted
 valid: {from: 2026-01-01, until: 2026-12-31, review_by: 2026-10-01}
 law:
   shelter-north: {regime: uk-dpa, basis: a task in the public interest, assessment: A-1}
@@ -318,7 +366,8 @@ def test_a_shipped_preset_affords_a_year_of_bulletins_and_the_25_questions() -> 
         assert decide(policy, ask).reasons == ()
         found = terms(agreement, policy.model, query)
         sensitivity = Sensitivity(d1=found.d1, d2_squared=found.d2_squared)
-        cost = cost_of_width(agreement.accounting, 15, sensitivity)
+        cost = cost_of_width(noise_of(agreement), 15, sensitivity)
+        assert cost is not None
         assert cost <= each_at_most
         costs[analyst].append((at, cost))
         # What the analyst writes: the next thousandth that buys ±15.
@@ -360,10 +409,11 @@ def test_the_explanation_of_that_preset_says_the_same() -> None:
     agreement = reference().agreement
     cap = cap_of(agreement, agreement.form.spend.everyone.epsilon)
     sensitivity = sensitivity_of(agreement)
-    width = bundle_width(
-        agreement.accounting, cap, [Demand(sensitivity=sensitivity, releases=37)]
-    )
+    noise = noise_of(agreement)
+    assert noise.placement is Placement.SHARED
+    width = bundle_width(noise, cap, [Demand(sensitivity=sensitivity, releases=37)])
     assert width is not None
     assert width <= 15
-    each = cost_of_width(agreement.accounting, 15, sensitivity)
+    each = cost_of_width(noise, 15, sensitivity)
+    assert each is not None
     assert releases_within(cap, each) >= 37

@@ -14,6 +14,7 @@ from accord.core.afford import (
     cap_of,
     cost_of_width,
     epsilon_of,
+    noise_of,
     width_of,
 )
 from accord.core.agreement import Agreement
@@ -74,7 +75,7 @@ class Cost:
     epsilon: Fraction
     """The same as epsilon at the agreement's delta, rounded up."""
     half_width: Fraction
-    """Of a cell's 95 % interval, in counts."""
+    """Of a cell's 95 % interval, in counts, where the largest cohort answers."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +132,9 @@ def explain_query(
     """
     decision = decide(policy, ask)
     found = terms(policy.agreement, policy.model, ask.query)
-    cost = _cost(policy, found, epsilon)
+    cohort = next(iter(covering_cohorts(policy, ask.query)), None)
+    answering = policy.agreement.cohorts[cohort] if cohort else policy.agreement.parties
+    cost = _cost(policy, found, epsilon, len(answering))
     dear = () if epsilon is None else decide_cost(policy.agreement, epsilon)
     denied = (*decision.reasons, *dear)
     return QueryExplanation(
@@ -144,14 +147,17 @@ def explain_query(
     )
 
 
-def _cost(policy: Policy, found: Terms, epsilon: Fraction | None) -> Cost:
+def _cost(
+    policy: Policy, found: Terms, epsilon: Fraction | None, answering: int
+) -> Cost:
+    """Price a question that a cohort of *answering* agencies answers."""
     agreement = policy.agreement
+    sensitivity = Sensitivity(d1=found.d1, d2_squared=found.d2_squared)
+    noise = noise_of(agreement, cohort_members=answering)
     if epsilon is None:
-        sensitivity = Sensitivity(d1=found.d1, d2_squared=found.d2_squared)
-        nano = min(
-            cost_of_width(agreement.accounting, WANTED, sensitivity),
-            cap_of(agreement, agreement.form.spend.each_release_at_most.epsilon),
-        )
+        single = cap_of(agreement, agreement.form.spend.each_release_at_most.epsilon)
+        wanted = cost_of_width(noise, WANTED, sensitivity)
+        nano = single if wanted is None else min(wanted, single)
     else:
         nano = cap_of(agreement, epsilon)
     mechanism = mechanism_for(agreement, found, as_loss(agreement.accounting, nano))
@@ -159,7 +165,7 @@ def _cost(policy: Policy, found: Terms, epsilon: Fraction | None) -> Cost:
     return Cost(
         loss=loss,
         epsilon=epsilon_of(agreement, amount(agreement.accounting, loss)),
-        half_width=width_of(mechanism),
+        half_width=width_of(noise, mechanism, sensitivity),
     )
 
 

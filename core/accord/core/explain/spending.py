@@ -22,6 +22,7 @@ from accord.core.afford import (
     cost_of_width,
     epsilon_of,
     in_window,
+    noise_of,
     releases_within,
     sensitivity_of,
     width_for,
@@ -86,18 +87,18 @@ def _caps(agreement: Agreement) -> Iterator[Passage]:
 def _bought(policy: Policy) -> Iterator[Passage]:
     """Tell what caps buy, in releases over groups in which persons can change."""
     agreement = policy.agreement
-    accounting, spend = agreement.accounting, agreement.form.spend
+    noise, spend = noise_of(agreement), agreement.form.spend
     sensitivity = sensitivity_of(agreement)
     single = cap_of(agreement, spend.each_release_at_most.epsilon)
     everyone = cap_of(agreement, spend.everyone.epsilon)
     analyst = cap_of(agreement, spend.each_analyst.epsilon)
-    finest = width_for(accounting, single, sensitivity)
+    finest = width_for(noise, single, sensitivity)
     if finest is not None:
         yield passage(
             "spending", "spend.each_release_at_most", "buys-one", width=width(finest)
         )
-    each = cost_of_width(accounting, WANTED, sensitivity)
-    if each > single:
+    each = cost_of_width(noise, WANTED, sensitivity)
+    if each is None or each > single:
         yield passage(
             "spending", "spend.each_release_at_most", "buys-none-at", wanted=WANTED
         )
@@ -126,7 +127,8 @@ def _bundle(
     demand = Demand(
         sensitivity=sensitivity, releases=in_window(BULLETINS + QUESTIONS, days)
     )
-    found = bundle_width(agreement.accounting, cap, [demand], single)
+    noise = noise_of(agreement)
+    found = bundle_width(noise, cap, [demand], single)
     if found is None:
         yield passage("spending", "spend.everyone", "bundle-none")
         return
@@ -138,7 +140,9 @@ def _bundle(
         questions=QUESTIONS,
         width=width(found),
     )
-    needed = bundle_cost(agreement.accounting, WANTED, [demand])
+    needed = bundle_cost(noise, WANTED, [demand])
+    if needed is None:
+        return
     code = "bundle-enough" if needed <= cap else "bundle-needs"
     yield passage(
         "spending",
@@ -192,7 +196,7 @@ def _comparison(agreement: Agreement) -> Iterator[Passage]:
             in_window(BULLETINS + QUESTIONS, days),
         ),
     ):
-        found = compared(epsilon, delta, sensitivity, releases)
+        found = compared(agreement, epsilon, delta, sensitivity, releases)
         if found.zcdp is None or found.pure is None:
             continue
         yield passage(
