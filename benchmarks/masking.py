@@ -2,10 +2,11 @@
 """Cost of the masks, at one member of a cohort and at the hub.
 
 For cohorts of 3 to 200 members and 100 to 100,000 cells: deriving the mask keys and
-masking, with pair secrets in the cache; all of round 2 (with the check of every member's
-signature, without noise); all of round 3; opening the sum at the hub, and comparing the
-vectors with their receipts before that. Where the prototype is there that the design was
-measured with, it takes turns with ours. Figures are medians of CPU time::
+masking, with pair secrets in the cache; all of round 2 (with the check of every
+member's signature, without noise); all of round 3; opening the sum at the hub, and
+comparing the vectors with their receipts before that. Where the prototype is there that
+the design was measured with, it takes turns with ours. Figures are medians of CPU
+time::
 
     python -m benchmarks.masking
 """
@@ -244,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     path: Path | None = chosen.prototype
     if path is not None and not path.is_file():
-        print(f"{path} is not there: ours alone")
+        print(f"{path} is not there: ours alone", file=sys.stderr)
         path = None
     for n in chosen.members or MEMBERS:
         for cells in chosen.cells or CELLS:
