@@ -124,18 +124,22 @@ def _cohort_sizes(form: AgreementForm) -> Iterator[Finding]:
             )
 
 
-@_believes("parties", "cohorts", "protect.colluding_at_most")
+@_believes("parties", "cohorts", "protect")
 def _colluding(form: AgreementForm) -> Iterator[Finding]:
-    """Two at least must be left, or the last one's figures stand alone."""
-    most = form.protect.colluding_at_most
-    smallest = min((len(chosen) for chosen in _cohorts(form).values()), default=0)
-    if form.cohorts and smallest - most < LEAST_HONEST:
+    """Two at least must be left, or the last one's figures stand alone.
+
+    Cohorts that are too small anyway are left to `_cohort_sizes`.
+    """
+    most, least = form.protect.colluding_at_most, form.protect.at_least_agencies
+    sizes = [len(chosen) for chosen in _cohorts(form).values() if len(chosen) >= least]
+    smallest = min(sizes, default=0)
+    if sizes and smallest - most < LEAST_HONEST:
         yield (
             ("protect", "colluding_at_most"),
             sentence(
                 "lint.colluding-too-many",
                 members=smallest,
-                most=max(smallest - LEAST_HONEST, 0),
+                most=smallest - LEAST_HONEST,
             ),
         )
 

@@ -202,11 +202,13 @@ def _members(standing: Standing, form: MembersForm) -> Iterator[Located]:
 def _shared_keys(
     label: str, member: MemberForm, owners: dict[str, str]
 ) -> Iterator[tuple[str, str]]:
-    """Yield entries with a key that another agency has too, and which one."""
+    """Yield the first key that another agency has too, and which agency; it has all."""
+    said: set[str] = {label}
     for name in ("key", "exchange", "kem"):
         key = getattr(member, name)
         other = owners.setdefault(key, label) if key is not None else label
-        if other != label:
+        if other not in said:
+            said.add(other)
             yield name, other
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from accord.core.agreement import Agreement, load_agreement
 from accord.core.document import DocumentError
+from accord.core.epsilon_delta import rho_to_epsilon_upper
 from accord.core.members import load_members
 from accord.core.privacy import Accounting
 from tests.unit.core.test_model import small_model
@@ -46,6 +47,8 @@ approval: {quorum: 2, loosening_needs: [survivor representative]}
 valid: {from: 2026-01-01, until: 2027-12-31, review_by: 2027-06-30}
 """
 
+HUB_ADDS = "  noise: hub\n  hub_sees_exact_pooled_sums: accepted\n"
+
 
 @functools.cache
 def small_agreement(text: str = TEXT) -> Agreement:
@@ -70,9 +73,34 @@ def test_a_person_may_be_known_to_all_parties_unless_said_otherwise() -> None:
     assert small_agreement(text).person_in_at_most == 5
 
 
+def test_what_the_hub_may_learn_is_rounded_down_and_known_to_everybody() -> None:
+    """In nano-rho at the agreement's delta; None where it follows from the price."""
+    assert small_agreement().hub_rho_cap is None
+    said = TEXT.replace(HUB_ADDS, "  hub_sees_at_most: {epsilon: 6}\n")
+    cap = small_agreement(said).hub_rho_cap
+    assert cap is not None
+    assert rho_to_epsilon_upper(cap, Fraction(1, 10**9)) <= 6
+    assert rho_to_epsilon_upper(cap + 1, Fraction(1, 10**9)) > 6
+
+
+def test_windows_are_read_with_their_units() -> None:
+    """And are not there where nothing is said."""
+    assert small_agreement().form.rounds is None
+    clause = "rounds:\n  every: week\n  on: friday\n  at: 22:15\n"
+    clause += "  open: 1 hour\n  deadline: 21 days\n"
+    rounds = small_agreement(TEXT + clause).form.rounds
+    assert rounds is not None
+    assert (rounds.on, rounds.at, rounds.open, rounds.deadline) == (
+        *("friday", "22:15"),
+        *(1, 21),
+    )
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
+        (HUB_ADDS, ""),
+        (HUB_ADDS, "  noise: agents\n"),
         ("suppress_below: 10", "suppress_below: 11"),
         ("groups_per_person: 3", "groups_per_person: 4"),
         ("5 agencies", "5 agencies\n  drop_cap: 2"),

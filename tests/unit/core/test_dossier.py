@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ from accord.core.dossier import (
 )
 from tests.unit.core.full_policy import full_board, full_policy
 
+AGENTS = {"protect__noise": "agents", "protect__hub_sees_at_most": ...}
+HUB = {
+    "protect__noise": "hub",
+    "protect__hub_sees_exact_pooled_sums": "accepted",
+    "protect__hub_sees_at_most": ...,
+}
 GOLDEN = Path(__file__).parents[2] / "golden" / "dossier"
 DAY = datetime.date(2026, 3, 1)
 
@@ -73,7 +80,10 @@ def test_what_is_missing_is_said() -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({}, "this version of the hub cannot do that"),
+        ({}, "leave out its own part of the random error"),
+        (AGENTS, "publish other figures than it opened"),
+        (HUB, "exact sums of whole groups of parties in memory"),
+        ({}, "Parties that work together with the hub"),
         ({"protect__no_agency_above": ...}, "Nothing limits how much of a figure"),
         ({}, "People known to more parties than the agreement counts on lose more"),
         ({}, "cannot hold publications back"),
@@ -86,10 +96,17 @@ def test_open_risks_follow_the_agreement(
     assert sentence in drafted(Part.ASSESSMENT, **changes)
 
 
-def test_every_part_admits_that_the_hub_sees_counts() -> None:
-    """No draft may claim that it does not, as long as it does."""
-    for part in (Part.ASSESSMENT, Part.RECORD, Part.BREACH, Part.ORDERS):
-        assert "exact" in drafted(part)
+@pytest.mark.parametrize(
+    "part", [Part.ASSESSMENT, Part.RECORD, Part.BREACH, Part.ORDERS]
+)
+def test_exact_sums_at_the_hub_are_admitted_exactly_where_it_has_them(
+    part: Part,
+) -> None:
+    """Only where the hub adds all of the noise; no draft claims otherwise."""
+    admitted = "exact sum of a group|exact sums of whole groups|opened exact sum"
+    assert re.search(admitted, drafted(part, **HUB))
+    for changes in ({}, AGENTS):
+        assert not re.search(admitted, drafted(part, **changes))
 
 
 def test_an_agreements_own_words_cannot_set_markdown() -> None:

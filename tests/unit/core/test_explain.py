@@ -99,6 +99,13 @@ OTHER: dict[str, dict[str, object]] = {
     "data_model": {},
     "editions.every": {"editions__every": "month"},
     "editions.embargo": {"editions__embargo": 31},
+    "rounds.every": {
+        "rounds": {"every": "day", "at": "06:00", "open": 2, "deadline": 30}
+    },
+    "rounds.on": {"rounds__on": "friday"},
+    "rounds.at": {"rounds__at": "06:01"},
+    "rounds.open": {"rounds__open": "3 hours"},
+    "rounds.deadline": {"rounds__deadline": "31 days"},
     "may_ask.measures": {"may_ask__measures": ["persons", "cases"]},
     "may_ask.group_by": {"may_ask__group_by__age": "fine"},
     "may_ask.at_most_dimensions": {"may_ask__at_most_dimensions": 1},
@@ -119,6 +126,10 @@ OTHER: dict[str, dict[str, object]] = {
     "protect.covered_by_at_least": {"protect__covered_by_at_least": 4},
     "protect.no_agency_above": {"protect__no_agency_above": "70 %"},
     "protect.suppress_below": {"protect__suppress_below": 11},
+    "protect.colluding_at_most": {
+        "protect__colluding_at_most": 2,
+        "cohorts": {"all": "everyone"},
+    },
     "protect.noise": {"protect__noise": "agents", "protect__hub_sees_at_most": ...},
     "protect.hub_sees_exact_pooled_sums": {
         "protect__noise": "hub",
@@ -463,7 +474,9 @@ def test_the_expected_error_is_what_the_price_buys() -> None:
     assert dear.epsilon <= 2
     cheap = explain_query(
         full_policy(
-            spend__each_release_at_most={"epsilon": 6}, emergency__spend={"epsilon": 6}
+            spend__each_release_at_most={"epsilon": 6},
+            emergency__spend={"epsilon": 6},
+            protect__hub_sees_at_most=...,
         ),
         ask_about(("place", None)),
     ).cost

@@ -16,6 +16,7 @@ from accord.core.errors import ConfigurationError
 from accord.core.lint import Finding, errors, lint
 from accord.core.lint_across import Severity
 from accord.core.policy import load_policy_set
+from tests.member_keys import other_keys
 from tests.policies import shipped
 from tests.unit.core.small_policies import (
     AGREEMENT,
@@ -36,6 +37,8 @@ FLOOD: dict[str, Any] = {
     "at_most": "20 days",
     "approvers": ["alice", "bela"],
 }
+DAILY = {"every": "day", "at": "06:00", "open": "2 hours", "deadline": "14 days"}
+POLICE = MEMBERS["members"]["police"]
 DECLARED = {"emergency": "trends", "reason": "The river", "from": "2026-06-01"}
 PRESET: dict[str, Any] = {
     "preset": "strict",
@@ -116,6 +119,18 @@ def test_a_clean_set_has_nothing_to_say() -> None:
         ({"protect__noise": "hub"}, "protect.noise", "accepted"),
         ({"protect__hub_sees_exact_pooled_sums": "accepted"}, "protect.hub_sees_exact_pooled_sums", "noise: hub"),
         ({"protect__noise": "agents", "protect__hub_sees_at_most": {"epsilon": 6}}, "protect.hub_sees_at_most", "noise: shared"),
+        ({"protect__colluding_at_most": 2}, "protect.colluding_at_most", "has 3 members"),
+        ({"protect__colluding_at_most": "0 agencies"}, "protect.colluding_at_most", "greater than or equal to 1"),
+        ({"spend__accounting": "pure", "spend__delta": ..., "protect__noise": "shared"}, "protect.noise", "say `agents`"),
+        ({"protect__hub_sees_at_most": {"epsilon": 2}}, "protect.hub_sees_at_most", "say at least 2.22"),
+        ({"rounds": {"every": "week", "at": "06:00", "open": "2 hours", "deadline": "21 days"}}, "rounds", "on: monday"),
+        ({"rounds": DAILY | {"on": "monday"}}, "rounds.on", "every: week"),
+        ({"rounds": DAILY | {"deadline": "2 days"}}, "rounds.deadline", "at least 3 days"),
+        ({"rounds": DAILY | {"every": "week", "on": "sunday", "deadline": 20}}, "rounds.deadline", "at least 21 days"),
+        ({"rounds": DAILY | {"deadline": "91 days"}}, "rounds.deadline", "90"),
+        ({"rounds": DAILY | {"at": "24:00"}}, "rounds.at", "06:00"),
+        ({"rounds": DAILY | {"open": "25 hours"}}, "rounds.open", "24"),
+        ({"rounds": DAILY | {"open": "2 days"}}, "rounds.open", "such as `5 hours`"),
         ({"spend__delta": ...}, "spend", "delta"),
         ({"spend__accounting": "pure"}, "spend.delta", "no delta"),
         ({"spend__everyone": {"epsilon": 1, "every": 365}}, "spend.everyone", "cannot buy"),
@@ -180,6 +195,13 @@ OTHER_AGREEMENT = changed(
         ({"members": changed(MEMBERS, members__work__lifetime__zcdp={"epsilon": 1, "delta": 1e-9})}, "members.yaml", "members.work.lifetime", "cannot buy"),
         ({"members": changed(MEMBERS, members__work__lifetime__zcdp={"epsilon": 2, "delta": 1e-12})}, "members.yaml", "members.work.lifetime", "cannot buy"),
         ({"members": changed(MEMBERS, members__work__key=key("agent police"))}, "members.yaml", "members.work.key", "same key"),
+        ({"members": changed(MEMBERS, members__work__exchange=POLICE["exchange"])}, "members.yaml", "members.work.exchange", "same key"),
+        ({"members": changed(MEMBERS, members__work__kem=POLICE["kem"])}, "members.yaml", "members.work.kem", "same key"),
+        ({"members": changed(MEMBERS, members__work__exchange=...)}, "members.yaml", "members.work.key", "`exchange` is missing"),
+        ({"members": changed(MEMBERS, members__work__key=...)}, "members.yaml", "members.work.exchange", "the line `key`"),
+        ({"members": changed(MEMBERS, members__work__key=..., members__work__exchange=...)}, "members.yaml", "members.work.kem", "the line `key`"),
+        ({"members": changed(MEMBERS, members__work__exchange="x25519:12")}, "members.yaml", "members.work.exchange", "64 hex"),
+        ({"members": changed(MEMBERS, members__work__kem="mlkem768:AAAA")}, "members.yaml", "members.work.kem", "1580"),
         ({"members": changed(MEMBERS, members__work__remit__covers={"plac": ["x"]})}, "members.yaml", "members.work.remit.covers.plac", "'place'"),
         ({"members": changed(MEMBERS, members__work__remit__covers={"place": ["norht"]})}, "members.yaml", "members.work.remit.covers.place.0", "'north'"),
         ({"model": changed(MODEL, dimensions__place__levels=["a", "b"])}, "models/tiny-1.yaml", "dimensions.place", "level"),
@@ -214,7 +236,7 @@ def test_a_set_says_what_is_wrong_with_it(
     [
         ({"board": None}, "members.yaml", "", "nobody can sign"),
         ({"members": changed(MEMBERS, hub=...)}, "members.yaml", "hub", "accord-hub keys"),
-        ({"members": changed(MEMBERS, members__work__key=...)}, "members.yaml", "members.work", "cannot join yet"),
+        ({"members": changed(MEMBERS, members__work__key=..., members__work__exchange=..., members__work__kem=...)}, "members.yaml", "members.work", "cannot join yet"),
         ({"members": changed(MEMBERS, members__work__signatory=...), "agreement": changed(CLEAN, approval__signatories="parties")}, "members.yaml", "members.work", "`signatory`"),
         ({"agreement": changed(CLEAN, spend__lifetime=...)}, "agreements/trends.yaml", "spend", "no `lifetime`"),
         ({"agreement": changed(CLEAN, valid__review_by="2027-01-03")}, "agreements/trends.yaml", "valid.review_by", "later than a year"),
@@ -239,7 +261,11 @@ def test_agreements_that_share_no_member_give_nobody_away() -> None:
     members = changed(
         MEMBERS,
         **{
-            f"members__{name}": {**entry, "key": key(f"agent {name}")}
+            f"members__{name}": {
+                **entry,
+                "key": key(f"agent {name}"),
+                **other_keys(key(f"agent {name}")),
+            }
             for name in others
         },
     )

@@ -132,11 +132,30 @@ def test_a_preset_can_ask_for_more_agencies_review_and_pure_accounting() -> None
     assert findings(changed(BARE, review__releases="automatic"), human) == [
         "review.releases"
     ]
-    pure = changed(PRESET, spend__accounting="pure", spend__delta=...)
+    pure = changed(
+        PRESET,
+        spend__accounting="pure",
+        spend__delta=...,
+        protect__noise="agents",
+    )
     zcdp = {"spend__accounting": "zcdp", "spend__delta": 1e-9}
     assert findings(changed(BARE, **zcdp), pure) == ["spend.accounting"]
     back = {"spend__accounting": "pure", "spend__delta": None}
-    assert findings(changed(BARE, **back), PRESET) == []
+    agents = {"protect__noise": "agents"}
+    assert findings(changed(BARE, **back, **agents), PRESET) == []
+    (wrong,) = findings(changed(BARE, **back), PRESET)
+    assert "say `agents`" in wrong
+
+
+def test_a_preset_can_only_raise_how_many_may_collude() -> None:
+    """Its number holds where the agreement says nothing, and is the least."""
+    two = changed(PRESET, protect__colluding_at_most=2)
+    form = policy(BARE, presets=(two,)).agreement.form
+    assert form.protect.colluding_at_most == 2
+    assert findings(changed(BARE, protect__colluding_at_most=3), two) == []
+    assert findings(changed(BARE, protect__colluding_at_most=1), two) == [
+        "protect.colluding_at_most"
+    ]
 
 
 def test_forbidding_fewer_dimensions_together_forbids_more_questions() -> None:

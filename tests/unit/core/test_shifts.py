@@ -22,6 +22,7 @@ from accord.core.comparison.orders import Way
 from accord.core.comparison.phrases import decimal_text
 from accord.core.comparison.shifts import REQUESTED, SHIFTED, WITHOUT_EFFECT, shifts
 from accord.core.members import MembersForm
+from tests.member_keys import other_keys
 from tests.unit.core.small_policies import (
     AGREEMENT,
     MEMBERS,
@@ -94,7 +95,11 @@ BEFORE = changed(
     review={"releases": "human", "reviewers": ["bela"]},
     emergency=EMERGENCY,
 )
-PURE = {"spend__accounting": "pure", "spend__delta": ...}
+PURE = {
+    "spend__accounting": "pure",
+    "spend__delta": ...,
+    "protect__hub_sees_at_most": ...,
+}
 
 CHANGES: list[tuple[str, dict[str, object], Way]] = [
     ("agreement", {"agreement": "figures"}, O),
@@ -127,6 +132,7 @@ CHANGES: list[tuple[str, dict[str, object], Way]] = [
     ("protect.no_agency_above", {"protect__no_agency_above": "79.5 %"}, T),
     ("protect.suppress_below", {"protect__suppress_below": 9}, L),
     ("protect.suppress_below", {"protect__suppress_below": 11}, T),
+    ("protect.colluding_at_most", {"protect__colluding_at_most": 3, "cohorts__some": ...}, T),
     ("protect.noise", {"protect__noise": "agents", "protect__hub_sees_at_most": ...}, T),
     ("protect.noise", {"protect__noise": "hub", "protect__hub_sees_at_most": ..., "protect__hub_sees_exact_pooled_sums": "accepted"}, L),
     ("protect.hub_sees_at_most.epsilon", {"protect__hub_sees_at_most": {"epsilon": 7}}, L),
@@ -204,9 +210,27 @@ def test_what_has_no_effect_makes_no_shift() -> None:
         law={"police": {"regime": "police", "basis": "statute"}},
         parties=AGREEMENT["parties"][::-1],
         protect__reason_for_fewer_agencies="measured",
+        rounds={"every": "day", "at": "06:00", "open": 2, "deadline": 14},
     )
     assert not compare(policy(BEFORE), policy(after)).loosens
     assert shifts(policy(BEFORE).agreement.form, policy(after).agreement.form) == ()
+
+
+def test_what_is_unsaid_of_the_noise_is_its_default() -> None:
+    """Writing the default down changes nothing; it follows the way to account."""
+    bare = policy().agreement
+    assert bare.noise == "shared"
+    said = policy(changed(AGREEMENT, protect__noise="shared")).agreement
+    assert shifts(bare.form, said.form) == ()
+    pure = changed(AGREEMENT, spend__accounting="pure", spend__delta=...)
+    silent = policy(pure).agreement
+    assert silent.noise == "agents"
+    agents = policy(changed(pure, protect__noise="agents")).agreement
+    assert shifts(silent.form, agents.form) == ()
+    model = policy().model
+    assert bare.archive_digest(model) == said.archive_digest(model)
+    assert silent.archive_digest(model) == agents.archive_digest(model)
+    assert silent.archive_digest(model) != bare.archive_digest(model)
 
 
 MEMBER_CHANGES: list[tuple[str, dict[str, object], Way]] = [
@@ -221,7 +245,10 @@ MEMBER_CHANGES: list[tuple[str, dict[str, object], Way]] = [
     ("lifetime.zcdp.delta", {"members__police__lifetime__zcdp__delta": 1e-8}, L),
     ("lifetime.pure.epsilon", {"members__police__lifetime__pure__epsilon": 9}, T),
     ("police.key", {"members__police__key": key("x")}, O),
-    ("police.key", {"members__police__key": ...}, T),
+    ("police.key", {f"members__police__{each}": ... for each in ("key", "exchange", "kem")}, T),
+    ("police.exchange", {"members__police__exchange": other_keys("x")["exchange"]}, O),
+    ("police.kem", {"members__police__kem": other_keys("x")["kem"]}, O),
+    ("police.kem", {"members__police__kem": ...}, O),
     ("police.signatory", {"members__police__signatory": key("x")}, O),
 ]  # fmt: skip
 

@@ -17,7 +17,13 @@ def write_assessment(draft: Draft, matter: Matter) -> None:
     form = matter.form
     draft.heading("processing")
     draft.paragraph("processing-how", parties=len(form.parties))
-    draft.points("flow-agency", "flow-hub", "flow-noise", "flow-release", numbered=True)
+    draft.points(
+        "flow-agency",
+        "flow-hub",
+        f"flow-noise-{form.noise}",
+        "flow-release",
+        numbered=True,
+    )
     draft.heading("purposes")
     draft.paragraph("purposes-are", purposes=", ".join(form.purpose))
     draft.heading("parties-and-law")
@@ -50,10 +56,15 @@ def _write_risks(draft: Draft, matter: Matter) -> None:
     risks = ["membership", "inference", "group", "agency", "hub", "misuse", "breach"]
     if matter.form.linkage:
         risks.append("linkage")
+    left = {"hub": f"hub-left-{matter.form.noise}"}
     draft.table(
         ("col-risk", "col-against", "col-left"),
         [
-            tuple(draft.say(f"risk-{risk}{part}") for part in ("", "-against", "-left"))
+            (
+                draft.say(f"risk-{risk}"),
+                draft.say(f"risk-{risk}-against"),
+                draft.say(f"risk-{left.get(risk, f'{risk}-left')}"),
+            )
             for risk in risks
         ],
     )
@@ -61,13 +72,12 @@ def _write_risks(draft: Draft, matter: Matter) -> None:
 
 def open_risks(matter: Matter) -> list[str]:
     """Return what the software does not protect against, by message id."""
-    found = ["open-hub", "open-analyst", "open-time", "open-agency", "open-links"]
+    found = [f"open-hub-{matter.form.noise}", "open-collusion"]
+    found += ["open-analyst", "open-time", "open-agency", "open-links"]
     if matter.policy.agreement.person_in_at_most < len(matter.form.parties):
         found.append("open-fewer")
     if matter.form.protect.no_agency_above is None:
         found.append("open-dominance")
-    if matter.form.noise != "hub":
-        found.append("open-noise")
     if matter.form.review.releases == "human" or matter.form.may_ask.sensitive:
         found.append("open-review")
     return found

@@ -71,13 +71,20 @@ def write_record(draft: Draft, matter: Matter) -> None:
     draft.table(
         ("col-what", "col-where", "col-kept"),
         [
-            tuple(draft.say(f"kept-{what}{part}") for part in ("", "-where", "-until"))
+            (
+                draft.say(
+                    f"kept-{what}-{form.noise}" if what == "sum" else f"kept-{what}"
+                ),
+                draft.say(f"kept-{what}-where"),
+                draft.say(f"kept-{what}-until"),
+            )
             for what in (
                 "names",
                 "store",
                 "editions",
                 "answers",
                 "counts",
+                "sum",
                 "releases",
                 "log",
                 "budget",
@@ -90,6 +97,7 @@ def write_record(draft: Draft, matter: Matter) -> None:
     draft.heading("record-measures")
     draft.points(
         "measure-tls",
+        "measure-masks",
         "measure-keys",
         "measure-policies",
         "measure-noise",

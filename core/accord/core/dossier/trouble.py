@@ -28,7 +28,11 @@ def write_breach(draft: Draft, matter: Matter) -> None:
     draft.table(
         ("col-case", "col-out", "col-do"),
         [
-            tuple(draft.say(f"case-{case}{part}") for part in ("", "-out", "-do"))
+            (
+                draft.say(f"case-{case}"),
+                draft.say(f"case-{_by_placement(matter, f'{case}-out')}"),
+                draft.say(f"case-{case}-do"),
+            )
             for case in (
                 "agency-machine",
                 "hub-machine",
@@ -54,27 +58,40 @@ def write_breach(draft: Draft, matter: Matter) -> None:
 def write_orders(draft: Draft, matter: Matter) -> None:
     """Write what somebody with an order would find, at each place."""
     draft.heading("orders-summary")
-    draft.paragraph("orders-short")
+    draft.paragraph(f"orders-short-{matter.form.noise}")
     for place in ("agency", "hub", "analyst", "board"):
         draft.heading(f"orders-{place}")
         draft.table(
             ("col-found", "col-tells"),
             [
                 (
-                    draft.say(f"order-{place}-{what}"),
-                    draft.say(f"order-{place}-{what}-tells"),
+                    draft.say(f"order-{_by_placement(matter, f'{place}-{what}')}"),
+                    draft.say(
+                        f"order-{_by_placement(matter, f'{place}-{what}-tells')}"
+                    ),
                 )
                 for what in _FOUND[place]
             ],
         )
         draft.paragraph(f"orders-{place}-not")
     draft.heading("orders-compelled")
-    draft.points("compelled-hub", "compelled-agency", "compelled-board")
+    draft.points(
+        f"compelled-hub-{matter.form.noise}", "compelled-agency", "compelled-board"
+    )
     draft.heading("orders-prepare")
     draft.points("prepare-law", "prepare-disk", "prepare-notice")
     draft.heading("contacts")
     write_contacts(draft, matter)
 
+
+def _by_placement(matter: Matter, message: str) -> str:
+    """Return the id of a message that can depend on who adds the noise."""
+    if message in _PLACED:
+        return f"{message}-{matter.form.noise}"
+    return message
+
+
+_PLACED = {"hub-machine-out", "hub-memory", "hub-memory-tells"}
 
 _FOUND = {
     "agency": ("files", "store", "keys", "ledger"),
