@@ -13,6 +13,7 @@ caps is confirmed by a second program and may be smaller in the last digits.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from fractions import Fraction
@@ -202,6 +203,7 @@ def mechanism_of_width(
     )
 
 
+@functools.lru_cache(maxsize=1024)
 def cost_of_width(
     noise: Noise, counts: Fraction | int, sensitivity: Sensitivity
 ) -> int | None:
@@ -297,18 +299,33 @@ def bundle_width(
         single = each_at_most is None or max(costs, default=0) <= each_at_most
         return total <= cap and single
 
-    if bought(0):
-        return Fraction(0)
-    high = 1
+    most = WIDEST * CELL_SCALE
+    low = high = _even_width(noise, cap, demands)
+    step = 1
     while not bought(high):
-        high *= 2
-        if high > WIDEST * CELL_SCALE:
+        if high == most:
             return None
-    low = high // 2
+        low, high, step = high, min(high + step, most), step * 2
+    step = 1
+    while low >= 0 and bought(low):
+        low, high, step = low - step, low, step * 2
+    low = max(low, -1)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if bought(middle) else (middle, high)
     return Fraction(high, CELL_SCALE)
+
+
+def _even_width(noise: Noise, cap: int, demands: Sequence[Demand]) -> int:
+    """Return the width, as stored, at which releases are that share a cap evenly.
+
+    Of releases of one kind it is the answer; else a place to search from.
+    """
+    releases = sum(demand.releases for demand in demands)
+    each = releases_within(cap, max(releases, 1))
+    widths = (width_for(noise, each, demand.sensitivity) for demand in demands)
+    found = max((width for width in widths if width is not None), default=Fraction(0))
+    return min(int(found * CELL_SCALE), WIDEST * CELL_SCALE)
 
 
 def in_window(releases_a_year: int, days: int) -> int:
