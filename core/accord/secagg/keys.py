@@ -22,12 +22,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PrivateKey,
     Ed25519PublicKey,
 )
-from cryptography.hazmat.primitives.asymmetric.x25519 import (
-    X25519PrivateKey,
-    X25519PublicKey,
-)
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from accord.core.errors import IntegrityError, InternalError, RequisitionRefused
+from accord.secagg.curve import (
+    agreed,
+    exchange_has_small_order,
+    signs_for_everybody,
+)
 from accord.secagg.encoding import KEY_BYTES, derived, encoded, hashed
 
 try:
@@ -42,12 +44,6 @@ KEM_BYTES: Final = 1184
 
 CIPHERTEXT_BYTES: Final = 1088
 """Length of an ML-KEM-768 ciphertext."""
-
-_P: Final = 2**255 - 19
-"""The field of Curve25519."""
-
-_ANY: Final = X25519PrivateKey.from_private_bytes(bytes(KEY_BYTES))
-"""A private key that guards nothing; all of them are multiples of eight."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +67,10 @@ class PublicKeys:
     def __post_init__(self) -> None:
         lengths = len(self.sign), len(self.exchange), len(self.kem or b"")
         wanted = KEY_BYTES, KEY_BYTES, 0 if self.kem is None else KEM_BYTES
-        if lengths != wanted or any(
-            map(_has_small_order, (self.exchange, _as_exchange_key(self.sign)))
+        if (
+            lengths != wanted
+            or exchange_has_small_order(self.exchange)
+            or signs_for_everybody(self.sign)
         ):
             raise IntegrityError(
                 "MEMBER_KEYS_INVALID",
@@ -93,22 +91,6 @@ class PublicKeys:
     def kem_digest(self) -> bytes:
         """Hash of the ML-KEM key, or of nothing."""
         return hashlib.sha256(self.kem or b"").digest()
-
-
-def _as_exchange_key(sign: bytes) -> bytes:
-    """Return the X25519 key of the same order: RFC 7748, section 4.1."""
-    y = int.from_bytes(sign, "little") % (1 << 255) % _P
-    u = (1 + y) * pow(1 - y, -1, _P) % _P if y != 1 else 0
-    return u.to_bytes(KEY_BYTES, "little")
-
-
-def _has_small_order(exchange: bytes) -> bool:
-    """Tell whether an X25519 key gives the same, zero, with every private key."""
-    try:
-        agreed(_ANY, exchange)
-    except RequisitionRefused:
-        return True
-    return False
 
 
 class Directory(Mapping[str, PublicKeys]):
@@ -264,21 +246,6 @@ def _kem(seed: bytes) -> Any:  # noqa: ANN401 - see `SecretKeys`
         return _ML_KEM.MLKEM768PrivateKey.from_seed_bytes(seed)
     except UnsupportedAlgorithm:
         return None
-
-
-def agreed(private: X25519PrivateKey, peer_public: bytes) -> bytes:
-    """Return what X25519 gives, 32 bytes.
-
-    Raises:
-        RequisitionRefused: READY_INVALID, the public key has another length or is one
-            of those with which everybody would get zero (RFC 7748, section 6.1).
-    """
-    try:
-        return private.exchange(X25519PublicKey.from_public_bytes(peer_public))
-    except ValueError:
-        raise RequisitionRefused(
-            "READY_INVALID", "A key for the exchange of secrets gives no secret."
-        ) from None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

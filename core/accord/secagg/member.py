@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from accord.core.agreement_form import LEAST_COHORT
 from accord.core.errors import InternalError, RequisitionRefused
+from accord.secagg.curve import agreed
 from accord.secagg.encoding import KEY_BYTES, derived
-from accord.secagg.keys import Directory, SecretKeys, agreed
+from accord.secagg.keys import Directory, SecretKeys
 from accord.secagg.masks import Words, mask, self_key, vector_bytes
 from accord.secagg.messages import (
     Erased,

@@ -222,7 +222,7 @@ class TestPickle:
         assert not used & {"random", "default_rng", "RandomState"}
 
 
-class TestDerivationWithoutSaltOrInfo:
+class TestDerivationWithoutSalt:
     def test_both_count(self) -> None:
         made = {
             derived(b"secret", salt, label, *parts)
