@@ -18,10 +18,11 @@ from accord.core.coverage import covering_cohorts
 from accord.core.decide import Analyst, Ask, Decision, decide, decide_cost
 from accord.core.errors import InvalidQuery, PreconditionFailed
 from accord.core.model import DataModel
+from accord.core.placement import NoisePlan
 from accord.core.policy import Policy
 from accord.core.privacy import Loss, Mechanism
 from accord.core.query import Query
-from accord.core.terms import Terms, mechanism_for, terms
+from accord.core.terms import Terms, mechanism_for, noise_plan, terms
 from accord.hub.policies import Policies, agreement_unknown
 from accord.hub.questions.pricing import loss_for
 from accord.rpc.codec import HeldEdition
@@ -57,6 +58,8 @@ class Plan:
     terms: Terms
     mechanism: Mechanism
     loss: Loss
+    noise: NoisePlan
+    """Who adds what, if that cohort answers."""
 
     @property
     def agreement(self) -> Agreement:
@@ -136,7 +139,8 @@ def plan(
         NotFound: the agreement is not for this analyst.
         PolicyDenied: with every reason.
         PreconditionFailed: REVIEW_UNAVAILABLE, EDITION_UNAVAILABLE.
-        InvalidQuery: too many cells, or too little epsilon.
+        InvalidQuery: too many cells, too little epsilon, or so much of it that shares
+            of noise would be too small.
     """
     policy = policy_for(policies, question.query.agreement, question.analyst)
     agreement, model = policy.agreement, policy.model
@@ -165,6 +169,7 @@ def plan(
     mechanism = mechanism_for(
         agreement, found, at_most=loss_for(agreement, question.epsilon)
     )
+    members = agreement.cohorts[cohort]
     return Plan(
         policy=policy,
         policies_version=policies.version,
@@ -172,10 +177,11 @@ def plan(
         analyst=question.analyst,
         purpose=question.purpose,
         cohort=cohort,
-        members=agreement.cohorts[cohort],
+        members=members,
         terms=found,
         mechanism=mechanism,
         loss=found.loss(mechanism),
+        noise=noise_plan(agreement, found, mechanism, len(members)),
     )
 
 

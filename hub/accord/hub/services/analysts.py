@@ -17,7 +17,7 @@ import structlog
 
 from accord.core.decide import Analyst
 from accord.core.errors import NotFound
-from accord.core.interval import half_width
+from accord.core.opened import half_width
 from accord.hub.db.engine import Store
 from accord.hub.governance.standing import Standing
 from accord.hub.questions.asking import Desk
@@ -87,7 +87,7 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         """Tell what a question would cost; nothing is asked of anybody."""
         analyst = await self._callers.analyst(context)
         found = await self._desk.plan(self._standing.now(), analyst, request)
-        width = half_width(found.mechanism)
+        width = half_width(found.noise.opened)
         return analyst_pb2.PriceQueryResponse(
             cost=cost_message(found.agreement, found.loss),
             half_width=width.half_width / found.terms.vector.cells.scale,
