@@ -8,18 +8,14 @@ import contextlib
 import dataclasses
 import datetime
 import threading
-import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from accord.agent.network.connection import AnswerVector, Timing, run
+from accord.agent.network.connection import run
 from accord.agent.network.identity import IdentityFiles
-from accord.agent.network.renewal import Backoff
-from accord.core.calendar import Period
 from accord.core.errors import (
     AccordError,
     Conflict,
@@ -30,143 +26,24 @@ from accord.core.errors import (
     Unauthenticated,
 )
 from accord.rpc import codec, pki
-from accord.rpc.codec import HeldEdition
 from accord.rpc.logs import allow_listed
-from accord.trust.trusted import Fetch
 from accord.v1 import agent_pb2, common_pb2
+from tests.unit.agent.answering import (
+    AnswererDouble,
+    Gate,
+    edition,
+    encapsulation,
+    payload,
+)
 from tests.unit.agent.joining import join
-from tests.unit.rpc.hub_double import (
-    Conversation,
-    HubDouble,
-    running_hub,
-    until,
-    utc_now,
-)
-
-QUICK = Timing(
-    heartbeat=0.05,
-    editions=0.05,
-    policies=60,
-    welcome=5,
-    backoff=Backoff(least=0.01, most=0.05),
-)
-
-
-def edition(name: str) -> HeldEdition:
-    return HeldEdition(
-        every=Period.MONTH,
-        embargo_days=30,
-        name=name,
-        data_model="cases-v1",
-        data_model_digest="a" * 64,
-    )
-
-
-def payload(query_id: str | None = None, purpose: str = "planning") -> bytes:
-    message = agent_pb2.RequisitionPayload(
-        query_id=query_id or str(uuid.uuid4()),
-        query=common_pb2.Query(agreement="x", edition="2026", measure="persons"),
-        agreement_version=1,
-        agreement_digest="a" * 64,
-        data_model_digest="b" * 64,
-        policy_digest="d" * 64,
-        cohort="all",
-        members=["a", "b", "c"],
-        mechanism=agent_pb2.Mechanism(
-            kind=agent_pb2.Mechanism.KIND_DISCRETE_GAUSSIAN, scale_numerator=1
-        ),
-        loss=common_pb2.Loss(nano_rho=1),
-        layout_digest="c" * 64,
-        purpose=purpose,
-        analyst=agent_pb2.Analyst(id="x"),
-    )
-    return message.SerializeToString()
-
-
-class AnswererDouble:
-    """Answers with a fixed vector, or as a test tells it."""
-
-    def __init__(self, hub_key: bytes) -> None:
-        self.hub_key = hub_key
-        self.held: list[HeldEdition] = [edition("2026-01")]
-        self.wanted = ["metadata/timestamp.json"]
-        self.fetched: list[bytes | str] = []
-        self.refreshed = 0
-        self.threads: set[int] = set()
-        self.asked: list[bytes] = []
-        self.work: Callable[[], None] = lambda: None
-
-    def editions(self) -> Sequence[HeldEdition]:
-        self.threads.add(threading.get_ident())
-        return list(self.held)
-
-    def refresh(self, fetch: Fetch) -> bool:
-        """Fetch what is wanted; new content counts as newer policies."""
-        self.threads.add(threading.get_ident())
-        before = list(self.fetched)
-        for name in self.wanted:
-            try:
-                self.fetched.append(fetch(name))
-            except AccordError as error:
-                self.fetched.append(error.reason)
-        self.refreshed += 1
-        return self.fetched[-1] not in before
-
-    def answer(self, payload: bytes, signature: bytes, fetch: Fetch) -> AnswerVector:
-        self.threads.add(threading.get_ident())
-        self.fetch = fetch
-        codec.verify_requisition(self.hub_key, payload, signature)
-        self.asked.append(payload)
-        self.work()
-        vector = np.array([4, 0, -8, 1, 0], np.int64)
-        return AnswerVector(vector=vector, layout_digest="c" * 64)
-
-    def ledger_height(self) -> int:
-        self.threads.add(threading.get_ident())
-        return 7
-
-
-@dataclasses.dataclass
-class World:
-    hub: HubDouble
-    files: IdentityFiles
-    answerer: AnswererDouble
-    agents: list[asyncio.Task[None]] = dataclasses.field(default_factory=list)
-
-    def start(
-        self,
-        timing: Timing = QUICK,
-        clock: Callable[[], datetime.datetime] = utc_now,
-    ) -> asyncio.Task[None]:
-        task = asyncio.create_task(
-            run(self.files, self.answerer, timing=timing, clock=clock)
-        )
-        self.agents.append(task)
-        return task
-
-    async def talk(self, number: int = 0) -> Conversation:
-        """Return the conversation of that number when its hello has come."""
-        await until(lambda: len(self.hub.conversations) > number)
-        conversation = self.hub.conversations[number]
-        await until(lambda: conversation.received)
-        return conversation
+from tests.unit.agent.streams import QUICK, World, joined
+from tests.unit.rpc.hub_double import until, utc_now
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with running_hub() as hub:
-        files = IdentityFiles(tmp_path / "keys")
-        files.folder.mkdir()
-        await join(hub, files, hub.new_token("shelter-north"))
-        hub_key = hub.signing_key.public_key().public_bytes_raw()
-        world = World(hub, files, AnswererDouble(hub_key))
-        try:
-            yield world
-        finally:
-            for agent in world.agents:
-                agent.cancel()
-                with contextlib.suppress(asyncio.CancelledError, AccordError):
-                    await agent
+    async with joined(tmp_path) as world:
+        yield world
 
 
 async def test_it_says_hello_and_answers(world: World) -> None:
@@ -175,14 +52,14 @@ async def test_it_says_hello_and_answers(world: World) -> None:
     assert talk.agency.label == "shelter-north"
     hello = talk.received[0].hello
     assert codec.edition_from_message(hello.editions[0]) == edition("2026-01")
-    assert (hello.ledger_height, hello.agent_version != "") == (7, True)
+    assert (hello.ledger_height, hello.state_sequence) == (7, 41)
+    assert hello.agent_version
     asked = payload()
-    talk.send(world.hub.requisition(asked))
-    await until(talk.answers)
-    [answer] = talk.answers()
-    assert answer.query_id == codec.query_id_of(asked)
-    assert answer.payload_digest == codec.payload_digest(asked)
-    assert (list(answer.vector), answer.layout_digest) == ([4, 0, -8, 1, 0], "c" * 64)
+    talk.send(world.hub.requisitions(asked, attempt=3))
+    await until(talk.readies)
+    [ready] = talk.readies()
+    assert ready.query_id == codec.query_id_of(asked)
+    assert (ready.attempt, list(ready.lacking)) == (3, ["police"])
 
 
 async def test_the_answerer_is_called_from_one_thread_that_is_not_the_loops(
@@ -191,8 +68,8 @@ async def test_the_answerer_is_called_from_one_thread_that_is_not_the_loops(
     world.start()
     talk = await world.talk()
     for _ in range(5):
-        talk.send(world.hub.requisition(payload()))
-    await until(lambda: len(talk.answers()) == 5)
+        talk.send(world.hub.requisitions(payload()))
+    await until(lambda: len(talk.readies()) == 5)
     assert len(world.answerer.threads) == 1
     assert threading.get_ident() not in world.answerer.threads
 
@@ -233,7 +110,7 @@ async def test_a_refusal_has_a_reason_of_the_list_and_nothing_else(
     reason: common_pb2.RefusalReason.ValueType,
     clauses: list[str],
 ) -> None:
-    def refuse() -> None:
+    def refuse(_query_id: str) -> None:
         raise error
 
     world.answerer.work = refuse
@@ -241,12 +118,13 @@ async def test_a_refusal_has_a_reason_of_the_list_and_nothing_else(
         world.start()
         talk = await world.talk()
         asked = payload()
-        talk.send(world.hub.requisition(asked))
+        talk.send(world.hub.requisitions(asked))
         await until(talk.refusals)
     [refusal] = talk.refusals()
     assert (refusal.reason, list(refusal.clauses)) == (reason, clauses)
     assert refusal.query_id == codec.query_id_of(asked)
     assert refusal.payload_digest == codec.payload_digest(asked)
+    assert refusal.attempt == 1
     assert "Ana Example" not in str(lines) + str(refusal)
     assert not any("dropped" in line for line in lines)
 
@@ -254,8 +132,8 @@ async def test_a_refusal_has_a_reason_of_the_list_and_nothing_else(
 async def test_a_requisition_of_somebody_else_is_refused(world: World) -> None:
     world.start()
     talk = await world.talk()
-    message = world.hub.requisition(payload())
-    message.requisition.signature = bytes(64)
+    message = world.hub.requisitions(payload())
+    message.requisitions.requisitions[0].signature = bytes(64)
     talk.send(message)
     await until(talk.refusals)
     assert talk.refusals()[0].reason == common_pb2.REFUSAL_REASON_SIGNATURE_INVALID
@@ -265,111 +143,19 @@ async def test_a_requisition_of_somebody_else_is_refused(world: World) -> None:
 async def test_a_requisition_without_sense_is_dropped(world: World) -> None:
     world.start()
     talk = await world.talk()
-    talk.send(world.hub.requisition(b"\xff\xff"))
+    talk.send(world.hub.requisitions(b"\xff\xff"))
     talk.send(agent_pb2.ConnectResponse())
     good = payload()
-    talk.send(world.hub.requisition(good))
-    await until(talk.answers)
-    assert world.answerer.asked == [good]
-
-
-async def test_duplicates_in_flight_are_answered_once(world: World) -> None:
-    go = threading.Event()
-    world.answerer.work = lambda: world_wait(go)
-    world.start()
-    talk = await world.talk()
-    asked = payload()
-    for _ in range(10):
-        talk.send(world.hub.requisition(asked))
-    last = payload()
-    talk.send(world.hub.requisition(last))
-    await until(lambda: world.answerer.asked)
-    go.set()
-    await until(lambda: len(talk.answers()) == 2)
-    assert world.answerer.asked == [asked, last]
-
-
-async def test_a_repeat_after_the_answer_is_answered_again(world: World) -> None:
-    world.start()
-    talk = await world.talk()
-    asked = payload()
-    talk.send(world.hub.requisition(asked))
-    await until(lambda: len(talk.answers()) == 1)
-    talk.send(world.hub.requisition(asked))
-    await until(lambda: len(talk.answers()) == 2)
-    first, second = talk.answers()
-    assert first == second
-
-
-def world_wait(event: threading.Event) -> None:
-    assert event.wait(30), "nobody let the answer go on"
-
-
-async def test_an_answer_in_flight_survives_a_lost_stream(world: World) -> None:
-    go = threading.Event()
-    world.answerer.work = lambda: world_wait(go)
-    world.start()
-    talk = await world.talk()
-    asked = payload()
-    talk.send(world.hub.requisition(asked))
-    await until(lambda: world.answerer.asked)
-    talk.send(PreconditionFailed("STREAM_CUT", "The test cut it."))
-    # the worker still computes, so the next hello waits for it
-    go.set()
-    again = await world.talk(1)
-    again.send(world.hub.requisition(asked))
-    await until(again.answers)
-    assert again.answers()[0].query_id == codec.query_id_of(asked)
-
-
-async def test_a_settled_query_is_not_computed(world: World) -> None:
-    go = threading.Event()
-    world.answerer.work = lambda: world_wait(go)
-    world.start()
-    talk = await world.talk()
-    first, second, third = payload(), payload(), payload()
-    for asked in (first, second, third):
-        talk.send(world.hub.requisition(asked))
-    await until(lambda: world.answerer.asked)
-    settled = agent_pb2.Settled(query_id=codec.query_id_of(second))
-    talk.send(agent_pb2.ConnectResponse(settled=settled))
-    heard = len(talk.received)
-    await until(lambda: len(talk.received) > heard + 1)
-    go.set()
-    await until(lambda: len(talk.answers()) == 2)
-    assert world.answerer.asked == [first, third]
-
-
-async def test_a_settled_query_can_be_asked_for_again(world: World) -> None:
-    go = threading.Event()
-    world.answerer.work = lambda: world_wait(go)
-    world.start()
-    talk = await world.talk()
-    asked = payload()
-    settled = agent_pb2.Settled(query_id=codec.query_id_of(asked))
-    talk.send(world.hub.requisition(asked))
-    talk.send(agent_pb2.ConnectResponse(settled=settled))
-    talk.send(world.hub.requisition(asked))
-    go.set()
-    await until(talk.answers)
-
-
-async def test_many_requisitions_are_all_answered(world: World) -> None:
-    world.start()
-    talk = await world.talk()
-    asked = [payload() for _ in range(60)]
-    for one in asked:
-        talk.send(world.hub.requisition(one))
-    await until(lambda: len(talk.answers()) == 60)
-    assert world.answerer.asked == asked
+    talk.send(world.hub.requisitions(good))
+    await until(talk.readies)
+    assert world.answerer.asked == [("ready", codec.query_id_of(good))]
 
 
 async def test_heartbeats_go_on_while_an_answer_is_computed(world: World) -> None:
-    go = threading.Event()
-    world.answerer.work = lambda: world_wait(go)
+    go = world.answerer.work = Gate()
     world.start()
     talk = await world.talk()
-    talk.send(world.hub.requisition(payload()))
+    talk.send(world.hub.requisitions(payload()))
     await until(lambda: world.answerer.asked)
 
     def beats() -> list[int]:
@@ -378,7 +164,7 @@ async def test_heartbeats_go_on_while_an_answer_is_computed(world: World) -> Non
 
     seen = len(beats())
     await until(lambda: len(beats()) > seen + 2)
-    go.set()
+    go.open()
     assert beats() == list(range(1, len(beats()) + 1))
 
 
@@ -403,6 +189,72 @@ async def test_policies_are_looked_for_even_if_the_hub_keeps_quiet(
     await until(lambda: world.answerer.refreshed > 3)
 
 
+async def test_the_highest_sequence_that_the_hub_heard_is_told(world: World) -> None:
+    world.hub.state_sequence = 2**40
+    world.start()
+    await world.talk()
+    await until(lambda: world.answerer.heard == [2**40])
+
+
+async def test_encapsulations_are_given_on_every_stream(world: World) -> None:
+    world.answerer.made = [encapsulation("union"), encapsulation("van")]
+    world.start()
+    talk = await world.talk()
+    await until(lambda: len(talk.encapsulations()) == 2)
+    talk.send(None)
+    again = await world.talk(1)
+    await until(lambda: len(again.encapsulations()) == 2)
+    assert {each.receiver for each in again.encapsulations()} == {"union", "van"}
+    assert {each.sender for each in again.encapsulations()} == {"shelter-north"}
+
+
+async def test_newer_policies_bring_new_encapsulations_and_no_old_ones(
+    world: World,
+) -> None:
+    world.answerer.made = [encapsulation("union")]
+    world.start()
+    talk = await world.talk()
+    await until(talk.encapsulations)
+    world.answerer.made.append(encapsulation("van"))
+    world.hub.policies["metadata/timestamp.json"] = b"second"
+    talk.send(world.hub.policies_changed())
+    await until(lambda: len(talk.encapsulations()) > 1)
+    given = [each.receiver for each in talk.encapsulations()]
+    assert given == ["union", "van"]
+
+
+async def test_without_encapsulations_none_are_sent(world: World) -> None:
+    world.start()
+    talk = await world.talk()
+    talk.send(world.hub.requisitions(payload()))
+    await until(talk.readies)
+    assert not any(m.HasField("encapsulations") for m in talk.received)
+
+
+async def test_what_has_expired_is_erased_at_the_start_and_again(world: World) -> None:
+    await world.hub.stop()  # with or without a hub
+    world.start(dataclasses.replace(QUICK, expiry=0.01))
+    await until(lambda: world.answerer.expired > 2)
+
+
+async def test_an_expiry_that_fails_is_told_and_tried_again(world: World) -> None:
+    tried = []
+
+    def expire() -> None:
+        tried.append(1)
+        raise PreconditionFailed("STORE_NOT_WRITABLE", "The disk is full.")
+
+    world.answerer.expire = expire  # type: ignore[method-assign]
+    with capture_logs(processors=[allow_listed]) as lines:
+        world.start(dataclasses.replace(QUICK, expiry=0.01))
+        await until(lambda: len(tried) > 1)
+        talk = await world.talk()
+    assert talk.received
+    assert ("expiry.failed", "STORE_NOT_WRITABLE") in {
+        (line["event"], line.get("reason")) for line in lines
+    }
+
+
 async def test_newer_policies_may_want_other_editions(world: World) -> None:
     hub = world.hub
     world.start(dataclasses.replace(QUICK, editions=60))
@@ -422,8 +274,8 @@ async def test_a_file_that_the_hub_does_not_give_is_an_error_of_ours(
     await until(lambda: world.answerer.refreshed)
     assert world.answerer.fetched == ["POLICY_UNKNOWN", "MESSAGE_INVALID"]
     assert "../../etc/passwd" not in world.hub.fetched
-    talk.send(world.hub.requisition(payload()))
-    await until(talk.answers)
+    talk.send(world.hub.requisitions(payload()))
+    await until(talk.readies)
 
 
 async def test_a_file_can_be_fetched_while_a_question_is_answered(
@@ -431,21 +283,21 @@ async def test_a_file_can_be_fetched_while_a_question_is_answered(
 ) -> None:
     hub, found = world.hub, []
     hub.policies["metadata/timestamp.json"] = b"newer"
-    world.answerer.work = lambda: found.append(
+    world.answerer.work = lambda _query_id: found.append(
         world.answerer.fetch("metadata/timestamp.json")
     )
     world.start()
     talk = await world.talk()
-    talk.send(hub.requisition(payload()))
-    await until(talk.answers)
+    talk.send(hub.requisitions(payload()))
+    await until(talk.readies)
     assert found == [b"newer"]
 
 
 async def test_without_a_stream_nothing_can_be_fetched(world: World) -> None:
-    go, ended = threading.Event(), []
+    go, ended = Gate(), []
 
-    def late() -> None:
-        world_wait(go)
+    def late(_query_id: str) -> None:
+        go()
         try:
             world.answerer.fetch("metadata/timestamp.json")
         except AccordError as error:
@@ -454,11 +306,11 @@ async def test_without_a_stream_nothing_can_be_fetched(world: World) -> None:
     world.answerer.work = late
     agent = world.start()
     talk = await world.talk()
-    talk.send(world.hub.requisition(payload()))
+    talk.send(world.hub.requisitions(payload()))
     await until(lambda: world.answerer.asked)
     agent.cancel()
     await until(lambda: talk.ended)
-    go.set()
+    go.open()
     with contextlib.suppress(asyncio.CancelledError):
         await agent
     assert ended == ["STREAM_ENDED"]
@@ -503,8 +355,8 @@ async def test_it_comes_back_when_the_hub_does(world: World) -> None:
     await world.hub.stop()
     await world.hub.start(port)
     talk = await world.talk(1)
-    talk.send(world.hub.requisition(payload()))
-    await until(talk.answers)
+    talk.send(world.hub.requisitions(payload()))
+    await until(talk.readies)
 
 
 async def test_it_waits_for_a_hub_that_is_not_there_yet(world: World) -> None:
@@ -534,7 +386,7 @@ async def test_a_hub_that_begins_otherwise_is_left(world: World) -> None:
     world.hub.welcomes = False
     with capture_logs(processors=[allow_listed]) as lines:
         world.start()
-        (await world.talk()).send(world.hub.requisition(payload()))
+        (await world.talk()).send(world.hub.requisitions(payload()))
         await world.talk(1)
     assert lines[0]["reason"] == "WELCOME_MISSING"
     assert not world.answerer.asked
@@ -605,19 +457,18 @@ async def test_a_renewed_certificate_gets_a_new_stream(world: World) -> None:
     serials = [talk.agency.serial for talk in world.hub.conversations]
     assert serials[0] == first
     assert len(set(serials)) == len(serials)
-    talk.send(world.hub.requisition(payload()))
-    await until(lambda: any(t.answers() for t in world.hub.conversations))
+    talk.send(world.hub.requisitions(payload()))
+    await until(lambda: any(t.readies() for t in world.hub.conversations))
 
 
 async def test_cancelling_ends_it_cleanly_while_it_computes(world: World) -> None:
-    go = threading.Event()
-    world.answerer.work = lambda: world_wait(go)
+    go = world.answerer.work = Gate()
     agent = world.start()
     talk = await world.talk()
-    talk.send(world.hub.requisition(payload()))
+    talk.send(world.hub.requisitions(payload()))
     await until(lambda: world.answerer.asked)
     agent.cancel()
-    go.set()
+    go.open()
     with pytest.raises(asyncio.CancelledError):
         await agent
     await until(lambda: talk.ended)

@@ -80,11 +80,23 @@ class Conversation:
     async def next_outgoing(self) -> agent_pb2.ConnectResponse | AccordError | None:
         return await self._outgoing.get()
 
-    def answers(self) -> list[agent_pb2.Answer]:
-        return [m.answer for m in self.received if m.HasField("answer")]
+    def readies(self) -> list[agent_pb2.Ready]:
+        return [one for m in self.received for one in m.readies.readies]
+
+    def masked(self) -> list[agent_pb2.Masked]:
+        return [one for m in self.received for one in m.masked.masked]
+
+    def reveals(self) -> list[agent_pb2.Reveal]:
+        return [one for m in self.received for one in m.reveals.reveals]
+
+    def erasures(self) -> list[agent_pb2.Erased]:
+        return [one for m in self.received for one in m.erasures.erasures]
 
     def refusals(self) -> list[agent_pb2.Refusal]:
-        return [m.refusal for m in self.received if m.HasField("refusal")]
+        return [one for m in self.received for one in m.refusals.refusals]
+
+    def encapsulations(self) -> list[agent_pb2.Encapsulation]:
+        return [one for m in self.received for one in m.encapsulations.encapsulations]
 
 
 class HubDouble(
@@ -102,6 +114,8 @@ class HubDouble(
         self.shown: dict[str, dict[str, bytes]] = {}
         """Files for one agency only, in the place of `policies`."""
         self.policies_version = 0
+        self.state_sequence = 0
+        """Highest that it says to have heard."""
         self.policy_root = b""
         self.enrolled_keys: dict[str, bytes] = {}
         self.conversations: list[Conversation] = []
@@ -175,11 +189,21 @@ class HubDouble(
         self.tokens[token.secret_digest()] = label
         return token
 
-    def requisition(self, payload: bytes) -> agent_pb2.ConnectResponse:
-        signature = sign_requisition(self.signing_key, payload)
-        return agent_pb2.ConnectResponse(
-            requisition=agent_pb2.Requisition(payload=payload, signature=signature)
+    def requisitions(
+        self, *payloads: bytes, attempt: int = 1
+    ) -> agent_pb2.ConnectResponse:
+        """Return one batch, signed."""
+        batch = agent_pb2.Requisitions(
+            requisitions=[
+                agent_pb2.Requisition(
+                    payload=payload,
+                    signature=sign_requisition(self.signing_key, payload),
+                    attempt=attempt,
+                )
+                for payload in payloads
+            ]
         )
+        return agent_pb2.ConnectResponse(requisitions=batch)
 
     def publish(
         self, repository: Repository, now: datetime.datetime | None = None
@@ -207,7 +231,9 @@ class HubDouble(
 
     def welcome(self) -> agent_pb2.Welcome:
         return agent_pb2.Welcome(
-            policies_version=self.policies_version, now=int(time.time())
+            policies_version=self.policies_version,
+            now=int(time.time()),
+            state_sequence=self.state_sequence,
         )
 
     def policies_changed(self) -> agent_pb2.ConnectResponse:
@@ -301,14 +327,15 @@ class HubDouble(
     ) -> AsyncIterator[agent_pb2.ConnectResponse]:
         talk = Conversation(peer_agency(context))
         self.conversations.append(talk)
-        broken = asyncio.get_running_loop().create_future()
+        over = asyncio.get_running_loop().create_future()
 
         async def read() -> None:
             try:
                 async for message in request_iterator:
                     talk.received.append(message)
+                over.set_result(None)
             except AccordError as error:
-                broken.set_exception(error)
+                over.set_exception(error)
 
         reader = asyncio.create_task(read())
         try:
@@ -316,10 +343,11 @@ class HubDouble(
                 yield agent_pb2.ConnectResponse(welcome=self.welcome())
             while True:
                 given = asyncio.ensure_future(talk.next_outgoing())
-                await asyncio.wait({given, broken}, return_when=asyncio.FIRST_COMPLETED)
-                if broken.done():
+                await asyncio.wait({given, over}, return_when=asyncio.FIRST_COMPLETED)
+                if over.done():
                     given.cancel()
-                    broken.result()
+                    over.result()
+                    return  # the agent has hung up
                 message = given.result()
                 if message is None:
                     return

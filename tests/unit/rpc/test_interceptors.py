@@ -191,7 +191,9 @@ async def test_every_message_of_a_stream_is_checked(hub: HubDouble) -> None:
         beat = agent_pb2.Heartbeat(sequence=1)
         yield agent_pb2.ConnectRequest(heartbeat=beat)
         yield agent_pb2.ConnectRequest(
-            answer=agent_pb2.Answer(query_id="no id", vector=[1, 2, 3])
+            reveals=agent_pb2.Reveals(
+                reveals=[agent_pb2.Reveal(query_id="no id", attempt=1, seed=bytes(32))]
+            )
         )
         await asyncio.Event().wait()
 
@@ -203,7 +205,7 @@ async def test_every_message_of_a_stream_is_checked(hub: HubDouble) -> None:
     found = error_of(caught.value)
     assert (found.reason, found.metadata["field"]) == (
         "MESSAGE_INVALID",
-        "answer.query_id",
+        "reveals.reveals[0].query_id",
     )
     [talk] = hub.conversations
     assert len(talk.received) == 2

@@ -1,72 +1,72 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent's connection to its hub: outbound only, and always coming back.
+"""The agent's connection to its hub: outbound only, and coming back when it is time.
 
-One stream at a time. Opening one goes: hello with the editions held, the hub's welcome,
-a look for newer signed policies, then requisitions as they come. Policies are looked
-for again whenever the hub says that they changed, and every few minutes whether it does
-or not: one that keeps quiet about a change must not win time. A stream ends when the
-network, the hub or a renewed certificate says so; the next attempt waits a random time
-that grows with failures. Only what staff must see to ends `run`: no identity, or one
-whose certificate has ended.
-
-All messages of a stream leave through one queue. What the hub sends is checked against
-the rules of the protocol; nothing of it is logged but ids and reasons.
+One stream at a time. A stream ends when the network, the hub or a renewed certificate
+says so; the next attempt waits a random time that grows with failures. When there is a
+stream at all is said by `accord.agent.network.presence`; the certificate is renewed so
+that it lasts until the next one, if need be while nothing is connected. Only what staff
+must see to ends `run`: no identity, or one whose certificate has ended.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import datetime
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import TypeAlias
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 import grpc
 import structlog
 
 from accord.agent.network.identity import Identity, IdentityFiles
-from accord.agent.network.renewal import Backoff, keep_renewed, open_channel, utc_now
-from accord.agent.network.worker import Answerer, AnswerVector, Worker
-from accord.core._version import __version__
+from accord.agent.network.outgoing import Outgoing
+from accord.agent.network.presence import (
+    Always,
+    AtWindows,
+    FindWindow,
+    OneContact,
+    Presence,
+    Window,
+    arrival,
+    hourly,
+    window_now,
+)
+from accord.agent.network.renewal import (
+    LONGEST_SLEEP,
+    Due,
+    due_at,
+    due_before,
+    due_early,
+    due_if_ends_by,
+    keep_renewed,
+    open_channel,
+    try_renew,
+    utc_now,
+)
+from accord.agent.network.session import Call, Opening, Session
+from accord.agent.network.tasks import Sleep, first_of
+from accord.agent.network.timing import Timing
+from accord.agent.network.worker import Worker
+from accord.agent.rounds.steps import Answerer
 from accord.core.errors import (
     AccordError,
     ConfigurationError,
-    IntegrityError,
-    InvalidQuery,
     Unauthenticated,
     Unreachable,
 )
-from accord.rpc.codec import HeldEdition, edition_to_message
-from accord.rpc.interceptors import check_message
-from accord.rpc.limits import HEARTBEAT_SECONDS, WELCOME_SECONDS, deadline
 from accord.rpc.status import error_of
-from accord.v1 import agent_pb2, agent_pb2_grpc
+from accord.v1 import agent_pb2_grpc
 
-__all__ = ["AnswerVector", "Answerer", "HeldEdition", "Timing", "run"]
+__all__ = ["Timing", "run"]
 
-_MOST_SKEW = 300
-"""Seconds by which the clocks of hub and agent may differ before a line says so."""
+_STAFF_MUST_ACT: Final = frozenset({"CERTIFICATE_EXPIRED", "CERTIFICATE_NOT_YET_VALID"})
 
-_STAFF_MUST_ACT = frozenset({"CERTIFICATE_EXPIRED", "CERTIFICATE_NOT_YET_VALID"})
+_ALWAYS: Final = Always()
 
-Call: TypeAlias = (
-    "grpc.aio.StreamStreamCall[agent_pb2.ConnectRequest, agent_pb2.ConnectResponse]"
-)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """Seconds between what happens by itself."""
-
-    heartbeat: float = HEARTBEAT_SECONDS
-    welcome: float = WELCOME_SECONDS
-    editions: float = 300.0
-    """How often the calendar is looked at."""
-    policies: float = 300.0
-    """How often newer policies are looked for."""
-    backoff: Backoff = dataclasses.field(default_factory=Backoff)
+Stay: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
 async def run(
@@ -74,22 +74,27 @@ async def run(
     answerer: Answerer,
     *,
     timing: Timing | None = None,
+    presence: Presence = _ALWAYS,
     clock: Callable[[], datetime.datetime] = utc_now,
+    sleep: Sleep = asyncio.sleep,
 ) -> None:
-    """Answer the hub's requisitions until cancelled; cancelling ends it cleanly.
+    """Do what the hub asks until cancelled; cancelling ends it cleanly.
 
     Args:
         files: the agent's identity; read anew for every stream.
-        answerer: computes the answers; called from one thread only.
+        answerer: knows store and state; called from one thread only.
         timing: how often what happens by itself does.
+        presence: when to be connected; only `OneContact` ends by itself.
         clock: the time in UTC.
+        sleep: waits by that clock, where minutes and days are waited for.
 
     Raises:
         ConfigurationError: NOT_ENROLLED, or the identity cannot be read.
         Unauthenticated: CERTIFICATE_EXPIRED, says to enrol again.
+        AccordError: the one contact did not come about.
     """
-    connection = _Connection(files, answerer, timing or Timing(), clock)
-    await connection.run()
+    connection = _Connection(files, answerer, timing or Timing(), clock, sleep)
+    await connection.run(presence)
 
 
 class _Connection:
@@ -99,31 +104,123 @@ class _Connection:
         answerer: Answerer,
         timing: Timing,
         clock: Callable[[], datetime.datetime],
+        sleep: Sleep,
     ) -> None:
         self._files = files
         self._timing = timing
         self._clock = clock
-        self._worker = Worker(answerer)
+        self._sleep = sleep
+        self._worker = Worker(answerer, slot=timing.slot)
         self._renewed = asyncio.Event()
+        self._leaving = asyncio.Event()
         self._attempt = 0
+        self._opening = False
+        self._opened_at: float | None = None
+        self._trouble: AccordError | None = None
 
-    async def run(self) -> None:
+    async def run(self, presence: Presence) -> None:
         self._files.load().check(self._clock())
-        renewal = keep_renewed(
-            self._files,
-            self._renewed.set,
-            backoff=self._timing.backoff,
-            clock=self._clock,
-        )
         try:
-            await _first_of(self._reconnect(), renewal)
+            await first_of(
+                self._worker.run(), self._expiring(), self._present(presence)
+            )
         finally:
             await self._worker.close()
 
-    async def _reconnect(self) -> None:
-        """Open streams, one after the other."""
-        log = structlog.get_logger()
+    async def _present(self, presence: Presence) -> None:
+        match presence:
+            case Always():
+                await first_of(self._reconnect(), self._renewal(due_at))
+            case AtWindows():
+                await self._at_windows(presence.find)
+            case OneContact():
+                await self._once(presence.seconds)
+
+    async def _expiring(self) -> None:
         while True:
+            await self._worker.expire()
+            await self._sleep(self._timing.expiry)
+
+    # when to be there
+
+    async def _at_windows(self, find: FindWindow) -> None:
+        """Come when a window opens, leave when it closes, for ever."""
+        now = self._clock()
+        found = await asyncio.to_thread(find, now)
+        window = window_now(now) if found is None else found
+        come_at = arrival(window, now)
+        while True:
+            following = await _next_window(find, window.end)
+            await first_of(
+                self._sleep_until(come_at), self._renewal(due_if_ends_by(come_at))
+            )
+            if self._clock() < window.end:
+                held = self._files.load().certificate
+                due = due_before(held, following.latest_arrival)
+                await self._contact(partial(self._sleep_until, window.end), due)
+            now, left = self._clock(), window.end
+            window = await _next_window(find, now)
+            # where one window runs into the next, nobody stays away in between
+            come_at = (
+                max(now, window.begin) if window.begin <= left else arrival(window, now)
+            )
+
+    async def _once(self, seconds: float | None) -> None:
+        """Come now, and leave when nothing has come for a while."""
+        await self._contact(partial(self._until_quiet, seconds), due_early)
+        if self._opened_at is None:
+            raise self._trouble or Unreachable(
+                "HUB_UNREACHABLE",
+                "There was no connection to the hub in time; check address, network "
+                "and hub.",
+            )
+
+    async def _contact(self, stay: Stay, due: Due) -> None:
+        """Be connected as long as *stay* lasts, with a certificate that is not due."""
+        identity = self._files.load()
+        if due(identity.certificate) <= self._clock():
+            await try_renew(self._files, identity)
+        self._leaving.clear()
+        await first_of(self._reconnect(), self._renewal(due), self._leave_after(stay))
+
+    async def _leave_after(self, stay: Stay) -> None:
+        await stay()
+        self._leaving.set()
+        await asyncio.sleep(self._timing.farewell)
+
+    async def _until_quiet(self, seconds: float | None) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while (left := self._quiet_in()) > 0:  # noqa: ASYNC110  # time passes
+                    await asyncio.sleep(left)
+
+    def _quiet_in(self) -> float:
+        """Return in how many seconds to ask again; none where it is quiet."""
+        if self._opening or self._worker.busy:
+            return min(1.0, self._timing.idle)
+        last = max(self._worker.news_at, self._opened_at or 0.0)
+        return last + self._timing.idle - time.monotonic()
+
+    async def _sleep_until(self, moment: datetime.datetime) -> None:
+        while (left := (moment - self._clock()).total_seconds()) > 0:
+            await self._sleep(min(left, LONGEST_SLEEP))
+
+    async def _renewal(self, due: Due) -> None:
+        await keep_renewed(
+            self._files,
+            self._renewed.set,
+            backoff=self._timing.backoff,
+            due=due,
+            clock=self._clock,
+            sleep=self._sleep,
+        )
+
+    # while there
+
+    async def _reconnect(self) -> None:
+        """Open streams, one after the other, until it is time to leave."""
+        log = structlog.get_logger()
+        while not self._leaving.is_set():
             identity = self._files.load()
             identity.check(self._clock())
             self._renewed.clear()
@@ -134,15 +231,18 @@ class _Connection:
             except (ConfigurationError, Unauthenticated) as error:
                 if error.reason in _STAFF_MUST_ACT:
                     identity.check(self._clock())  # the hub's word is not enough
-                reason = error.reason
+                self._trouble = error
             except AccordError as error:
-                reason = error.reason
+                self._trouble = error
+            if self._leaving.is_set():
+                log.info("connection.closed", agency=identity.membership.agency)
+                return
             wait = self._timing.backoff.wait(self._attempt)
             self._attempt += 1
             log.warning(
                 "connection.lost",
                 agency=identity.membership.agency,
-                reason=reason,
+                reason=self._trouble.reason,
                 attempt=self._attempt,
                 wait_s=round(wait, 1),
             )
@@ -151,212 +251,50 @@ class _Connection:
     async def _stream(self, identity: Identity) -> None:
         """Serve one stream; returns only when the certificate was renewed."""
         peer = f"the hub at {identity.membership.hub}"
-        queue = _Queue()
-        held = await self._worker.editions()  # may freeze one, which takes a while
-        height = await self._worker.ledger_height()
-        async with open_channel(identity) as channel:
-            stub = agent_pb2_grpc.AgentServiceStub(channel)
-            call: Call = stub.Connect(queue.messages())
-            try:
-                session = _Session(self._worker, self._timing, stub, call, queue)
-                self._worker.files = session.fetch
-                await session.open(held, height)
-                self._attempt = 0
-                structlog.get_logger().info(
-                    "connection.opened", agency=identity.membership.agency
-                )
-                self._worker.outlet = queue
-                await _first_of(session.serve(), _wait(self._renewed))
-            except grpc.RpcError as error:
-                raise error_of(error, peer) from None
-            finally:
-                self._worker.outlet = self._worker.files = None
-                queue.close()
-                call.cancel()
-
-
-class _Session:
-    """One open stream: what comes in, and what goes out by itself."""
-
-    def __init__(
-        self,
-        worker: Worker,
-        timing: Timing,
-        stub: agent_pb2_grpc.AgentServiceAsyncStub,
-        call: Call,
-        queue: _Queue,
-    ) -> None:
-        self._worker = worker
-        self._timing = timing
-        self._stub = stub
-        self._call = call
-        self._queue = queue
-        self._told: tuple[HeldEdition, ...] = ()
-        self._changed = asyncio.Event()
-
-    async def open(self, held: tuple[HeldEdition, ...], height: int) -> None:
-        """Say hello, hear the welcome, look for newer policies."""
-        self._told = held
-        hello = agent_pb2.Hello(
-            agent_version=__version__,
-            editions=[edition_to_message(edition) for edition in held],
-            ledger_height=height,
-        )
-        self._queue.post(agent_pb2.ConnectRequest(hello=hello))
+        outgoing = Outgoing()
+        self._opening = True
         try:
-            async with asyncio.timeout(self._timing.welcome):
-                first = await self._read()
-        except TimeoutError:
-            raise Unreachable(
-                "HUB_SILENT", "The hub took the connection but does not answer."
-            ) from None
-        if not first.HasField("welcome"):
-            raise IntegrityError("WELCOME_MISSING", "The hub began without a welcome.")
-        if abs(first.welcome.now - time.time()) > _MOST_SKEW:
-            structlog.get_logger().warning("clock.differed")
-        await self._refresh()
+            opening = await self._introduction()
+            async with open_channel(identity) as channel:
+                stub = agent_pb2_grpc.AgentServiceStub(channel)
+                call: Call = stub.Connect(outgoing.messages())
+                try:
+                    session = Session(self._worker, self._timing, stub, call, outgoing)
+                    self._worker.files = session.fetch
+                    await session.open(opening)
+                    self._attempt = 0
+                    self._opening, self._opened_at = False, time.monotonic()
+                    structlog.get_logger().info(
+                        "connection.opened", agency=identity.membership.agency
+                    )
+                    self._worker.outlet = outgoing
+                    await first_of(
+                        session.serve(), self._renewed.wait(), self._goodbye(outgoing)
+                    )
+                except grpc.RpcError as error:
+                    raise error_of(error, peer) from None
+                finally:
+                    self._worker.outlet = self._worker.files = None
+                    outgoing.close()
+                    call.cancel()
+        finally:
+            self._opening = False
 
-    async def serve(self) -> None:
-        """Work until the stream ends, which is an error whatever the reason."""
-        await _first_of(
-            self._receive(), self._heartbeats(), self._calendar(), self._policies()
+    async def _introduction(self) -> Opening:
+        """Return what to say first; freezing an edition may take a while."""
+        return Opening(
+            editions=await self._worker.editions(),
+            ledger_height=await self._worker.ledger_height(),
+            state_sequence=await self._worker.state_sequence(),
         )
 
-    async def _receive(self) -> None:
-        while True:
-            message = await self._read()
-            match message.WhichOneof("message"):
-                case "requisition":
-                    await self._worker.take(message.requisition)
-                case "settled":
-                    self._worker.settle(message.settled.query_id)
-                case "policies":
-                    self._changed.set()
-                case _:
-                    pass  # a heartbeat, or a second welcome
-
-    async def _read(self) -> agent_pb2.ConnectResponse:
-        """Return the next message that keeps the protocol's rules."""
-        while True:
-            message = await self._call.read()
-            if not isinstance(message, agent_pb2.ConnectResponse):
-                raise Unreachable("STREAM_ENDED", "The hub ended the connection.")
-            try:
-                check_message(message)
-            except InvalidQuery as error:
-                structlog.get_logger().warning("message.dropped", reason=error.reason)
-            else:
-                return message
-
-    async def _heartbeats(self) -> None:
-        sequence = 0
-        while True:
-            await asyncio.sleep(self._timing.heartbeat)
-            sequence += 1
-            beat = agent_pb2.Heartbeat(sequence=sequence)
-            await self._queue.send(agent_pb2.ConnectRequest(heartbeat=beat))
-
-    async def _calendar(self) -> None:
-        while True:
-            await asyncio.sleep(self._timing.editions)
-            await self._tell_editions()
-
-    async def _tell_editions(self) -> None:
-        held = await self._worker.editions()
-        if held != self._told:
-            self._told = held
-            editions = [edition_to_message(edition) for edition in held]
-            message = agent_pb2.Editions(editions=editions)
-            await self._queue.send(agent_pb2.ConnectRequest(editions=message))
-
-    async def _policies(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._timing.policies):
-                    await self._changed.wait()
-            self._changed.clear()
-            await self._refresh()
-
-    async def _refresh(self) -> None:
-        """Look for newer policies; other agreements may want other editions."""
-        if await self._worker.refresh():
-            await self._tell_editions()
-
-    async def fetch(self, name: str) -> bytes:
-        """Return one file of the signed policies as the hub has it.
-
-        Raises:
-            AccordError: the hub does not give it, or not in time.
-        """
-        request = agent_pb2.FetchPolicyRequest(path=name)
-        check_message(request)
-        seconds = deadline("AgentService/FetchPolicy")
-        try:
-            answer = await self._stub.FetchPolicy(request, timeout=seconds)
-        except (grpc.RpcError, grpc.aio.UsageError) as error:
-            if isinstance(error, grpc.RpcError):
-                raise error_of(error) from None
-            raise Unreachable("STREAM_ENDED", "The hub ended the connection.") from None
-        return answer.content
+    async def _goodbye(self, outgoing: Outgoing) -> None:
+        """Let the hub hang up once it has everything; `_leave_after` does not wait."""
+        await self._leaving.wait()
+        outgoing.finish()
+        await asyncio.Event().wait()
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class _Outgoing:
-    message: agent_pb2.ConnectRequest
-    gone: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
-
-
-class _Queue:
-    """All that leaves over one stream, in order."""
-
-    def __init__(self) -> None:
-        self._waiting: asyncio.Queue[_Outgoing] = asyncio.Queue()
-        self._not_gone: set[_Outgoing] = set()
-        self._closed = False
-
-    def post(self, message: agent_pb2.ConnectRequest) -> asyncio.Event:
-        """Put *message* at the end; the event tells when it has left or never will."""
-        outgoing = _Outgoing(message)
-        if self._closed:
-            outgoing.gone.set()
-        else:
-            self._not_gone.add(outgoing)
-            self._waiting.put_nowait(outgoing)
-        return outgoing.gone
-
-    async def send(self, message: agent_pb2.ConnectRequest) -> None:
-        """Wait until *message* has left, or the stream is over."""
-        await self.post(message).wait()
-
-    async def messages(self) -> AsyncIterator[agent_pb2.ConnectRequest]:
-        """Yield what is to be written; gRPC comes back when one has been."""
-        while True:
-            outgoing = await self._waiting.get()
-            yield outgoing.message
-            self._not_gone.discard(outgoing)
-            outgoing.gone.set()
-
-    def close(self) -> None:
-        """Let nobody wait any longer."""
-        self._closed = True
-        for outgoing in self._not_gone:
-            outgoing.gone.set()
-        self._not_gone.clear()
-
-
-async def _wait(event: asyncio.Event) -> None:
-    await event.wait()
-
-
-async def _first_of(*work: Coroutine[object, object, None]) -> None:
-    """Run all until one ends, cancel the others, and end as that one did."""
-    tasks = [asyncio.ensure_future(part) for part in work]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()
+async def _next_window(find: FindWindow, moment: datetime.datetime) -> Window:
+    found = await asyncio.to_thread(find, moment)
+    return hourly(moment) if found is None else found

@@ -14,12 +14,14 @@ import dataclasses
 import datetime
 import random
 from collections.abc import Callable
+from typing import TypeAlias
 
 import grpc
 import structlog
 from cryptography import x509
 
 from accord.agent.network.identity import Identity, IdentityFiles
+from accord.agent.network.tasks import Sleep
 from accord.core.errors import AccordError, IntegrityError
 from accord.rpc.channel import agent_channel
 from accord.rpc.limits import deadline
@@ -37,6 +39,12 @@ from accord.v1 import agent_pb2, agent_pb2_grpc
 
 LONGEST_SLEEP = 60.0
 """Seconds after which the clock is read again: it may have been set meanwhile."""
+
+_MARGIN = datetime.timedelta(hours=1)
+"""By which a certificate lasts longer than until the contact for which it is needed."""
+
+Due: TypeAlias = Callable[[x509.Certificate], datetime.datetime]
+"""Returns when a certificate is to be renewed."""
 
 _RANDOM = random.SystemRandom()
 
@@ -65,6 +73,43 @@ def due_at(certificate: x509.Certificate) -> datetime.datetime:
     """Return when two thirds of the lifetime are over."""
     expiry = expiry_of(certificate)
     return expiry - (expiry - certificate.not_valid_before_utc) / 3
+
+
+def due_early(certificate: x509.Certificate) -> datetime.datetime:
+    """Return when a tenth of the lifetime is over.
+
+    For an agent that comes once and does not know when it will come again.
+    """
+    begin = certificate.not_valid_before_utc
+    return begin + (expiry_of(certificate) - begin) / 10
+
+
+def due_before(held: x509.Certificate, moment: datetime.datetime) -> Due:
+    """Return when due: at once where *held* does not last until the next contact.
+
+    The one that comes in its place is due as usual: where contacts are further apart
+    than certificates last, another one at once would help nothing.
+    """
+
+    def due(certificate: x509.Certificate) -> datetime.datetime:
+        if certificate == held and _ends_by(certificate, moment):
+            return certificate.not_valid_before_utc
+        return due_at(certificate)
+
+    return due
+
+
+def due_if_ends_by(moment: datetime.datetime) -> Due:
+    """Return when due: as usual, but not before *moment* where it lasts until then."""
+
+    def due(certificate: x509.Certificate) -> datetime.datetime:
+        return due_at(certificate) if _ends_by(certificate, moment) else moment
+
+    return due
+
+
+def _ends_by(certificate: x509.Certificate, moment: datetime.datetime) -> bool:
+    return expiry_of(certificate) <= moment + _MARGIN
 
 
 def open_channel(identity: Identity) -> grpc.aio.Channel:
@@ -127,7 +172,9 @@ async def keep_renewed(
     renewed: Callable[[], None],
     *,
     backoff: Backoff,
+    due: Due = due_at,
     clock: Callable[[], datetime.datetime] = utc_now,
+    sleep: Sleep = asyncio.sleep,
 ) -> None:
     """Renew whenever it is due, until cancelled or the certificate has ended.
 
@@ -135,7 +182,9 @@ async def keep_renewed(
         files: the agent's identity.
         renewed: called after each renewal: channels keep the old certificate.
         backoff: waits after failures.
+        due: when a certificate is to be renewed.
         clock: the time in UTC.
+        sleep: waits for so many seconds.
 
     Raises:
         Unauthenticated: CERTIFICATE_EXPIRED.
@@ -146,28 +195,35 @@ async def keep_renewed(
         identity = files.load()
         now = clock()
         identity.check(now)
-        due, expiry = due_at(identity.certificate), expiry_of(identity.certificate)
-        left = (due - now).total_seconds()
+        left = (due(identity.certificate) - now).total_seconds()
         if left > 0:
-            await asyncio.sleep(min(left, LONGEST_SLEEP))
+            await sleep(min(left, LONGEST_SLEEP))
             continue
-        log = structlog.get_logger().bind(agency=identity.membership.agency)
-        try:
-            await renew(files, identity)
-        except AccordError as error:
-            wait = backoff.wait(attempt)
-            attempt += 1
-            log.warning(
-                "certificate.renewal_failed",
-                reason=error.reason,
-                attempt=attempt,
-                wait_s=round(wait, 1),
-                expires_at=expiry.isoformat(),
-            )
-            await asyncio.sleep(wait)
-        else:
+        wait = backoff.wait(attempt)
+        attempt += 1
+        if await try_renew(files, identity, attempt=attempt, wait_s=round(wait, 1)):
             attempt = 0
-            log.info("certificate.renewed")
             renewed()
             # where this machine's clock is far ahead the new one is due at once, too
-            await asyncio.sleep(min(LONGEST_SLEEP, (expiry - due).total_seconds() / 10))
+            life = expiry_of(identity.certificate) - due_at(identity.certificate)
+            wait = min(LONGEST_SLEEP, life.total_seconds() / 10)
+        await sleep(wait)
+
+
+async def try_renew(
+    files: IdentityFiles, identity: Identity, **about_failure: float
+) -> bool:
+    """Renew once; return whether it went well, and log what went wrong."""
+    log = structlog.get_logger().bind(agency=identity.membership.agency)
+    try:
+        await renew(files, identity)
+    except AccordError as error:
+        log.warning(
+            "certificate.renewal_failed",
+            reason=error.reason,
+            expires_at=expiry_of(identity.certificate).isoformat(),
+            **about_failure,
+        )
+        return False
+    log.info("certificate.renewed")
+    return True

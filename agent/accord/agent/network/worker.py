@@ -2,42 +2,67 @@
 """The one thread that works for the hub, and what is in hand there.
 
 Everything that touches the agency's store, policies or ledger runs in it, one thing
-after the other; the event loop only moves messages. A requisition that is in hand
-already is not taken twice, whichever stream it comes over. Results go out over the
-stream there is when they are ready; if there is none they are dropped, since the hub
-asks again. Where the thread needs a file of the signed policies, it waits for the loop
-to fetch it over that stream's connection.
+after the other; the event loop only moves messages. What the hub asks comes in batches,
+which are worked off in the order in which they came; those of one kind that wait behind
+each other are worked off together. What is in hand already is not taken twice,
+whichever stream it comes over. Results go out over the stream there is when they are
+ready; if there is none they are dropped, since the hub asks again and every answer is
+stored.
+
+Invariant: nothing that a hub can see ends when a computation over records ends. A batch
+of cohort calls keeps its *turn* until its slot is over (`slot_end`), and whatever else
+uses the thread, a hello and a refresh of policies too, waits for that.
 """
 
 from __future__ import annotations
 
 import asyncio
+import collections
 import concurrent.futures
 import dataclasses
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Protocol, TypeVar
+import enum
+import functools
+import hashlib
+import time
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import structlog
 
-from accord.core.errors import (
-    AccordError,
-    IntegrityError,
-    RequisitionRefused,
-    Unreachable,
+from accord.agent.network.replies import (
+    MOST_TOGETHER,
+    Masked,
+    Replies,
+    Reply,
+    requests,
 )
-from accord.rpc.codec import HeldEdition, payload_digest, query_id_of
-from accord.trust.trusted import Fetch
-from accord.v1 import agent_pb2, common_pb2
+from accord.agent.network.slots import slot_end
+from accord.agent.network.tasks import Sleep
+from accord.agent.rounds.steps import Answerer
+from accord.core.errors import AccordError, IntegrityError, InternalError, Unreachable
+from accord.rpc.codec import HeldEdition, query_id_of
+from accord.secagg.keys import Encapsulation
+from accord.v1 import agent_pb2
 
-MOST_IN_HAND = 16
-"""Requisitions taken at once; more wait in the stream."""
+MOST_IN_HAND: Final = 512
+"""Queries taken at once; more wait in the stream, but for a batch that comes alone."""
 
-_MOST_CLAUSES = 32
-_MOST_CODE = 64
+MOST_HELD: Final = 32 << 20
+"""Bytes of vectors that wait for one slot; what is beyond waits for the next."""
 
 Result = TypeVar("Result")
+
+Asked: TypeAlias = (
+    agent_pb2.Requisitions
+    | agent_pb2.CohortCalls
+    | agent_pb2.RevealCalls
+    | agent_pb2.Settled
+)
+"""What a hub sends of a round."""
+
+One: TypeAlias = agent_pb2.Requisition | agent_pb2.CohortCall | agent_pb2.RevealCall
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,22 +73,6 @@ class AnswerVector:
     layout_digest: str
 
 
-class Answerer(Protocol):
-    """The side of the agent that knows its store; called from one thread only."""
-
-    def editions(self) -> Sequence[HeldEdition]:
-        """Freeze what the calendar asks for and return what is held."""
-
-    def refresh(self, fetch: Fetch) -> bool:
-        """Ask for newer policies, verify them, and return whether there were any."""
-
-    def answer(self, payload: bytes, signature: bytes, fetch: Fetch) -> AnswerVector:
-        """Return the vector, the same at every retry, or raise `RequisitionRefused`."""
-
-    def ledger_height(self) -> int:
-        """Return the number of events in the agency's own ledger."""
-
-
 class Outlet(Protocol):
     """A stream over which results can go."""
 
@@ -71,82 +80,210 @@ class Outlet(Protocol):
         """Return when the message is on its way or the stream is over."""
 
 
-Files = Callable[[str], Coroutine[None, None, bytes]]
+Files: TypeAlias = Callable[[str], Coroutine[None, None, bytes]]
 """Fetches a file of the signed policies over the connection there is."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _InHand:
+class _Kind(enum.Enum):
+    READY = enum.auto()
+    MASKED = enum.auto()
+    REVEAL = enum.auto()
+    SETTLED = enum.auto()
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class _Work:
+    """One query of a batch."""
+
+    key: tuple[_Kind, bytes]
     query_id: str
-    task: asyncio.Task[None]
+    message: One | None = None
+    wanted: bool = True
+    """Not once the hub has said that the query is settled."""
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class _Batch:
+    kind: _Kind
+    works: collections.deque[_Work]
 
 
 class Worker:
     """Runs an `Answerer`; lives as long as the agent, over many streams."""
 
-    def __init__(self, answerer: Answerer) -> None:
+    def __init__(
+        self,
+        answerer: Answerer,
+        *,
+        slot: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """Begin nothing yet.
+
+        Args:
+            answerer: called from one thread only.
+            slot: seconds, see `slot_end`.
+            clock: seconds that never go back.
+            sleep: waits by that clock.
+        """
         self.outlet: Outlet | None = None
         self.files: Files | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.news_at = clock()
+        """When something came, or was done, last; by `clock`."""
         self._answerer = answerer
+        self._replies = Replies(answerer, self._fetch)
+        self._slot = slot
+        self._clock = clock
+        self._sleep = sleep
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "accord-answers")
-        self._in_hand: dict[str, _InHand] = {}
-        self._room = asyncio.Semaphore(MOST_IN_HAND)
+        self._turn = asyncio.Lock()
+        self._changed = asyncio.Condition()
+        self._waiting: collections.deque[_Batch] = collections.deque()
+        self._in_hand: dict[tuple[_Kind, bytes], _Work] = {}
+        self._load = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is in hand."""
+        return self._load > 0
 
     async def editions(self) -> tuple[HeldEdition, ...]:
         """Freeze what is due and return what is held."""
         return tuple(await self._call(self._answerer.editions))
 
     async def ledger_height(self) -> int:
+        """Return the number of events in the agency's own ledger."""
         return await self._call(self._answerer.ledger_height)
+
+    async def state_sequence(self) -> int:
+        """Return how many steps in rounds the agent's state has taken."""
+        return await self._call(self._answerer.state_sequence)
+
+    async def heard_of(self, sequence: int) -> None:
+        """Note the highest sequence that the hub has heard."""
+        await self._call(lambda: self._answerer.heard_of(sequence))
+
+    async def encapsulations(self) -> tuple[Encapsulation, ...]:
+        """Return all that this agency is the sender of."""
+        return tuple(await self._call(self._answerer.encapsulations))
 
     async def refresh(self) -> bool:
         """Ask the hub for newer policies and return whether there were any."""
         return await self._call(lambda: self._answerer.refresh(self._fetch))
 
-    async def take(self, requisition: agent_pb2.Requisition) -> None:
-        """Have *requisition* answered unless it is in hand; waits where many are."""
-        digest = payload_digest(requisition.payload)
-        if digest in self._in_hand:
-            return
+    async def expire(self) -> None:
+        """Erase what has expired; what goes wrong is logged and tried again later."""
         try:
-            query_id = query_id_of(requisition.payload)
-        except IntegrityError as error:
-            structlog.get_logger().warning("requisition.dropped", reason=error.reason)
-            return
-        await self._room.acquire()
-        task = asyncio.create_task(self._work(requisition, query_id, digest))
-        work = self._in_hand[digest] = _InHand(query_id, task)
-        task.add_done_callback(lambda _: self._finished(digest, work))
+            await self._call(self._answerer.expire)
+        except AccordError as error:
+            structlog.get_logger().error("expiry.failed", reason=error.reason)
 
-    def settle(self, query_id: str) -> None:
-        """Forget a query that the hub has no more need of."""
-        for digest, work in list(self._in_hand.items()):
-            if work.query_id == query_id:
-                del self._in_hand[digest]  # it may be asked for again
-                work.task.cancel()
+    async def take(self, asked: Asked) -> None:
+        """Have a batch worked off, but for what is in hand; waits where much is."""
+        kind, works = _works_of(asked)
+        self.news_at = self._clock()
+        if kind is _Kind.SETTLED:
+            self._forget({work.query_id for work in works})
+        async with self._changed:
+            await self._changed.wait_for(
+                lambda: not self._load or self._load + len(works) <= MOST_IN_HAND
+            )
+            for work in works:
+                if work.key not in self._in_hand:
+                    self._in_hand[work.key] = work
+                    self._put(kind, work)
+            self._changed.notify_all()
+
+    async def run(self) -> None:
+        """Work off what is taken, until cancelled."""
+        while True:
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._waiting)
+                batch = self._waiting.popleft()
+            while batch.works:
+                async with self._turn:
+                    done, replies = await self._worked(batch)
+                # one stream for all of it: parts of a vector follow each other
+                outlet = self.outlet
+                if outlet is not None:
+                    for request in requests(replies):
+                        await outlet.send(request)
+                async with self._changed:
+                    self._release(done)
+                    self._changed.notify_all()
 
     async def close(self) -> None:
-        """Let the answer that is being computed end, and begin no other."""
-        tasks = [work.task for work in self._in_hand.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Let the answer that is being computed end, and begin no other.
+
+        `run` was cancelled before.
+        """
         await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
 
-    def _finished(self, digest: str, work: _InHand) -> None:
-        if self._in_hand.get(digest) is work:
-            del self._in_hand[digest]
-        self._room.release()
+    def _put(self, kind: _Kind, work: _Work) -> None:
+        self._load += 1
+        last = self._waiting[-1] if self._waiting else None
+        if last is None or last.kind is not kind or len(last.works) >= MOST_TOGETHER:
+            last = _Batch(kind, collections.deque())
+            self._waiting.append(last)
+        last.works.append(work)
 
-    async def _work(
-        self, requisition: agent_pb2.Requisition, query_id: str, digest: str
-    ) -> None:
-        message = await self._call(lambda: self._result(requisition, query_id, digest))
-        if self.outlet is not None:
-            await self.outlet.send(message)
+    def _forget(self, query_ids: set[str]) -> None:
+        """Want nothing more of queries; they may be asked for again."""
+        for key, work in list(self._in_hand.items()):
+            if work.query_id in query_ids and key[0] is not _Kind.SETTLED:
+                work.wanted = False
+                del self._in_hand[key]
+
+    def _release(self, done: Iterable[_Work]) -> None:
+        for work in done:
+            self._load -= 1
+            if self._in_hand.get(work.key) is work:
+                del self._in_hand[work.key]
+        self.news_at = self._clock()
+
+    async def _worked(self, batch: _Batch) -> tuple[list[_Work], list[Reply]]:
+        """Work off a batch as far as one slot holds it; in one turn."""
+        begin = self._clock()
+        done: list[_Work] = []
+        replies: list[tuple[_Work, Reply]] = []
+        if batch.kind is _Kind.SETTLED:
+            done.extend(batch.works)
+            batch.works.clear()
+            ids = [work.query_id for work in done]
+            erased = await self._in_thread(lambda: self._replies.settled(ids))
+            return done, list(erased)
+        held = 0
+        while batch.works and held < MOST_HELD:
+            work = batch.works.popleft()
+            done.append(work)
+            if not work.wanted:
+                continue
+            reply = await self._in_thread(functools.partial(self._reply, work))
+            replies.append((work, reply))
+            held += reply.size if isinstance(reply, Masked) else 0
+        if batch.kind is _Kind.MASKED and replies:
+            end = begin + slot_end(self._slot, self._clock() - begin)
+            await self._sleep(max(0.0, end - self._clock()))
+        return done, [reply for work, reply in replies if work.wanted]
+
+    def _reply(self, work: _Work) -> Reply:
+        match work.message:
+            case agent_pb2.Requisition():
+                return self._replies.ready(work.query_id, work.message)
+            case agent_pb2.CohortCall():
+                return self._replies.masked(work.message)
+            case agent_pb2.RevealCall():
+                return self._replies.reveal(work.message)
+            case None:
+                raise InternalError("INTERNAL", "There is no message to reply to.")
 
     async def _call(self, work: Callable[[], Result]) -> Result:
+        async with self._turn:
+            return await self._in_thread(work)
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
         self._loop = asyncio.get_running_loop()
         return await self._loop.run_in_executor(self._thread, work)
 
@@ -165,52 +302,42 @@ class Worker:
         except concurrent.futures.CancelledError:
             raise _no_connection() from None
 
-    def _result(
-        self, requisition: agent_pb2.Requisition, query_id: str, digest: str
-    ) -> agent_pb2.ConnectRequest:
-        """Return answer or refusal; a question can never end the agent."""
-        log = structlog.get_logger().bind(query_id=query_id)
-        codes = ""
+
+def _works_of(asked: Asked) -> tuple[_Kind, list[_Work]]:
+    match asked:
+        case agent_pb2.Requisitions():
+            return _Kind.READY, list(_requisitions(asked.requisitions))
+        case agent_pb2.CohortCalls():
+            return _Kind.MASKED, [
+                _Work(_key(_Kind.MASKED, each), each.query_id, each)
+                for each in asked.calls
+            ]
+        case agent_pb2.RevealCalls():
+            return _Kind.REVEAL, [
+                _Work(_key(_Kind.REVEAL, each), each.query_id, each)
+                for each in asked.calls
+            ]
+        case agent_pb2.Settled():
+            return _Kind.SETTLED, [
+                _Work((_Kind.SETTLED, each.encode()), each) for each in asked.query_ids
+            ]
+
+
+def _requisitions(messages: Iterable[agent_pb2.Requisition]) -> Iterator[_Work]:
+    for each in messages:
         try:
-            found = self._answerer.answer(
-                requisition.payload, requisition.signature, self._fetch
-            )
-        except RequisitionRefused as error:
-            reason, codes = error.reason, error.metadata.get("codes", "")
-        except AccordError as error:
-            log.error("answer.failed", reason=error.reason)  # noqa: TRY400  # no text
-            reason = "STORE_UNAVAILABLE"
-        except Exception as error:  # noqa: BLE001  # boundary: of strangers only the type
-            log.error("answer.failed", error_type=type(error).__name__)  # noqa: TRY400
-            reason = "STORE_UNAVAILABLE"
+            query_id = query_id_of(each.payload)
+        except IntegrityError as error:
+            structlog.get_logger().warning("requisition.dropped", reason=error.reason)
         else:
-            log.info("requisition.answered")
-            answer = agent_pb2.Answer(
-                query_id=query_id,
-                layout_digest=found.layout_digest,
-                payload_digest=digest,
-                vector=found.vector.tolist(),
-            )
-            return agent_pb2.ConnectRequest(answer=answer)
-        log.info("requisition.refused", reason=reason, code=codes)
-        refusal = agent_pb2.Refusal(
-            query_id=query_id,
-            payload_digest=digest,
-            reason=_refusal_reason(reason),
-            clauses=[code[:_MOST_CODE] for code in codes.split(",") if code][
-                :_MOST_CLAUSES
-            ],
-        )
-        return agent_pb2.ConnectRequest(refusal=refusal)
+            yield _Work(_key(_Kind.READY, each), query_id, each)
+
+
+def _key(kind: _Kind, message: One) -> tuple[_Kind, bytes]:
+    """Return what the same message has again."""
+    content = message.SerializeToString(deterministic=True)
+    return kind, hashlib.sha256(content).digest()
 
 
 def _no_connection() -> Unreachable:
     return Unreachable("STREAM_ENDED", "The hub ended the connection.")
-
-
-def _refusal_reason(reason: str) -> common_pb2.RefusalReason.ValueType:
-    """Return the entry of the closed list; what is not in it says least."""
-    try:
-        return common_pb2.RefusalReason.Value(f"REFUSAL_REASON_{reason}")
-    except ValueError:
-        return common_pb2.REFUSAL_REASON_STORE_UNAVAILABLE
