@@ -1,69 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answering: every check that an agency makes for itself, then the bounded vector.
+"""This agency's side of every question: what is checked, computed, masked and kept.
 
-The hub is believed in nothing that can be checked. In this order: its signature, by the
-key that the board lists; whether the signed policies can be trusted now; the agreement
-and all that it depends on (by digest), the time, the cohort, the agreement's own
-decision, the agency's own rules, the terms of the noise (computed again), the edition,
-the id, and the agency's own ledger, which is charged before a record is touched. The
-first check that fails gives a reason from the closed list. All of them look at public
-words and past charges only, so a refusal says nothing about any record. The same
-requisition gives the same integers again, free.
+One question takes three steps (`ready`, `mask`, `reveal`), each in a module of its own
+below `accord.agent.rounds`; this puts them together. Before each step the state must be
+the newest there ever was, and after a refusal that an honest hub gives no cause for,
+staff can read about it. The same message gets the same answer again, free, for as long
+as its query lasts.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime
-import uuid
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import NoReturn
+from collections.abc import Iterator, Sequence
 
 import structlog
 
-from accord.agent.network.worker import AnswerVector
 from accord.agent.policies import AgencyPolicies
-from accord.agent.rulebook import rules_in_force
-from accord.agent.rules import Rule, objections
+from accord.agent.rounds import fence, rows
+from accord.agent.rounds.checks import Checks, Clock, refuse
+from accord.agent.rounds.ending import Ending
+from accord.agent.rounds.masking import Masking
+from accord.agent.rounds.opening import Opening
+from accord.agent.rounds.pairs import Pairs
+from accord.agent.rounds.ready import Readying
+from accord.agent.rounds.rows import Row, Stage
+from accord.agent.rounds.steps import ErasedStep, MaskStep, ReadyLike, ReadyStep
 from accord.agent.settings import Settings
-from accord.agent.spending import Bill, charge_once, own_delta, within_release_cap
 from accord.agent.state import AgentState
-from accord.agent.store.bound import bounded_vector
-from accord.agent.store.columns import Columns
-from accord.agent.store.editions import (
-    calendars,
-    edition_folder,
-    freeze_due,
-    held_editions,
-)
-from accord.agent.store.entries import leaf_filters
+from accord.agent.store.editions import calendars, freeze_due, held_editions
 from accord.agent.suspicion import SUSPICIOUS, note_suspicion
-from accord.core.canonical import digest
-from accord.core.coverage import covering_cohorts
-from accord.core.decide import Ask, decide
-from accord.core.errors import (
-    AccordError,
-    IntegrityError,
-    InvalidQuery,
-    PolicyDenied,
-    RequisitionRefused,
-)
-from accord.core.model import DataModel
-from accord.core.policy import Policy
-from accord.core.privacy import mechanism_class
-from accord.core.terms import Requisition, Terms, terms
+from accord.core.errors import AccordError, PolicyDenied, RequisitionRefused
 from accord.ledger import height
-from accord.rpc.codec import (
-    HeldEdition,
-    policy_of,
-    requisition_from_bytes,
-    verify_requisition,
-)
-from accord.trust.keys import text_of
+from accord.ledger.sqlite import transaction
+from accord.rpc.codec import HeldEdition
+from accord.secagg.directory import directory_of
+from accord.secagg.keys import Directory, Encapsulation
+from accord.secagg.messages import Receipt
 from accord.trust.trusted import Fetch
-
-Clock = Callable[[], datetime.datetime]
 
 
 def utc_now() -> datetime.datetime:
@@ -74,7 +48,8 @@ def utc_now() -> datetime.datetime:
 class StoreAnswerer:
     """Answers from the frozen editions of one agency; belongs to one thread at a time.
 
-    Satisfies `accord.agent.network.worker.Answerer`.
+    Satisfies `accord.agent.rounds.steps.Answerer`. Other processes may work on the same
+    state: they say the same.
     """
 
     def __init__(
@@ -88,7 +63,7 @@ class StoreAnswerer:
         """Open nothing yet but the agency's key.
 
         Args:
-            state: store, ledger, rules and policies.
+            state: store, ledger, rounds, rules and policies.
             agency: label of this agency.
             settings: the agency's own caps.
             clock: the time in UTC.
@@ -96,12 +71,25 @@ class StoreAnswerer:
         Raises:
             ConfigurationError: the agency's key cannot be read.
         """
+        keys = state.secret_keys(agency)
         self._state = state
-        self._agency = agency
-        self._settings = settings
         self._clock = clock
-        self._own_key = text_of(state.agency_key())
-        self._policies = AgencyPolicies(state, agency)
+        self._checks = Checks(state, keys=keys, settings=settings, clock=clock)
+        self._pairs = Pairs(state, keys)
+        self._readying = Readying(
+            state, keys=keys, checks=self._checks, pairs=self._pairs, clock=clock
+        )
+        self._masking = Masking(
+            state, keys=keys, checks=self._checks, pairs=self._pairs, clock=clock
+        )
+        self._opening = Opening(state, keys=keys, checks=self._checks, clock=clock)
+        self._ending = Ending(
+            state, keys=keys, keep_days=settings.audit.keep_days, clock=clock
+        )
+
+    @property
+    def _policies(self) -> AgencyPolicies:
+        return self._checks.policies
 
     def editions(self) -> list[HeldEdition]:
         """Freeze what the calendar asks for and return what is held.
@@ -141,211 +129,116 @@ class StoreAnswerer:
         with self._state.ledger() as connection:
             return height(connection)
 
-    def answer(self, payload: bytes, signature: bytes, fetch: Fetch) -> AnswerVector:
-        """Return the vector that a requisition asks for, the same at every retry.
+    def state_sequence(self) -> int:
+        """Return how many steps in rounds this agent's state has taken."""
+        return fence.standing(self._state).sequence
+
+    def heard_of(self, sequence: int) -> None:
+        """Note the highest sequence that the hub has heard from this agency."""
+        if fence.heard_of(self._state, sequence):
+            structlog.get_logger().error("state.restored", reason="STATE_RESTORED")
+
+    def encapsulations(self) -> tuple[Encapsulation, ...]:
+        """Return all that this agency is the sender of, made once and kept.
+
+        There may be more after every refresh, also after one that `ready` made.
+        """
+        return self._pairs.sent(self._directories())
+
+    def ready(
+        self, payload: bytes, signature: bytes, attempt: int, fetch: Fetch
+    ) -> ReadyStep:
+        """Return the ready of an attempt, the same at every retry.
 
         Raises:
             RequisitionRefused: with a reason from the closed list.
         """
-        if not self._up_to_date(payload, signature):
-            self.refresh(fetch)
-        try:
-            return self._answer(payload, signature)
-        except RequisitionRefused as refused:
-            if refused.reason in SUSPICIOUS:
-                # The refusal goes out even where it cannot be noted.
-                with contextlib.suppress(AccordError):
-                    note_suspicion(self._state, refused, self._clock())
-            raise
+        with self._step():
+            if not self._checks.up_to_date(payload, signature):
+                self.refresh(fetch)
+            return self._readying.ready(payload, signature, attempt)
 
-    def _up_to_date(self, payload: bytes, signature: bytes) -> bool:
-        """Tell whether newer policies could not make the requisition right."""
-        try:
-            self._policies.require_trust(self._own_key, self._clock())
-            self._verify(payload, signature)
-            name, named = policy_of(payload)
-        except AccordError:
-            return False
-        policy = self._policies.policy(name)
-        return policy is not None and policy.digest == named
+    def mask(
+        self,
+        query_id: str,
+        attempt: int,
+        cohort: str,
+        readies: Sequence[ReadyLike],
+        encapsulations: Sequence[Encapsulation],
+    ) -> MaskStep:
+        """Return receipt and masked vector, the same whenever the cohort is the same.
 
-    def _answer(self, payload: bytes, signature: bytes) -> AnswerVector:
-        self._verify(payload, signature)
-        self._check_trust()
-        requisition, policy = self._opened(payload)
-        self._check_cohort(requisition, policy)
-        self._check_decision(requisition, policy)
-        rules = self._check_rules(requisition, policy)
-        found = self._check_terms(requisition, policy)
-        folder = self._edition(requisition, policy)
-        try:
-            columns = Columns.open(folder, model_digest=policy.model.digest)
-        except AccordError as error:
-            _refuse("STORE_UNAVAILABLE", error.sentence)
-        with columns:
-            self._pay(requisition, policy, rules)
-            try:
-                vector = bounded_vector(
-                    columns,
-                    found.layout,
-                    leaf_filters(requisition.query, policy.model),
-                    found.vector,
-                )
-            except AccordError as error:
-                _refuse("STORE_UNAVAILABLE", error.sentence)
-        return AnswerVector(vector=vector, layout_digest=requisition.layout_digest)
-
-    def _verify(self, payload: bytes, signature: bytes) -> None:
-        """Raise unless the hub that the board lists has signed a requisition.
-
-        While no board lists any hub, there is nothing that it could be held against;
-        `_check_trust` refuses then.
+        Raises:
+            RequisitionRefused: with a reason from the closed list.
         """
+        with self._step():
+            row = self._row(query_id, attempt)
+            return self._masking.mask(row, cohort, readies, encapsulations)
+
+    def reveal(self, query_id: str, attempt: int, receipts: Sequence[Receipt]) -> bytes:
+        """Return the seed of this agency's own mask, the same at every retry.
+
+        Raises:
+            RequisitionRefused: with a reason from the closed list.
+        """
+        with self._step():
+            row = self._row(query_id, attempt)
+            return self._opening.reveal(row, receipts)
+
+    def settle(self, query_ids: Sequence[str]) -> tuple[ErasedStep, ...]:
+        """Erase what is kept for queries that have ended; say what can never open.
+
+        A restored copy erases nothing and says nothing: what it believes to be closed
+        may have been opened since.
+        """
+        if fence.standing(self._state).restored:
+            return ()
+        return self._ending.settle(query_ids)
+
+    def expire(self) -> None:
+        """Erase what has expired; called now and then."""
+        if not fence.standing(self._state).restored:
+            self._ending.expire()
+
+    def _directories(self) -> Iterator[Directory]:
+        """Yield the members of every agreement that this agency is a party of."""
+        for policy in self._policies.policies():
+            try:
+                yield directory_of(policy)
+            except AccordError as error:
+                structlog.get_logger().warning("policy.refused", reason=error.reason)
+
+    def _row(self, query_id: str, attempt: int) -> Row:
+        """Return the row of a query that can still be answered, at this attempt.
+
+        Raises:
+            RequisitionRefused: OUT_OF_ORDER, ALREADY_OPENED or EXPIRED.
+        """
+        with self._state.ledger() as connection, transaction(connection) as tx:
+            row = rows.find(tx, query_id)
+        if row is None:
+            refuse("OUT_OF_ORDER", "This agency is not in a round of this query.")
+        if self._clock() >= row.expires_at:
+            refuse("EXPIRED", "The query has expired.")
+        if row.stage is Stage.ERASED:
+            refuse("OUT_OF_ORDER", "The query has ended here.")
+        if row.attempt != attempt and row.stage is Stage.REVEALED:
+            refuse("ALREADY_OPENED", "The answer to this query was opened before.")
+        if row.attempt != attempt:
+            refuse("OUT_OF_ORDER", "Another attempt has begun, or this one has not.")
+        return row
+
+    @contextlib.contextmanager
+    def _step(self) -> Iterator[None]:
+        """Take one step on the newest state; remember why it was refused."""
         try:
-            key = self._policies.hub_key()
-        except AccordError as error:
-            _refuse("POLICY_UNTRUSTED", error.sentence, [error.reason])
-        if key is not None:
-            verify_requisition(key, payload, signature)
-
-    def _check_trust(self) -> None:
-        try:
-            self._policies.require_trust(self._own_key, self._clock())
-        except AccordError as error:
-            _refuse("POLICY_UNTRUSTED", error.sentence, [error.reason])
-
-    def _opened(self, payload: bytes) -> tuple[Requisition, Policy]:
-        known: list[Policy] = []
-
-        def find_model(
-            name: str, agreement_digest: str, model_digest: str
-        ) -> DataModel:
-            held = self._policies.policy(name)
-            if held is None or self._agency not in held.agreement.parties:
-                _refuse("AGREEMENT_UNKNOWN", "This agency is in no such agreement.")
-            if (held.agreement.digest, held.model.digest) != (
-                agreement_digest,
-                model_digest,
-            ):
-                _refuse("POLICY_DIFFERS", "Agreement or data model is another here.")
-            known.append(held)
-            return held.model
-
-        try:
-            requisition = requisition_from_bytes(payload, find_model)
-        except (IntegrityError, InvalidQuery) as error:
-            _refuse("TERMS_MISMATCH", error.sentence)
-        policy = known[0]
-        if requisition.agreement_version != policy.agreement.form.version:
-            _refuse("POLICY_DIFFERS", "This version is not in force here.")
-        if requisition.policy_digest != policy.digest:
-            _refuse("POLICY_DIFFERS", "What the agreement depends on is another here.")
-        if self._clock() >= requisition.expires_at:
-            _refuse("EXPIRED", "The requisition came too late.")
-        if str(uuid.UUID(requisition.query_id)) != requisition.query_id:
-            _refuse("TERMS_MISMATCH", "The id has another spelling than ids have.")
-        return requisition, policy
-
-    def _check_cohort(self, requisition: Requisition, policy: Policy) -> None:
-        members = policy.agreement.cohorts.get(requisition.cohort)
-        if members != requisition.members or self._agency not in requisition.members:
-            _refuse("COHORT_NOT_PERMITTED", "The agreement lists no such cohort.")
-
-    def _check_decision(self, requisition: Requisition, policy: Policy) -> None:
-        ask = Ask(
-            query=requisition.query,
-            analyst=requisition.analyst,
-            purpose=requisition.purpose,
-            day=self._clock().date(),
-        )
-        decision = decide(policy, ask)
-        if not decision.permitted:
-            codes = [reason.code for reason in decision.reasons]
-            _refuse("AGREEMENT_DENIES", "The agreement does not allow it.", codes)
-        if decision.needs_review:
-            codes = ["REVIEW_UNAVAILABLE"]
-            _refuse("AGREEMENT_DENIES", "Nobody can review the release yet.", codes)
-        if requisition.cohort not in covering_cohorts(policy, requisition.query):
-            codes = ["deny.coverage"]
-            _refuse("COHORT_NOT_PERMITTED", "Too few members cover a figure.", codes)
-
-    def _check_rules(
-        self, requisition: Requisition, policy: Policy
-    ) -> tuple[Rule, ...]:
-        """Return the agency's own rules, none of which objects."""
-        with self._state.ledger() as connection:
-            rules = rules_in_force(connection)
-        delta = own_delta(policy.agreement, self._settings)
-        found = objections(rules, requisition, policy.model, delta)
-        if found:
-            _refuse("LOCAL_RULE", "A rule of this agency forbids it.", found)
-        return rules
-
-    def _check_terms(self, requisition: Requisition, policy: Policy) -> Terms:
-        agreement, model = policy.agreement, policy.model
-        try:
-            found = terms(agreement, model, requisition.query)
-            same = (
-                isinstance(requisition.mechanism, mechanism_class(agreement.accounting))
-                and requisition.layout_digest == found.layout.digest()
-                and requisition.loss == found.loss(requisition.mechanism)
-            )
-        except InvalidQuery as error:
-            _refuse("TERMS_MISMATCH", error.sentence)
-        if not same:
-            _refuse(
-                "TERMS_MISMATCH", "Layout, noise or cost are not what they must be."
-            )
-        if self._settings.unsafe_test_mode:
-            return found
-        if not within_release_cap(agreement, requisition.loss):
-            denied = ["deny.release-cost"]
-            _refuse("AGREEMENT_DENIES", "One release may not cost that much.", denied)
-        return found
-
-    def _edition(self, requisition: Requisition, policy: Policy) -> Path:
-        calendar = policy.agreement.form.editions
-        folder = edition_folder(
-            self._state, calendar.every, calendar.embargo, requisition.query.edition
-        )
-        if folder is None:
-            _refuse("EDITION_MISSING", "This agency has no such edition.")
-        return folder
-
-    def _pay(
-        self, requisition: Requisition, policy: Policy, rules: tuple[Rule, ...]
-    ) -> None:
-        """Charge the agency's own ledger, once for each question."""
-        bill = Bill(
-            requisition=requisition,
-            substance=substance_of(requisition),
-            agency=self._agency,
-            agreement=policy.agreement,
-            settings=self._settings,
-            rules=rules,
-        )
-        charge_once(self._state, bill, self._clock())
-
-
-def substance_of(requisition: Requisition) -> str:
-    """Return the digest of what a requisition asks; its times may change in a retry."""
-    return digest(
-        {
-            "query": requisition.query.key(),
-            "agreement": requisition.agreement_digest,
-            "model": requisition.model_digest,
-            "cohort": requisition.cohort,
-            "members": list(requisition.members),
-            "mechanism": type(requisition.mechanism).__name__,
-            "scale": str(requisition.mechanism.numerator),
-            "nano_rho": str(requisition.loss.nano_rho),
-            "nano_epsilon": str(requisition.loss.nano_epsilon),
-            "layout": requisition.layout_digest,
-            "purpose": requisition.purpose,
-            "analyst": requisition.analyst.id,
-        }
-    )
-
-
-def _refuse(reason: str, sentence: str, codes: Sequence[str] = ()) -> NoReturn:
-    raise RequisitionRefused(reason, sentence, codes=",".join(codes)) from None
+            fence.require_newest(self._state)
+            yield
+        except RequisitionRefused as refused:
+            # The refusal goes out even where nothing can be written.
+            with contextlib.suppress(AccordError):
+                if refused.reason in SUSPICIOUS:
+                    note_suspicion(self._state, refused, self._clock())
+                if refused.reason == "EXPIRED":
+                    self.expire()
+            raise

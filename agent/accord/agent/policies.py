@@ -23,16 +23,22 @@ from accord.core.errors import (
     PolicyDenied,
     PreconditionFailed,
 )
+from accord.core.members import MemberForm, exchange_text, kem_text
 from accord.core.messages import sentence
 from accord.core.model import DataModel, load_model
 from accord.core.policy import MODELS, Policy
-from accord.trust.keys import raw_public, text_of
+from accord.secagg.keys import PublicKeys
+from accord.trust.keys import public_text, raw_public
 from accord.trust.trusted import Fetch, Trusted, View
 
 KNOWN_TROUBLE = frozenset(
     {
         "AGENCY_KEY_DIFFERS",
         "AGENCY_NOT_LISTED",
+        "ALREADY_OPENED",
+        "COHORT_CHANGED",
+        "EQUIVOCATION",
+        "INCOMPLETE_COHORT",
         "POLICIES_MISSING",
         "POLICY_DIFFERS",
         "POLICY_EXPIRED",
@@ -42,6 +48,8 @@ KNOWN_TROUBLE = frozenset(
         "POLICY_SEAT_MISSING",
         "POLICY_SIGNATURES_MISSING",
         "POLICY_VERSION_REUSED",
+        "READY_INVALID",
+        "RECEIPTS_INVALID",
         "SIGNATURE_INVALID",
     }
 )
@@ -67,6 +75,11 @@ class AgencyPolicies:
         self._trusted = Trusted(state.policies, agency)
         self._agency = agency
         self._view: View | None = None
+
+    @property
+    def label(self) -> str:
+        """Label of this agency; empty as long as it has joined no hub."""
+        return self._agency or ""
 
     def view(self) -> View | None:
         """Return what was accepted last, in force or not."""
@@ -115,11 +128,12 @@ class AgencyPolicies:
         hub = None if view is None else view.policies.members.hub
         return None if hub is None else raw_public(hub.key)
 
-    def require_trust(self, own_key: str, now: datetime.datetime) -> View:
+    def require_trust(self, own: PublicKeys, now: datetime.datetime) -> View:
         """Return the policies if this agency may answer under them.
 
         Args:
-            own_key: the agency's public key, as text.
+            own: the agency's public keys. Those that the board lists must be these; it
+                need not list the one for ML-KEM.
             now: the time in UTC.
 
         Raises:
@@ -140,9 +154,19 @@ class AgencyPolicies:
         member = view.policies.members.members.get(self._agency or "")
         if member is None or member.key is None:
             raise PolicyDenied("AGENCY_NOT_LISTED", trouble_text("AGENCY_NOT_LISTED"))
-        if member.key != own_key:
+        if not _lists(member, own):
             raise PolicyDenied("AGENCY_KEY_DIFFERS", trouble_text("AGENCY_KEY_DIFFERS"))
         return view
+
+
+def _lists(member: MemberForm, own: PublicKeys) -> bool:
+    """Tell whether the board lists these keys for an agency, and no others."""
+    kem = None if own.kem is None else kem_text(own.kem)
+    return (
+        member.key == public_text(own.sign)
+        and member.exchange == exchange_text(own.exchange)
+        and member.kem in (None, kem)
+    )
 
 
 def policies_of(state: AgentState) -> AgencyPolicies:
@@ -158,7 +182,7 @@ def distrust(
 ) -> AccordError | None:
     """Return why the agent would answer nothing at all, if that is so."""
     try:
-        policies.require_trust(text_of(state.agency_key()), now)
+        policies.require_trust(state.secret_keys(policies.label).public, now)
     except AccordError as error:
         return error
     return None

@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pydantic
 import pydantic_settings
@@ -79,6 +79,12 @@ class Ingest(Strict):
     threads: Annotated[int, pydantic.Field(ge=1, le=64)] = 1
 
 
+class Audit(Strict):
+    """How long what an audit of a round needs is kept."""
+
+    keep_days: Annotated[int, pydantic.Field(ge=1, le=36_500)] = 400
+
+
 class Settings(pydantic_settings.BaseSettings):
     """Everything that may be set; a default for each."""
 
@@ -93,8 +99,14 @@ class Settings(pydantic_settings.BaseSettings):
 
     unsafe_test_mode: bool = False
     """Lifts this agent's own caps. For tests on data that nobody is in."""
+    answer_slot_seconds: Annotated[Number, pydantic.Field(ge=0, le=60)] = Fraction(1, 4)
+    """Answers leave so long after their call, or twice, four times as long, and so on,
+    so that nobody learns from the clock how long they took; 0 switches it off."""
+    stay_connected: Literal["always", "windows"] = "always"
+    """Whether the agent calls the hub only when the agreements' windows are open."""
     lifetime: Lifetime = Lifetime()
     ingest: Ingest = Ingest()
+    audit: Audit = Audit()
 
     @classmethod
     def settings_customise_sources(

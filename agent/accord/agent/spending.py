@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The agency's own account: what its records have lost, over all agreements.
 
-Kept beside the hub's books and charged before a record is touched, so a hub that
-forgets what was spent is stopped here. A charge is never given back: the agency cannot
-know whether an answer was seen. Caps are the agency's own settings, and rules of its
-own over a period. Beside the account over all agreements there is one for each, which
-nothing but such a rule limits.
+Kept beside the hub's books and reserved before a record is touched, so a hub that
+forgets what was spent is stopped here. A reservation becomes a charge before the seed
+goes out that opens the answer; it is given back only with the seed, in one transaction:
+then nobody has seen the answer and nobody ever can. A charge is never given back. Caps
+are the agency's own settings, and rules of its own over a period. Beside the account
+over all agreements there is one for each, which nothing but such a rule limits.
 """
 
 from __future__ import annotations
@@ -23,8 +24,17 @@ from accord.core.epsilon_delta import delta_upper, epsilon_to_rho_lower
 from accord.core.errors import BudgetExhausted, Conflict, RequisitionRefused
 from accord.core.privacy import NANO, Accounting, Loss
 from accord.core.terms import Requisition
-from accord.ledger import Balance, Line, Unit, Window, balance, charge, reserve
-from accord.ledger.sqlite import transaction
+from accord.ledger import (
+    Balance,
+    Line,
+    State,
+    Unit,
+    Window,
+    balance,
+    entry,
+    give_back,
+    reserve,
+)
 from accord.ledger.transaction import Transaction
 
 _DAY = 86_400
@@ -67,8 +77,6 @@ class Bill:
     """One requisition that is to be paid, and the limits that hold for it."""
 
     requisition: Requisition
-    substance: str
-    """Digest of what it asks; its times may change in a retry."""
     agency: str
     agreement: Agreement
     settings: Settings
@@ -101,37 +109,49 @@ def own_delta(agreement: Agreement, settings: Settings) -> Fraction:
     return delta_for(agreement, settings.lifetime.zcdp.delta)
 
 
-def charge_once(state: AgentState, bill: Bill, at: datetime.datetime) -> None:
-    """Charge a requisition's full loss, in one transaction with remembering its id.
+def reserve_once(tx: Transaction, bill: Bill, at: datetime.datetime) -> None:
+    """Reserve a requisition's full loss, once for all attempts of its query.
+
+    The caller has made sure that the query is open and asks what *bill* says.
 
     Raises:
         RequisitionRefused: BUDGET_EXHAUSTED; LOCAL_RULE where a period of a rule of
-            this agency's is full; or ID_REUSED for another question.
+            this agency's is full; or ID_REUSED for an id that stands for other amounts.
     """
     query_id = bill.requisition.query_id
-    with state.ledger() as connection, transaction(connection) as tx:
-        known = tx.execute(
-            "SELECT substance FROM answered WHERE query_id = :id", {"id": query_id}
-        ).fetchall()
-        if known and known[0][0] != bill.substance:
-            raise RequisitionRefused(
-                "ID_REUSED", "The id was used before for another question."
-            )
-        if known:
-            return
-        lines = _lines(tx, bill, at)
-        try:
-            reserve(tx, query_id, lines, at)
-            charge(tx, query_id, at)
-        except BudgetExhausted as error:
-            raise RequisitionRefused("BUDGET_EXHAUSTED", error.sentence) from None
-        except Conflict as error:
-            raise RequisitionRefused("ID_REUSED", error.sentence) from None
-        tx.execute(
-            "INSERT INTO answered (query_id, substance, at) VALUES (:id, :substance, "
-            ":at)",
-            {"id": query_id, "substance": bill.substance, "at": at.isoformat()},
-        )
+    known = entry(tx, query_id)
+    if known is not None and known.state is State.RESERVED:
+        return
+    try:
+        reserve(tx, query_id, _lines(tx, bill, at), at)
+    except BudgetExhausted as error:
+        raise RequisitionRefused("BUDGET_EXHAUSTED", error.sentence) from None
+    except Conflict as error:
+        raise RequisitionRefused("ID_REUSED", error.sentence) from None
+
+
+def require_affordable(tx: Transaction, bill: Bill, at: datetime.datetime) -> None:
+    """Refuse what could not be reserved now; reserves nothing.
+
+    Raises:
+        RequisitionRefused: as `reserve_once`.
+    """
+    tx.execute("SAVEPOINT affordable", {})
+    try:
+        reserve_once(tx, bill, at)
+    finally:
+        tx.execute("ROLLBACK TO affordable", {})
+        tx.execute("RELEASE affordable", {})
+
+
+def give_back_reserved(tx: Transaction, query_id: str, at: datetime.datetime) -> None:
+    """Give a query's reservation back, if it has one.
+
+    Only in the transaction that erases what could open the answer.
+    """
+    known = entry(tx, query_id)
+    if known is not None and known.state is State.RESERVED:
+        give_back(tx, query_id, at)
 
 
 def _lines(tx: Transaction, bill: Bill, at: datetime.datetime) -> list[Line]:

@@ -5,7 +5,9 @@
 
     config.toml            settings
     keys/                  secrets, 0600
+    audit.pub              to what the records of audits are sealed
     agent.db               the agency's own ledger and rules, and what was answered
+    state.sequence         how many steps agent.db must know at least
     policies/              the board's signed policies as this agent believes them
     store/current          -> builds/ID, switched in one step
     store/builds/ID/       one complete store: columns, persons, and its parts
@@ -32,19 +34,26 @@ import platformdirs
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accord.agent.keys import make_key, read_key
+from accord.agent.rounds.fence import begin as begin_sequence
+from accord.agent.rounds.schema import check_tables, create_tables
+from accord.agent.rounds.sealing import make_audit_key
 from accord.agent.settings import STATE_VARIABLE, Settings, load_settings
 from accord.core.errors import ConfigurationError, Conflict, PreconditionFailed
-from accord.ledger import check_schema, create_schema
+from accord.ledger import check_schema
 from accord.ledger.sqlite import open_database, transaction
+from accord.secagg.keys import SecretKeys
 from accord.trust.trusted import Trusted
 
 PSEUDONYM_KEY = "pseudonym.key"
 STORE_KEY = "store.key"
 AGENCY_KEY = "agency.key"
-"""Seed of the Ed25519 key that the board lists for this agency."""
+"""Seed of the keys that the board lists for this agency."""
 
 _CONFIGURATION = """\
 # Settings of this agent. Every entry has a default; remove the # to change one.
+#
+# answer_slot_seconds = 0.25
+# stay_connected = "always"
 #
 # [lifetime.zcdp]     # what this agency's records may ever lose, over all agreements
 # epsilon = 100
@@ -57,25 +66,10 @@ _CONFIGURATION = """\
 # memory = "1GiB"
 # spill = "50GiB"
 # threads = 1
+#
+# [audit]
+# keep_days = 400
 """
-
-_TABLES = (
-    """
-CREATE TABLE IF NOT EXISTS answered (
-    query_id TEXT NOT NULL PRIMARY KEY,
-    substance TEXT NOT NULL,
-    at TEXT NOT NULL
-)
-""",
-    """
-CREATE TABLE IF NOT EXISTS edition (
-    calendar TEXT NOT NULL,
-    name TEXT NOT NULL,
-    frozen_at TEXT NOT NULL,
-    PRIMARY KEY (calendar, name)
-)
-""",
-)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -98,6 +92,16 @@ class AgentState:
     def database(self) -> Path:
         """Ledger and answered questions."""
         return self.root / "agent.db"
+
+    @property
+    def sequence_file(self) -> Path:
+        """Number of steps in rounds, outside the database that counts them."""
+        return self.root / "state.sequence"
+
+    @property
+    def audit_public(self) -> Path:
+        """Public key to which the records of audits are sealed."""
+        return self.root / "audit.pub"
 
     @property
     def policies(self) -> Path:
@@ -161,20 +165,24 @@ class AgentState:
         state._check_owner_only()
         state._make_keys()
         state._make_agency_key(lost=new_agency_key)
+        make_audit_key(state)
         if not state.config.exists():
             state.config.write_text(_CONFIGURATION, encoding="utf-8")
-        state._check_ledger_not_lost()
+        if state._check_ledger_not_lost():
+            begin_sequence(state.sequence_file)
         with (
             contextlib.closing(open_database(state.database)) as connection,
             transaction(connection) as tx,
         ):
-            create_schema(tx)
-            for table in _TABLES:
-                tx.execute(table, {})
+            create_tables(tx, state.database)
         return state
 
-    def _check_ledger_not_lost(self) -> None:
-        """Refuse to begin an empty ledger beside what an older one has paid for."""
+    def _check_ledger_not_lost(self) -> bool:
+        """Refuse to begin an empty ledger beside what an older one has paid for.
+
+        Returns:
+            Whether there is none yet.
+        """
         used = (
             self.current.is_symlink()
             or any(self.editions.iterdir())
@@ -189,6 +197,7 @@ class AgentState:
                 "agency's records have lost. Restore it from a copy; without it the "
                 "agent must begin anew in another directory.",
             )
+        return not kept
 
     @classmethod
     def open(cls, root: Path) -> Self:
@@ -227,6 +236,14 @@ class AgentState:
         """Return the key by which the board knows this agency."""
         return Ed25519PrivateKey.from_private_bytes(read_key(self.keys / AGENCY_KEY))
 
+    def secret_keys(self, agency: str) -> SecretKeys:
+        """Return the same key with those that are derived from it.
+
+        Args:
+            agency: label of this agency, on which they do not depend.
+        """
+        return SecretKeys.from_seed(agency, read_key(self.keys / AGENCY_KEY))
+
     @contextlib.contextmanager
     def ledger(self) -> Iterator[sqlite3.Connection]:
         """Open the database for one thread.
@@ -237,7 +254,9 @@ class AgentState:
             Unreachable: another program keeps it locked.
         """
         with contextlib.closing(open_database(self.database)) as connection:
+            connection.execute("PRAGMA secure_delete = ON").close()
             check_schema(connection)
+            check_tables(connection, self.database)
             yield connection
 
     @contextlib.contextmanager

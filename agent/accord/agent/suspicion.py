@@ -14,7 +14,19 @@ from accord.agent.state import AgentState
 from accord.core.errors import RequisitionRefused
 from accord.ledger.sqlite import transaction
 
-SUSPICIOUS = frozenset({"POLICY_UNTRUSTED", "POLICY_DIFFERS", "SIGNATURE_INVALID"})
+SUSPICIOUS = frozenset(
+    {
+        "ALREADY_OPENED",
+        "COHORT_CHANGED",
+        "EQUIVOCATION",
+        "INCOMPLETE_COHORT",
+        "POLICY_DIFFERS",
+        "POLICY_UNTRUSTED",
+        "READY_INVALID",
+        "RECEIPTS_INVALID",
+        "SIGNATURE_INVALID",
+    }
+)
 """Refusals that an honest hub and agent give no cause for."""
 
 _TABLE = """

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Third round: the seed of this agency's own mask, given away once for each query.
+
+It goes out only after receipts of the whole cohort, all for what this agency saw too.
+In one transaction the reservation becomes a charge and the row says ``revealed``, for
+ever; whoever asks again gets the same seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from accord.agent.rounds import fence, rows
+from accord.agent.rounds.checks import Checks, Clock, refuse
+from accord.agent.rounds.rows import Masked, Row, Stage
+from accord.agent.state import AgentState
+from accord.core.errors import RequisitionRefused
+from accord.ledger import charge
+from accord.ledger.sqlite import transaction
+from accord.secagg.keys import SecretKeys
+from accord.secagg.member import check_receipts
+from accord.secagg.messages import Receipt
+
+
+class Opening:
+    """Takes the third step; belongs to one thread at a time."""
+
+    def __init__(
+        self, state: AgentState, *, keys: SecretKeys, checks: Checks, clock: Clock
+    ) -> None:
+        self._state = state
+        self._keys = keys
+        self._checks = checks
+        self._clock = clock
+
+    def reveal(self, row: Row, receipts: Sequence[Receipt]) -> bytes:
+        """Return the seed, the same whenever it is asked for.
+
+        Args:
+            row: the query, at the attempt that the call is for.
+            receipts: as the hub shows them.
+
+        Raises:
+            RequisitionRefused: with a reason from the closed list.
+        """
+        masked = row.masked
+        if masked is None:
+            refuse("OUT_OF_ORDER", "This agency has not masked anything for it.")
+        if row.stage is not Stage.REVEALED:
+            self._check(row, masked, receipts)
+            self._open(row, masked)
+        fence.publish(self._state)
+        return _seed(masked)
+
+    def _check(self, row: Row, masked: Masked, receipts: Sequence[Receipt]) -> None:
+        examined = self._checks.examine(row.payload)
+        if examined.spec.digest != row.spec_digest:
+            refuse("POLICY_DIFFERS", "Another list of keys is in force by now.")
+        chosen = self._checks.cohort(examined, masked.cohort)
+        check_receipts(receipts, chosen.members, masked.transcript, examined.directory)
+        if masked.receipt(self._keys.label) not in receipts:
+            raise RequisitionRefused(
+                "RECEIPTS_INVALID", "This agency's receipt was exchanged on the way."
+            )
+
+    def _open(self, row: Row, masked: Masked) -> None:
+        """Charge, and let the seed go; another process may have done so already."""
+        with self._state.ledger() as connection, transaction(connection) as tx:
+            if rows.put_revealed(tx, row, masked.transcript):
+                charge(tx, row.query_id, self._clock())
+                return
+            now = rows.find(tx, row.query_id)
+        if now is None or (now.stage, now.masked) != (Stage.REVEALED, masked):
+            refuse("OUT_OF_ORDER", "The attempt has ended here.")
+
+
+def _seed(masked: Masked) -> bytes:
+    if masked.seed is None:
+        refuse("EXPIRED", "The query has expired.")
+    return masked.seed

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""First round: this agency would answer, and signs a fresh key for the attempt.
+
+Everything is checked that can be checked without a cohort; nothing is spent and no
+record is touched. What a lower attempt kept is erased in the same transaction, so that
+nothing can open it once the new key is signed.
+"""
+
+from __future__ import annotations
+
+from accord.agent.rounds import rows
+from accord.agent.rounds.checks import Checks, Clock, Examined, refuse, substance_of
+from accord.agent.rounds.pairs import Pairs
+from accord.agent.rounds.rows import Row, Stage
+from accord.agent.rounds.steps import ReadyStep
+from accord.agent.spending import require_affordable
+from accord.agent.state import AgentState
+from accord.agent.store.columns import Columns
+from accord.core.errors import AccordError
+from accord.ledger.sqlite import transaction
+from accord.secagg.keys import SecretKeys
+from accord.secagg.member import make_ready
+from accord.secagg.messages import Ready
+
+
+class Readying:
+    """Takes the first step; belongs to one thread at a time."""
+
+    def __init__(
+        self,
+        state: AgentState,
+        *,
+        keys: SecretKeys,
+        checks: Checks,
+        pairs: Pairs,
+        clock: Clock,
+    ) -> None:
+        self._state = state
+        self._keys = keys
+        self._checks = checks
+        self._pairs = pairs
+        self._clock = clock
+
+    def ready(self, payload: bytes, signature: bytes, attempt: int) -> ReadyStep:
+        """Return the ready of this attempt, the same whenever it is asked for.
+
+        Raises:
+            RequisitionRefused: with a reason from the closed list.
+        """
+        self._checks.verify(payload, signature)
+        examined = self._checks.examine(payload)
+        requisition = examined.requisition
+        self._checks.cohort(examined, requisition.cohort)
+        folder = self._checks.edition(examined)
+        try:
+            Columns.open(folder, model_digest=examined.policy.model.digest).close()
+        except AccordError as error:
+            refuse("STORE_UNAVAILABLE", error.sentence)
+        ready = self._kept(examined, signature, attempt)
+        lacking = self._pairs.lacking(examined.directory, requisition.members)
+        return ReadyStep(ready=ready, lacking=lacking)
+
+    def _kept(self, examined: Examined, signature: bytes, attempt: int) -> Ready:
+        """Return the ready that is kept, or make one and keep it."""
+        requisition, spec = examined.requisition, examined.spec
+        substance = substance_of(requisition)
+        with self._state.ledger() as connection:
+            with transaction(connection) as tx:
+                row = rows.find(tx, requisition.query_id)
+                if row is not None and _same(row, substance, spec.digest, attempt):
+                    return row.ready(self._keys.label)
+                bill = self._checks.bill(examined)
+                require_affordable(tx, bill, self._clock())
+                ready, ephemeral = make_ready(self._keys, spec, attempt)
+                begun = rows.put_ready(
+                    tx,
+                    Row(
+                        query_id=requisition.query_id,
+                        substance=substance,
+                        stage=Stage.READY,
+                        attempt=attempt,
+                        spec_digest=spec.digest,
+                        payload=spec.payload,
+                        signature=signature,
+                        expires_at=requisition.expires_at,
+                        ephemeral=ephemeral,
+                        ephemeral_key=ready.ephemeral_key,
+                        ready_signature=ready.signature,
+                    ),
+                )
+                if not begun:
+                    refuse("OUT_OF_ORDER", "The attempt cannot begin any more.")
+            if row is not None:
+                rows.checkpoint(connection)
+        return ready
+
+
+def _same(row: Row, substance: str, spec_digest: bytes, attempt: int) -> bool:
+    """Tell whether a row has the answer already, or a new attempt may begin.
+
+    Raises:
+        RequisitionRefused: ID_REUSED, ALREADY_OPENED or OUT_OF_ORDER.
+    """
+    if row.substance != substance:
+        refuse("ID_REUSED", "The id was used before for another question.")
+    if row.stage is Stage.REVEALED:
+        refuse("ALREADY_OPENED", "The answer to this query was opened before.")
+    if row.stage is Stage.ERASED:
+        refuse("OUT_OF_ORDER", "The query has ended here.")
+    if (row.attempt, row.spec_digest) == (attempt, spec_digest):
+        return True
+    if attempt <= row.attempt:
+        refuse("OUT_OF_ORDER", "A later attempt has begun here.")
+    return False

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables of the agent's database beside its ledger and its rules.
+
+``round`` has one row for every query that this agency was ever ready for, and keeps it
+for ever: an id that was answered once is never answered in another way. What is secret
+or large stands apart from what is kept, and is overwritten when it is deleted
+(``PRAGMA secure_delete``). Moments are whole seconds since 1970, UTC.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from accord.core.errors import ConfigurationError
+from accord.ledger import create_schema
+from accord.ledger.transaction import Transaction
+
+FORMAT: Final = 2
+"""Number of the layout of these tables; 1 had no rounds, and no number either."""
+
+_TABLES: Final = (
+    """
+CREATE TABLE agent_head (
+    one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    format INTEGER NOT NULL,
+    sequence INTEGER NOT NULL CHECK (sequence >= 0),
+    confirmed_at INTEGER
+)
+""",
+    """
+INSERT INTO agent_head (one, format, sequence) VALUES (1, 2, 0)
+""",
+    """
+CREATE TABLE edition (
+    calendar TEXT NOT NULL,
+    name TEXT NOT NULL,
+    frozen_at TEXT NOT NULL,
+    PRIMARY KEY (calendar, name)
+)
+""",
+    """
+CREATE TABLE round (
+    query_id TEXT NOT NULL PRIMARY KEY,
+    substance TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('ready', 'masked', 'revealed', 'erased')),
+    attempt INTEGER NOT NULL CHECK (attempt > 0),
+    spec_digest BLOB NOT NULL,
+    payload BLOB,
+    signature BLOB,
+    expires_at INTEGER NOT NULL,
+    ephemeral BLOB,
+    ephemeral_key BLOB NOT NULL,
+    ready_signature BLOB NOT NULL,
+    cohort TEXT,
+    transcript BLOB,
+    seed BLOB,
+    vector_digest BLOB,
+    seed_commitment BLOB,
+    input_commitment BLOB,
+    receipt_signature BLOB,
+    masked_at INTEGER,
+    CHECK (state <> 'ready' OR (ephemeral IS NOT NULL AND transcript IS NULL)),
+    CHECK (state <> 'masked' OR (ephemeral IS NULL AND seed IS NOT NULL)),
+    CHECK (state NOT IN ('masked', 'revealed') OR receipt_signature IS NOT NULL),
+    CHECK (state <> 'erased' OR (ephemeral IS NULL AND seed IS NULL))
+)
+""",
+    """
+CREATE INDEX round_expiry ON round (state, expires_at)
+""",
+    """
+CREATE TABLE round_vector (
+    query_id TEXT NOT NULL PRIMARY KEY REFERENCES round (query_id),
+    content BLOB NOT NULL
+)
+""",
+    """
+CREATE TABLE audit_record (
+    query_id TEXT NOT NULL PRIMARY KEY REFERENCES round (query_id),
+    sealed BLOB NOT NULL
+)
+""",
+    """
+CREATE TABLE document (
+    digest TEXT NOT NULL PRIMARY KEY,
+    content BLOB NOT NULL
+)
+""",
+    """
+CREATE TABLE audit_document (
+    query_id TEXT NOT NULL REFERENCES audit_record (query_id),
+    path TEXT NOT NULL,
+    digest TEXT NOT NULL REFERENCES document (digest),
+    PRIMARY KEY (query_id, path)
+)
+""",
+    """
+CREATE TABLE audit (
+    number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    at TEXT NOT NULL,
+    query_id TEXT NOT NULL,
+    made_by TEXT NOT NULL,
+    result TEXT NOT NULL
+)
+""",
+    """
+CREATE TABLE encapsulation (
+    sender TEXT NOT NULL,
+    receiver TEXT NOT NULL,
+    sender_keys BLOB NOT NULL,
+    receiver_keys BLOB NOT NULL,
+    ciphertext BLOB NOT NULL,
+    signature BLOB NOT NULL,
+    secret BLOB,
+    PRIMARY KEY (sender, receiver)
+)
+""",
+)
+
+
+def create_tables(tx: Transaction, path: Path) -> None:
+    """Make ledger and tables unless there are some.
+
+    Args:
+        tx: an open transaction.
+        path: where the database lies, to name it.
+
+    Raises:
+        ConfigurationError: STATE_FORMAT, or the ledger has another format.
+    """
+    empty = not tx.execute("SELECT 1 FROM sqlite_master LIMIT 1", {}).fetchall()
+    create_schema(tx)
+    if empty:
+        for table in _TABLES:
+            tx.execute(table, {})
+    check_tables(tx, path)
+
+
+def check_tables(tx: Transaction, path: Path) -> None:
+    """Refuse to touch tables of another format.
+
+    Raises:
+        ConfigurationError: STATE_FORMAT
+    """
+    found = _format(tx)
+    if found == FORMAT:
+        return
+    if found < FORMAT:
+        sentence = (
+            f"{path} was made by a version of the agent before rounds with masks, which"
+            " this version cannot take over: begin anew with `accord-agent init` in"
+            " another directory, after copying the folder `keys` there."
+        )
+    else:
+        sentence = (
+            f"{path} was made by a newer version of the agent: install that version"
+            " again."
+        )
+    raise ConfigurationError("STATE_FORMAT", sentence)
+
+
+def _format(tx: Transaction) -> int:
+    table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'agent_head'"
+    if not tx.execute(table, {}).fetchall():
+        return 1
+    return int(tx.execute("SELECT format FROM agent_head", {}).fetchall()[0][0])
