@@ -52,3 +52,11 @@ def logging_left_as_it_was() -> Iterator[None]:
     structlog.configure(**before)
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_user_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What an analyst's program keeps for its user stays out of this user's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ACCORD_DATA", str(tmp_path_factory.mktemp("user")))
+        yield

@@ -16,14 +16,19 @@
     trend.to_polars()
 
 Asking is in `Hub`, `Agreement` and `Question`; waiting in `Pending`; reading in
-`Result`. Everything that can go wrong is an `AccordError` with a stable ``reason``.
+`Result`, and of several releases in `concat`. Everything that can go wrong is an
+`AccordError` with a stable ``reason``.
 """
 
-from accord.client.pending import Pending, Progress
+from accord.client.coverage import Coverage, PartialCoverageWarning
+from accord.client.moments import Expectation
+from accord.client.pending import Pending
 from accord.client.profile import Profile
 from accord.client.question import Question
-from accord.client.result import Cost, Coverage, Estimate, Result, Row
+from accord.client.result import Cost, Estimate, Result, Row
 from accord.client.session import Agreement, Hub, connect
+from accord.client.stages import Progress
+from accord.client.together import Releases, concat
 from accord.core.errors import (
     AccordError,
     BudgetExhausted,
@@ -49,21 +54,25 @@ __all__ = [
     "Coverage",
     "DeadlineExceeded",
     "Estimate",
+    "Expectation",
     "Hub",
     "IntegrityError",
     "InternalError",
     "InvalidQuery",
     "NotFound",
+    "PartialCoverageWarning",
     "Pending",
     "PolicyDenied",
     "PreconditionFailed",
     "Profile",
     "Progress",
     "Question",
+    "Releases",
     "RequisitionRefused",
     "Result",
     "Row",
     "Unauthenticated",
     "Unreachable",
+    "concat",
     "connect",
 ]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from accord.client.moments import Expectation
 from accord.client.result import Cost
 
 
@@ -66,6 +67,17 @@ class Price:
     edition: str
     from_archive: bool
     """Whether a stored release would be served at no cost."""
+    expectation: Expectation
+    complete: bool = False
+    """Only an answer of the largest cohort was asked for."""
+
+    @property
+    def when(self) -> str:
+        """When the answer can be expected, as a phrase; empty where nobody says."""
+        if self.from_archive:
+            return "already paid for: free, and at once"
+        phrase = self.expectation.phrase(complete=self.complete)
+        return f"answer {phrase}" if phrase else ""
 
     def as_json(self) -> dict[str, Any]:
         """Return the documented form."""
@@ -76,4 +88,5 @@ class Price:
             "cells": self.cells,
             "edition": self.edition,
             "from_archive": self.from_archive,
+            **self.expectation.as_json(),
         }

@@ -6,7 +6,8 @@ from __future__ import annotations
 import datetime
 
 from accord.client.budget import Account
-from accord.client.result import Cost, Coverage, Estimate, Result, Row
+from accord.client.coverage import Coverage
+from accord.client.result import Cost, Estimate, Result, Row
 from accord.v1 import analyst_pb2 as pb
 
 
@@ -52,6 +53,7 @@ def result_of(
         coverage=Coverage(
             answered=tuple(release.coverage.answered),
             missing=tuple(release.coverage.missing),
+            cohort=release.coverage.cohort,
         ),
         level=release.level,
         mechanism=release.mechanism,
@@ -64,6 +66,9 @@ def result_of(
         query_key=release.query_key,
         person_losses={loss.agencies: loss.epsilon for loss in release.person_losses},
         not_covered=tuple(release.not_covered),
+        noise_placement=release.noise_placement,
+        hub_epsilon=release.hub_epsilon,
+        colluding_at_most=release.colluding_at_most,
         charged=cost_of(charged) if charged is not None else Cost(epsilon=0.0, rho=0.0),
         from_archive=from_archive,
     )

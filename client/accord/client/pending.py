@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A question that has been asked and may not be answered yet."""
+"""A question that has been asked and may not be answered yet.
+
+It goes on at the hub whoever waits. Machines of some agencies are awake once a day or
+once a week only, so an answer may be days away: one comes back with the id, or with
+`Hub.pending`.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Mapping
 
+from accord.client.asked import Asked, AskedQuestions
 from accord.client.decode import result_of
+from accord.client.moments import Expectation, expectation_of
 from accord.client.result import Result
+from accord.client.stages import Progress, progress_of
 from accord.client.wire import Wire
 from accord.core.errors import (
     AccordError,
@@ -25,42 +32,74 @@ POLL_SECONDS = 20
 RETRY_SECONDS = 1.0
 """Pause before asking a hub again that could not be reached."""
 
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """Who has answered so far."""
-
-    answered: tuple[str, ...]
-    awaited: tuple[str, ...]
-    refused: tuple[str, ...]
+_STATES: Mapping[int, str] = {
+    pb.SUBMISSION_STATE_COLLECTING: "collecting",
+    pb.SUBMISSION_STATE_RELEASED: "released",
+    pb.SUBMISSION_STATE_FAILED: "failed",
+}
 
 
 class Pending:
     """A submission, by its id; safe to keep, drop or look up again later."""
 
-    def __init__(self, wire: Wire, submission: pb.Submission) -> None:
-        """Wrap what the hub said last."""
+    def __init__(
+        self,
+        wire: Wire,
+        submission: pb.Submission,
+        *,
+        asked: Asked | None = None,
+        complete: bool = False,
+    ) -> None:
+        """Wrap what the hub said last.
+
+        Args:
+            wire: to the hub.
+            submission: what it said.
+            asked: what this machine knows of the question.
+            complete: only an answer of the largest cohort was asked for.
+        """
         self._wire = wire
         self._last = submission
+        self._away: tuple[str, ...] = ()
+        self._complete = complete
+        self.asked = asked
 
     @property
     def id(self) -> str:
-        """The submission's id, for ``hub.release(id)``."""
+        """The submission's id, for ``hub.submission(id)`` and ``hub.release(id)``."""
         return self._last.id
+
+    @property
+    def state(self) -> str:
+        """``collecting``, ``released`` or ``failed``, when last heard of."""
+        return _STATES.get(self._last.state, "collecting")
 
     @property
     def done(self) -> bool:
         """Whether it ended, when last heard of."""
-        return self._last.state in _ENDED
+        return self.state != "collecting"
 
     @property
     def progress(self) -> Progress:
-        """Who has answered, when last heard of."""
-        return Progress(
-            answered=tuple(self._last.answered),
-            awaited=tuple(self._last.awaited),
-            refused=tuple(self._last.refused),
-        )
+        """How far it is and who is awaited, when last heard of."""
+        return progress_of(self._last, away=self._away)
+
+    @property
+    def expectation(self) -> Expectation:
+        """When the answer can be expected, and what comes if somebody is away."""
+        return expectation_of(self._last.expected_at, self._last.deadline_at)
+
+    @property
+    def failure(self) -> AccordError | None:
+        """Why it ended without an answer, if it did."""
+        if self._last.state != pb.SUBMISSION_STATE_FAILED:
+            return None
+        return _failure(self._last.failure)
+
+    def refresh(self) -> Pending:
+        """Ask the hub how it is now, without waiting; return itself."""
+        self._ask(pb.GetSubmissionRequest(id=self.id))
+        return self
 
     def wait(
         self,
@@ -78,7 +117,7 @@ class Pending:
 
         Raises:
             DeadlineExceeded: STILL_WAITING; the question goes on without us.
-            AccordError: the question failed; nothing was charged.
+            AccordError: the question failed; its sentence says what was charged.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while not self.done:
@@ -88,60 +127,106 @@ class Pending:
             if left <= 0:
                 raise self._still_waiting()
             self._poll(min(POLL_SECONDS, int(left) + 1), deadline)
-        if on_progress is not None:
-            on_progress(self.progress)
         return self.result()
 
     def _poll(self, seconds: int, deadline: float | None) -> None:
         request = pb.GetSubmissionRequest(
             id=self.id, after_revision=self._last.revision, wait_seconds=seconds
         )
-        method = self._wire.stub.GetSubmission
         try:
-            response = self._wire.call(method, request)
+            self._ask(request)
         except Unreachable:
             if deadline is not None and time.monotonic() > deadline:
                 raise
             time.sleep(RETRY_SECONDS)
-            return
-        self._last = response.submission
+
+    def _ask(self, request: pb.GetSubmissionRequest) -> None:
+        response = self._wire.call(self._wire.stub.GetSubmission, request)
+        before, self._last = self._last, response.submission
+        if self._last.attempt > before.attempt and before.attempt:
+            asked = {*self._last.answered, *self._last.awaited}
+            self._away = tuple(name for name in before.awaited if name not in asked)
 
     def result(self) -> Result:
-        """Return the answer if it is there.
+        """Return the answer if it is there; whoever has read it is not reminded of it.
 
         Raises:
             DeadlineExceeded: STILL_WAITING.
             AccordError: the question failed.
         """
-        if self._last.state == pb.SUBMISSION_STATE_RELEASED:
-            reply = self._last.reply
-            return result_of(
-                reply.release, charged=reply.charged, from_archive=reply.from_archive
-            )
-        if self._last.state == pb.SUBMISSION_STATE_FAILED:
-            raise _failure(self._last.failure)
-        raise self._still_waiting()
+        if not self.done:
+            raise self._still_waiting()
+        AskedQuestions(self._wire.hub_identity).forget(self.id)
+        if (failure := self.failure) is not None:
+            raise failure
+        reply = self._last.reply
+        return result_of(
+            reply.release, charged=reply.charged, from_archive=reply.from_archive
+        )
+
+    def receipt(self, how: str = "accord release {id}") -> list[str]:
+        """Return in sentences how it is, when to expect it and how to come back.
+
+        Args:
+            how: what to type, with a place for the id.
+        """
+        way = how.format(id=self.id)
+        if (failure := self.failure) is not None:
+            return [f"Ended without an answer: {failure.sentence}"]
+        if self.done:
+            return [f"Answered. Read it with: {way}"]
+        lines = [f"{_begun(str(self.progress))}."]
+        if phrase := self.expectation.phrase(complete=self._complete):
+            lines.append(f"{_begun(phrase)}.")
+        return [*lines, f"The question goes on by itself. Come back with: {way}"]
+
+    def as_json(self) -> dict[str, object]:
+        """Return the documented form."""
+        failure = self.failure
+        return {
+            "id": self.id,
+            "state": self.state,
+            **self.progress.as_json(),
+            **self.expectation.as_json(),
+            "failure": failure and {"reason": failure.reason, "text": failure.sentence},
+        }
+
+    def __repr__(self) -> str:
+        """Return a few lines, so that whoever sees them can come back."""
+        title = f"{self.asked.question}; " if self.asked else ""
+        lines = [f"<Pending: {title}{self.state}; submission {self.id}>"]
+        return "\n".join([*lines, *self.receipt("hub.release({id!r})")])
 
     def _still_waiting(self) -> DeadlineExceeded:
         awaited = ", ".join(self._last.awaited) or "the hub"
+        phrase = self.expectation.phrase(complete=self._complete)
         return DeadlineExceeded(
             "STILL_WAITING",
-            f"Still waiting for {awaited}. The question goes on; look later with: "
-            f"accord release {self.id}",
+            f"Still waiting for {awaited}"
+            + (f"; {phrase}" if phrase else "")
+            + f". The question goes on; look later with: accord release {self.id}",
             id=self.id,
             awaited=",".join(self._last.awaited),
+            stage=self.progress.stage,
         )
-
-
-_ENDED = {pb.SUBMISSION_STATE_RELEASED, pb.SUBMISSION_STATE_FAILED}
 
 
 _FAILURES: Mapping[str, type[AccordError]] = {
     "AGENCY_REFUSED": RequisitionRefused,
     "AGENCIES_AWAITED": DeadlineExceeded,
+    "OPENING_INCOMPLETE": DeadlineExceeded,
 }
 
 
 def _failure(failure: pb.Failure) -> AccordError:
     kind = _FAILURES.get(failure.reason, PreconditionFailed)
-    return kind(failure.reason, failure.sentence, **dict(failure.metadata))
+    facts = {
+        name: value
+        for name, value in failure.metadata.items()
+        if name not in {"self", "reason", "sentence"}
+    }
+    return kind(failure.reason, failure.sentence, **facts)
+
+
+def _begun(phrase: str) -> str:
+    return f"{phrase[:1].upper()}{phrase[1:]}"

@@ -39,6 +39,12 @@ def profiles_path() -> Path:
     return folder / "profiles.toml"
 
 
+def data_folder() -> Path:
+    """Return where this user's state lies: of boards, and questions that were asked."""
+    named = os.environ.get("ACCORD_DATA")
+    return Path(named) if named else Path(platformdirs.user_data_dir("accord"))
+
+
 def load_profiles(path: Path) -> dict[str, Profile]:
     """Return all profiles of *path*; none if there is no such file.
 

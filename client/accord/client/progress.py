@@ -1,34 +1,56 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who has answered, while a round runs."""
+"""How far a question is, while somebody waits for it at a terminal."""
 
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
 
-from accord.client.pending import Pending, Progress
+from accord.client.pending import Pending
 from accord.client.result import Result
+from accord.client.stages import Progress
 
 
 def waiting(
     pending: Pending, screen: Console, *, timeout: float | None, quiet: bool
 ) -> Result:
-    """Wait for *pending* and draw who is awaited, unless *quiet*."""
+    """Wait for *pending* and draw how far it is, unless *quiet*.
+
+    Where the answer is not expected at once, that is said first, with how to come back;
+    what went wrong on the way stays on the screen. Whoever interrupts the wait is told
+    that the question goes on.
+    """
+    try:
+        return _waiting(pending, screen, timeout=timeout, quiet=quiet)
+    except KeyboardInterrupt:
+        screen.print(pending.receipt()[-1], soft_wrap=True)
+        raise
+
+
+def _waiting(
+    pending: Pending, screen: Console, *, timeout: float | None, quiet: bool
+) -> Result:
     if quiet or pending.done:
         return pending.wait(timeout=timeout)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    if not pending.expectation.is_soon():
+        for line in pending.receipt():
+            screen.print(line, soft_wrap=True)
+    columns = TextColumn("{task.description}", markup=False), BarColumn(bar_width=20)
     with Bars(*columns, console=screen, transient=True) as bars:
         task = bars.add_task("asking", total=None)
+        notes: list[str] = []
 
         def show(progress: Progress) -> None:
-            total = len(progress.answered) + len(progress.awaited)
-            names = ", ".join(progress.awaited)
+            note = progress.note()
+            if note and note not in notes:
+                notes.append(note)
+                screen.print(f"· {note}", soft_wrap=True)
             bars.update(
                 task,
-                description=f"awaiting {names}" if names else "adding up",
+                description=progress.words(),
                 completed=len(progress.answered),
-                total=total + len(progress.refused),
+                total=progress.asked,
             )
 
         return pending.wait(timeout=timeout, on_progress=show)

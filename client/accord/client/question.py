@@ -8,10 +8,14 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Literal, overload
 
+from accord.client.asked import Asked, AskedQuestions
 from accord.client.budget import Price
 from accord.client.decode import cost_of
-from accord.client.pending import Pending, Progress
+from accord.client.moments import expectation_of, utc_now
+from accord.client.notes import title_of
+from accord.client.pending import Pending
 from accord.client.result import Result
+from accord.client.stages import Progress
 from accord.client.wire import Wire
 from accord.core.errors import InvalidQuery
 from accord.v1 import analyst_pb2 as pb
@@ -60,12 +64,23 @@ class Question:
         """Ask about a named edition instead of the newest one."""
         return dataclasses.replace(self, named_edition=name)
 
-    def price(self, *, epsilon: float, purpose: str) -> Price:
-        """Return what it would cost and how exact it would be; charges nothing."""
+    def title(self) -> str:
+        """Return the question in one line."""
+        names = [name for name, _ in self.groups]
+        return title_of(self.measure, names, self.filters)
+
+    def price(self, *, epsilon: float, purpose: str, complete: bool = False) -> Price:
+        """Return what it would cost, how exact it would be, and when to expect it.
+
+        Charges nothing. The arguments are those of `release`.
+        """
         response = self.wire.call(
             self.wire.stub.PriceQuery,
             pb.PriceQueryRequest(
-                query=self._message(), spending=_spending(epsilon), purpose=purpose
+                query=self._message(),
+                spending=_spending(epsilon),
+                purpose=purpose,
+                complete_only=complete,
             ),
         )
         return Price(
@@ -75,6 +90,8 @@ class Question:
             cells=response.cells,
             edition=response.edition,
             from_archive=response.from_archive,
+            expectation=expectation_of(response.expected_at, response.deadline_at),
+            complete=complete,
         )
 
     @overload
@@ -83,6 +100,7 @@ class Question:
         *,
         epsilon: float,
         purpose: str,
+        complete: bool = False,
         wait: Literal[True] = True,
         timeout: float | None = None,
         on_progress: Callable[[Progress], None] | None = None,
@@ -95,6 +113,7 @@ class Question:
         *,
         epsilon: float,
         purpose: str,
+        complete: bool = False,
         wait: Literal[False],
         timeout: float | None = None,
         on_progress: Callable[[Progress], None] | None = None,
@@ -106,6 +125,7 @@ class Question:
         *,
         epsilon: float,
         purpose: str,
+        complete: bool = False,
         wait: bool = True,
         timeout: float | None = None,
         on_progress: Callable[[Progress], None] | None = None,
@@ -116,9 +136,12 @@ class Question:
         Args:
             epsilon: privacy loss to spend at most, at the agreement's delta.
             purpose: one of the agreement's purposes.
-            wait: return the answer; otherwise return at once with its id.
+            complete: all or nothing; an answer of a fallback cohort will not do, a
+                stored one neither.
+            wait: return the answer; otherwise return at once with what to come back
+                with (`Pending`), for answers that are hours or days away.
             timeout: seconds to wait at most.
-            on_progress: called with who has answered.
+            on_progress: called with how far it is and who is awaited.
             submission_id: a UUID chosen by the caller; asking again with the same
                 one after a lost connection never pays twice.
 
@@ -132,9 +155,20 @@ class Question:
             query=self._message(),
             spending=_spending(epsilon),
             purpose=purpose,
+            complete_only=complete,
         )
         response = self.wire.call(self.wire.stub.SubmitQuery, request)
-        pending = Pending(self.wire, response.submission)
+        asked = Asked(
+            id=request.id,
+            agreement=self.agreement,
+            question=self.title(),
+            asked_at=utc_now(),
+        )
+        pending = Pending(
+            self.wire, response.submission, asked=asked, complete=complete
+        )
+        if not pending.done:
+            AskedQuestions(self.wire.hub_identity).keep(asked)
         if not wait:
             return pending
         return pending.wait(timeout=timeout, on_progress=on_progress)

@@ -2,7 +2,8 @@
 """A published answer as an analyst reads it.
 
 Numbers are as they were released: nothing is rounded, clipped or made to add up.
-Frames are made only when asked for, with whichever library is installed.
+Frames and drawings are made only when asked for, with whichever library is installed,
+and say which agencies stand behind the numbers.
 """
 
 from __future__ import annotations
@@ -12,20 +13,20 @@ import datetime
 import html
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from accord.core.errors import ConfigurationError
+from accord.client.coverage import Coverage, warn_of
+from accord.client.frames import NUMBERS, arrow_table, pandas_frame, polars_frame
+from accord.client.notes import footnotes, title_of
 
 if TYPE_CHECKING:
+    import altair as alt
     import pandas as pd
     import polars as pl
     import pyarrow as pa
 
-NUMBERS = ("estimate", "lower", "upper", "sd")
-"""Columns of an estimate, in order; ``suppressed`` follows."""
-
-_MOST_NAMED = 4
-"""Filter values that a title names one by one."""
+PROVENANCE: Final = ("release", "edition", "cohort", "coverage")
+"""Columns that say of every row where it comes from; on demand, before the others."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,22 +39,6 @@ class Cost:
     def as_json(self) -> dict[str, float]:
         """Return the documented form."""
         return {"epsilon": self.epsilon, "rho": self.rho}
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Coverage:
-    """Which agencies stand behind an answer."""
-
-    answered: tuple[str, ...]
-    missing: tuple[str, ...]
-
-    def __str__(self) -> str:
-        """Return a phrase such as ``4 of 5 agencies, without police``."""
-        total = len(self.answered) + len(self.missing)
-        phrase = f"{len(self.answered)} of {total} agencies"
-        return (
-            f"{phrase}, without {', '.join(self.missing)}" if self.missing else phrase
-        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +101,12 @@ class Result:
     person_losses: Mapping[int, float]
     """Epsilon of a person known to so many agencies."""
     not_covered: tuple[str, ...]
+    noise_placement: str
+    """Who added the noise: ``shared`` (agencies and hub), ``agents`` or ``hub``."""
+    hub_epsilon: float
+    """What the hub and ``colluding_at_most`` agencies together could learn of a person,
+    at most; 0 where the hub saw exact sums."""
+    colluding_at_most: int
     charged: Cost
     """What this ask cost; zero for a repeat."""
     from_archive: bool
@@ -128,49 +119,74 @@ class Result:
         """Iterate over the rows in layout order."""
         return iter(self.rows)
 
-    def columns(self) -> dict[str, list[Any]]:
-        """Return the table by columns: dimensions, numbers, ``suppressed``."""
-        table: dict[str, list[Any]] = {
-            name: [row.values[index] for row in self.rows]
-            for index, name in enumerate(self.by)
-        }
+    def columns(self, *, provenance: bool = False) -> dict[str, list[Any]]:
+        """Return the table by columns: dimensions, numbers, ``suppressed``.
+
+        Args:
+            provenance: say of every row from which release it is and who answered, so
+                that rows of several releases can be told apart.
+        """
+        table: dict[str, list[Any]] = {}
+        if provenance:
+            said = (self.id, self.edition, self.coverage.cohort, self.coverage.share)
+            for name, value in zip(PROVENANCE, said, strict=True):
+                table[name] = [value] * len(self.rows)
+        for index, name in enumerate(self.by):
+            table[name] = [row.values[index] for row in self.rows]
         for number in NUMBERS:
             table[number] = [getattr(row.estimate, number) for row in self.rows]
         table["suppressed"] = [row.estimate.suppressed for row in self.rows]
         return table
 
-    def to_polars(self) -> pl.DataFrame:
-        """Return a polars frame; suppressed numbers are null."""
-        try:
-            import polars as pl
-        except ImportError:
-            raise _missing("polars") from None
-        kinds: dict[str, Any] = dict.fromkeys(self.by, pl.String)
-        kinds |= dict.fromkeys(NUMBERS, pl.Float64)
-        return pl.DataFrame(self.columns(), schema={**kinds, "suppressed": pl.Boolean})
+    def provenance(self) -> dict[str, Any]:
+        """Return where the numbers come from, for what they are exported to."""
+        return {
+            "release": self.id,
+            "agreement": self.agreement,
+            "agreement_version": self.agreement_version,
+            "edition": self.edition,
+            "measure": self.measure,
+            "coverage": self.coverage.as_json(),
+            "level": self.level,
+            "suppress_below": self.suppress_below,
+            "epsilon": self.cost.epsilon,
+            "noise_placement": self.noise_placement,
+            "hub_epsilon": self.hub_epsilon,
+        }
 
-    def to_pandas(self) -> pd.DataFrame:
-        """Return a pandas frame; suppressed numbers are missing."""
-        try:
-            import pandas as pd
-        except ImportError:
-            raise _missing("pandas") from None
-        frame = pd.DataFrame(self.columns())
-        kinds: dict[str, str] = dict.fromkeys(NUMBERS, "float64")
-        return frame.astype({**kinds, "suppressed": "bool"})
+    def to_polars(self, *, provenance: bool = False) -> pl.DataFrame:
+        """Return a polars frame; suppressed numbers are null.
 
-    def to_arrow(self) -> pa.Table:
-        """Return an Arrow table; suppressed numbers are null."""
-        try:
-            import pyarrow as pa
-        except ImportError:
-            raise _missing("pyarrow", extra="arrow") from None
-        fields: list[tuple[str, pa.DataType]] = [
-            *((name, pa.string()) for name in self.by),
-            *((name, pa.float64()) for name in NUMBERS),
-            ("suppressed", pa.bool_()),
-        ]
-        return pa.table(self.columns(), schema=pa.schema(fields))
+        Such a frame carries no notes: ask for *provenance* where it is kept.
+        """
+        return polars_frame(self.columns(provenance=provenance))
+
+    def to_pandas(self, *, provenance: bool = False) -> pd.DataFrame:
+        """Return a pandas frame; ``attrs["accord"]`` says where it comes from."""
+        return pandas_frame(self.columns(provenance=provenance), self.provenance())
+
+    def to_arrow(self, *, provenance: bool = False) -> pa.Table:
+        """Return an Arrow table; its metadata ``accord`` say where it comes from."""
+        return arrow_table(self.columns(provenance=provenance), self.provenance())
+
+    def plot(self) -> alt.LayerChart | alt.FacetChart:
+        """Draw estimates with their intervals; what is suppressed has no mark.
+
+        Raises:
+            ConfigurationError: LIBRARY_MISSING
+            InvalidQuery: TOO_MANY_DIMENSIONS
+        """
+        from accord.client.chart import chart
+
+        if not self.coverage.is_complete:
+            warn_of(
+                f"Release {self.id} stands on {self.coverage}. It is another series "
+                "than one of all agencies: say so beside the drawing, and draw no line "
+                "from one to the other.",
+                [self.id],
+                above=1,
+            )
+        return chart([self])
 
     def as_json(self) -> dict[str, Any]:
         """Return the documented form for machines (``docs/ref-json.md``)."""
@@ -192,7 +208,7 @@ class Result:
             "dropped": self.dropped.as_json(),
             "cost": self.cost.as_json(),
             "delta": self.delta,
-            "coverage": dataclasses.asdict(self.coverage),
+            "coverage": self.coverage.as_json(),
             "level": self.level,
             "mechanism": self.mechanism,
             "noise_scale": self.noise_scale,
@@ -204,6 +220,9 @@ class Result:
             "query_key": self.query_key,
             "person_losses": {str(a): e for a, e in self.person_losses.items()},
             "not_covered": list(self.not_covered),
+            "noise_placement": self.noise_placement,
+            "hub_epsilon": self.hub_epsilon,
+            "colluding_at_most": self.colluding_at_most,
         }
         return {
             "release": release,
@@ -213,27 +232,14 @@ class Result:
 
     def footnotes(self) -> list[str]:
         """Return what has to be read with the numbers, as sentences."""
-        provenance = (
-            f"{self.coverage}; edition {self.edition}; "
-            f"agreement {self.agreement} version {self.agreement_version}; "
-            f"release {self.id}."
-        )
-        meaning = (
-            f"Intervals hold the bounded total with probability {self.level:.1%}. "
-            f"A person counts in at most {self.groups_per_person} cells per agency; "
-            f"{_spread(self.dropped)} cells were left out for that."
-        )
-        notes = [provenance, meaning, _charged(self)]
-        if any(row.estimate.suppressed for row in self.rows):
-            notes.append(
-                f"– : suppressed, because the noisy estimate is below "
-                f"{self.suppress_below}."
-            )
-        return [*notes, *self.not_covered]
+        return footnotes(self)
 
     def __repr__(self) -> str:
         """Return one line, as a Python prompt shows it."""
-        return f"<Result: {self.title()}; {len(self)} rows; release {self.id}>"
+        return (
+            f"<Result: {self.title()}; {len(self)} rows; {self.coverage}; "
+            f"release {self.id}>"
+        )
 
     def _repr_html_(self) -> str:
         """Draw the table for a notebook."""
@@ -252,13 +258,7 @@ class Result:
 
     def title(self) -> str:
         """Return the question in one line."""
-        text = self.measure
-        if self.by:
-            text += " by " + ", ".join(self.by)
-        if self.where:
-            parts = (f"{name} = {_shortened(v)}" for name, v in self.where.items())
-            text += " where " + " and ".join(parts)
-        return text
+        return title_of(self.measure, self.by, self.where)
 
     def _head(self) -> Sequence[str]:
         return [*self.by, "estimate", "interval", "sd"]
@@ -281,36 +281,5 @@ def display_cells(row: Row) -> list[str]:
     ]
 
 
-def _shortened(values: Sequence[str]) -> str:
-    """Return filter values in one line, as first and last where there are many."""
-    if len(values) <= _MOST_NAMED:
-        return " | ".join(values)
-    return f"{values[0]} … {values[-1]} ({len(values)} values)"
-
-
-def _spread(shown: Estimate) -> str:
-    if shown.estimate is None or shown.upper is None:
-        return "an unknown number of"
-    return f"{shown.estimate:,.0f} ± {shown.upper - shown.estimate:,.0f}"
-
-
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
-
-
-def _charged(result: Result) -> str:
-    paid = f"The release cost ε = {result.cost.epsilon:.3g}"
-    if result.delta:
-        paid += f" (δ = {result.delta:g})"
-    if result.from_archive:
-        return f"{paid}; this repeat was free."
-    return f"{paid}."
-
-
-def _missing(library: str, *, extra: str | None = None) -> ConfigurationError:
-    return ConfigurationError(
-        "LIBRARY_MISSING",
-        f"This needs {library}, which is not installed here; "
-        f"run: pip install 'accord[{extra or library}]'",
-        library=library,
-    )

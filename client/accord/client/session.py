@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import os
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
 
+from accord.client.asked import Asked, AskedQuestions
 from accord.client.budget import Account, Budget
 from accord.client.decode import account_of, cost_of, result_of
 from accord.client.pending import Pending
@@ -143,6 +145,33 @@ class Hub:
         """Return an agreement to ask under; nothing is looked up yet."""
         return Agreement(self._wire, name)
 
+    def submission(self, identifier: str) -> Pending:
+        """Return a question that was asked earlier, as it is now.
+
+        Raises:
+            NotFound: SUBMISSION_UNKNOWN
+        """
+        response = self._wire.call(
+            self._wire.stub.GetSubmission, pb.GetSubmissionRequest(id=identifier)
+        )
+        kept = (each for each in self._asked() if each.id == identifier)
+        return Pending(self._wire, response.submission, asked=next(kept, None))
+
+    def pending(self) -> list[Pending]:
+        """Return the questions of this user whose answers nobody has read yet.
+
+        They were asked from this machine, of this hub; oldest first. Some may have
+        ended meanwhile (`Pending.done`). What was asked elsewhere is found by its id.
+        """
+        found = []
+        for asked in self._asked():
+            with contextlib.suppress(NotFound):
+                found.append(self.submission(asked.id))
+        return found
+
+    def _asked(self) -> list[Asked]:
+        return AskedQuestions(self._wire.hub_identity).all()
+
     def release(self, identifier: str, *, timeout: float | None = None) -> Result:
         """Return the release, or the answer to the submission, of that id.
 
@@ -151,15 +180,13 @@ class Hub:
             DeadlineExceeded: STILL_WAITING, when the timeout is over.
         """
         try:
-            response = self._wire.call(
-                self._wire.stub.GetSubmission, pb.GetSubmissionRequest(id=identifier)
-            )
+            pending = self.submission(identifier)
         except NotFound:
             stored = self._wire.call(
                 self._wire.stub.GetRelease, pb.GetReleaseRequest(id=identifier)
             )
             return result_of(stored.release, charged=None, from_archive=True)
-        return Pending(self._wire, response.submission).wait(timeout=timeout)
+        return pending.wait(timeout=timeout)
 
     def releases(self, agreement: str = "") -> Iterator[ReleaseSummary]:
         """Yield what was released, newest first."""

@@ -39,6 +39,8 @@ class Wire:
         token = parse(profile.token, TokenKind.ANALYST)
         address = parse_address(profile.hub)
         authority = fetch_authority(address, token.fingerprint)
+        self.hub_identity = token.fingerprint.hex()
+        """Fingerprint of the hub's certificate authority, under any address."""
         self._channel = analyst_channel(address, authority, token)
         self.stub = AnalystServiceStub(self._channel)
         self.policies = PolicyServiceStub(self._channel)

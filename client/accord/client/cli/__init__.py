@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from accord.client.cli.asking import price, query, release, releases
+from accord.client.cli.asking import price, query, releases
 from accord.client.cli.board import board
 from accord.client.cli.looking import agreements, budget, describe
 from accord.client.cli.options import AsJson
 from accord.client.cli.policy import policy_app
+from accord.client.cli.returning import pending, release, submission
 from accord.client.cli.saved import profile_app
 from accord.client.demo.command import run_demo
 from accord.rpc.command import run_command
@@ -22,7 +23,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Ask agencies together; read answers with honest error bars.",
 )
-for command in (agreements, describe, query, price, releases, release, budget, board):
+for command in (
+    *(agreements, describe, query, price, pending, submission, release, releases),
+    *(budget, board),
+):
     app.command()(command)
 app.add_typer(profile_app, name="profile")
 app.add_typer(policy_app, name="policy")

@@ -12,6 +12,7 @@ from accord.client.cli.options import (
     AgreementOption,
     AsJson,
     By,
+    Complete,
     Edition,
     Epsilon,
     HubOption,
@@ -24,9 +25,10 @@ from accord.client.cli.options import (
     only_agreement,
     print_json,
 )
+from accord.client.cli.returning import print_pending, print_result
 from accord.client.progress import waiting
 from accord.client.question import Question
-from accord.client.tables import records_table, with_notes
+from accord.client.tables import records_table
 from accord.core.errors import InvalidQuery
 
 
@@ -39,8 +41,9 @@ def query(
     purpose: Purpose,
     agreement: AgreementOption = None,
     edition: Edition = "",
+    complete: Complete = False,
     wait: Annotated[
-        bool, typer.Option(help="Wait for the answer, or print its id at once.")
+        bool, typer.Option(help="Wait for the answer, or say at once how to come back.")
     ] = True,
     timeout: Annotated[
         float | None, typer.Option(help="Seconds to wait at most.")
@@ -52,12 +55,14 @@ def query(
     """Ask the agencies and print the answer with its error bars."""
     with accord.connect(hub, profile=profile) as session:
         question = _question(session, agreement, measure, by, where, edition)
-        pending = question.release(epsilon=epsilon, purpose=purpose, wait=False)
+        pending = question.release(
+            epsilon=epsilon, purpose=purpose, complete=complete, wait=False
+        )
         if not wait and not pending.done:
-            _print_pending(pending, as_json=as_json)
+            print_pending(pending, as_json=as_json)
             return
         result = waiting(pending, notices, timeout=timeout, quiet=as_json)
-    _print_result(result, as_json=as_json)
+    print_result(result, as_json=as_json)
 
 
 def price(
@@ -69,22 +74,25 @@ def price(
     purpose: Purpose,
     agreement: AgreementOption = None,
     edition: Edition = "",
+    complete: Complete = False,
     hub: HubOption = None,
     profile: ProfileOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a question would cost and how exact it would be; charges nothing."""
+    """Show cost, exactness and time of an answer beforehand; charges nothing."""
     with accord.connect(hub, profile=profile) as session:
         question = _question(session, agreement, measure, by, where, edition)
-        found = question.price(epsilon=epsilon, purpose=purpose)
+        found = question.price(epsilon=epsilon, purpose=purpose, complete=complete)
     if as_json:
         print_json(found.as_json())
         return
     console.print(
         f"{found.cells} cells, each ±{found.half_width:g} at {found.level:.1%}, for "
-        f"ε = {found.cost.epsilon:.3g}; edition {found.edition}"
-        + ("; already paid for: free" if found.from_archive else "")
+        f"ε = {found.cost.epsilon:.3g}; edition {found.edition}",
+        soft_wrap=True,
     )
+    if found.when:
+        console.print(found.when, soft_wrap=True)
 
 
 def releases(
@@ -115,22 +123,6 @@ def releases(
     console.print(records_table("releases", shown))
 
 
-def release(
-    identifier: str,
-    *,
-    timeout: Annotated[
-        float | None, typer.Option(help="Seconds to wait at most.")
-    ] = None,
-    hub: HubOption = None,
-    profile: ProfileOption = None,
-    as_json: AsJson = False,
-) -> None:
-    """Print a release, or the answer to a question asked earlier, by its id."""
-    with accord.connect(hub, profile=profile) as session:
-        result = session.release(identifier, timeout=timeout)
-    _print_result(result, as_json=as_json)
-
-
 def _question(
     session: accord.Hub,
     agreement: str | None,
@@ -151,17 +143,3 @@ def _question(
             )
         question = question.where(**{dimension: values.split(",")})
     return question.edition(edition)
-
-
-def _print_pending(pending: accord.Pending, *, as_json: bool) -> None:
-    if as_json:
-        print_json({"submission": {"id": pending.id, "state": "collecting"}})
-    else:
-        console.print(f"asked; look later with: accord release {pending.id}")
-
-
-def _print_result(result: accord.Result, *, as_json: bool) -> None:
-    if as_json:
-        print_json(result.as_json())
-    else:
-        console.print(with_notes(result))

@@ -41,6 +41,10 @@ Purpose = Annotated[
 Epsilon = Annotated[
     float, typer.Option("--epsilon", "-e", help="Privacy loss to spend at most.")
 ]
+Complete = Annotated[
+    bool,
+    typer.Option("--complete", help="All agencies or nothing: no fallback cohort."),
+]
 
 console = Console(markup=False, emoji=False)
 """Where tables go."""

@@ -15,11 +15,8 @@ kept under the fingerprint of its certificate authority, as the member's token n
 from __future__ import annotations
 
 import datetime
-import os
 import re
 from pathlib import Path
-
-import platformdirs
 
 from accord.client.policy.hub_access import HubPolicies, ProposalSummary
 from accord.client.policy.proposal_files import (
@@ -27,6 +24,7 @@ from accord.client.policy.proposal_files import (
     read_proposal,
     write_proposal,
 )
+from accord.client.profile import data_folder
 from accord.core.errors import (
     AccordError,
     Conflict,
@@ -47,12 +45,6 @@ MOST_ROOTS = 10_000
 """Versions of the board; a hub that shows more is making them up."""
 
 _ID = re.compile(r"[0-9a-f]{64}")
-
-
-def data_folder() -> Path:
-    """Return where this user's state of boards lies."""
-    named = os.environ.get("ACCORD_DATA")
-    return Path(named) if named else Path(platformdirs.user_data_dir("accord"))
 
 
 def keys_folder() -> Path:

@@ -7,9 +7,9 @@ import datetime
 from collections.abc import Mapping
 from pathlib import Path
 
-from accord.client.policy.desk import data_folder
 from accord.client.policy.folder import documents_in
 from accord.client.policy.proposal_files import write_whole
+from accord.client.profile import data_folder
 from accord.core.errors import (
     AccordError,
     ConfigurationError,

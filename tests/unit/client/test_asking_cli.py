@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command with a hub that answers later, or in part: what a person reads."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+import accord.client as accord
+from accord.client import cli
+from accord.client.progress import waiting
+from accord.rpc.command import run_command
+from accord.v1 import analyst_pb2 as pb
+from tests.unit.client.hub_double import (
+    FIVE,
+    PURPOSE,
+    THREE,
+    AnalystHub,
+    collecting,
+    failed,
+    partial,
+    release,
+    released,
+    seconds,
+    serving,
+)
+
+QUESTION = ("--by", "region", "--epsilon", "2", "--purpose", PURPOSE)
+IN_TWO_DAYS = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=2)
+LATER: dict[str, Any] = {
+    "expected_at": seconds(IN_TWO_DAYS),
+    "deadline_at": seconds(IN_TWO_DAYS + datetime.timedelta(days=12)),
+}
+WAY_BACK = re.compile(
+    r"The question goes on by itself\. Come back with: accord release ([0-9a-f-]{36})"
+)
+
+Accord = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def serving_hub() -> Iterator[AnalystHub]:
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def hub(
+    serving_hub: AnalystHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AnalystHub:
+    """A hub whose agencies are awake in two days, and a user set up for it."""
+    monkeypatch.setenv("ACCORD_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("ACCORD_CONFIG", str(tmp_path / "config"))
+    monkeypatch.setenv("ACCORD_HUB", serving_hub.address)
+    monkeypatch.setenv("ACCORD_TOKEN", serving_hub.token)
+    monkeypatch.setenv("COLUMNS", "200")
+    serving_hub.requests.clear()
+    serving_hub.script = [
+        collecting(pb.STAGE_READY, FIVE[1:], **LATER),
+        released(release()),
+    ]
+    return serving_hub
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Accord:
+    """Run ``accord`` and return its exit status, output and errors."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["accord", *arguments])
+        status = run_command(cli.app, unharmed="")
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return call
+
+
+def test_a_price_ends_with_when_to_expect_the_answer(
+    hub: AnalystHub, run: Accord
+) -> None:
+    hub.price.expected_at = LATER["expected_at"]
+    hub.price.deadline_at = LATER["deadline_at"]
+    first, second = run("price", *QUESTION)[1].splitlines()
+    assert first == "24 cells, each ±52 at 95.0%, for ε = 2; edition 2026-10"
+    assert second.startswith(
+        f"answer expected by {IN_TWO_DAYS:%a %Y-%m-%d %H:%M} UTC; "
+    )
+    assert second.endswith("a fallback cohort answers, or nobody")
+    assert run("price", *QUESTION, "--complete")[1].endswith("UTC nobody answers\n")
+    found = json.loads(run("price", *QUESTION, "--json")[1])
+    assert found["expected_at"][:10] == f"{IN_TWO_DAYS:%Y-%m-%d}"
+    hub.price.expected_at = seconds(datetime.datetime.now(datetime.UTC))
+    assert run("price", *QUESTION)[1].endswith("\nanswer expected at once\n")
+
+
+@pytest.mark.usefixtures("hub")
+def test_asking_without_waiting_prints_a_receipt(run: Accord) -> None:
+    status, out, _ = run("query", *QUESTION, "--no-wait")
+    first, second, third = out.splitlines()
+    assert status == 0
+    assert first == "4 of 5 agencies ready; awaiting city-police."
+    assert second.startswith("Expected by ")
+    assert WAY_BACK.fullmatch(third)
+
+
+@pytest.mark.usefixtures("hub")
+def test_the_receipt_for_machines_has_the_same(run: Accord) -> None:
+    out = run("query", *QUESTION, "--no-wait", "--json")[1]
+    found = json.loads(out)["submission"]
+    assert {name: found[name] for name in ("state", "stage", "attempt", "cohort")} == {
+        "state": "collecting",
+        "stage": "ready",
+        "attempt": 1,
+        "cohort": "all",
+    }
+    assert found["awaited"] == ["city-police"]
+    assert found["deadline_at"] > found["expected_at"]
+    assert found["failure"] is None
+
+
+@pytest.mark.usefixtures("hub")
+def test_one_comes_back_days_later(run: Accord) -> None:
+    """By the list, by the state of one question, by its answer; then it is closed."""
+    out = run("query", *QUESTION, "--where", "region=norvale", "--no-wait")[1]
+    (name,) = WAY_BACK.findall(out)
+    lines = run("pending")[1].splitlines()
+    assert lines[:2] == [
+        name,
+        "  persons by region where region = norvale (regional-trends)",
+    ]
+    assert lines[2].startswith("  asked ")
+    assert lines[3] == "  4 of 5 agencies ready; awaiting city-police"
+    assert lines[4].startswith("  expected by ")
+    assert lines[5] == "read an answer, or wait for it, with: accord release ID"
+    (listed,) = json.loads(run("pending", "--json")[1])["submissions"]
+    state = json.loads(run("submission", name, "--json")[1])["submission"]
+    assert listed.items() >= state.items()
+    assert listed["question"] == "persons by region where region = norvale"
+    status, out, err = run("release", name)
+    assert status == 0
+    assert "5 of 5 agencies" in out
+    assert WAY_BACK.search(err), "whoever waits knows how to come back"
+    assert "no question is open" in run("pending")[1]
+    assert run("submission", name)[1] == (
+        f"Answered. Read it with: accord release {name}\n"
+    )
+
+
+def test_a_question_that_failed_is_listed_with_its_reason(
+    hub: AnalystHub, run: Accord
+) -> None:
+    hub.script = [
+        collecting(pb.STAGE_READY, FIVE[1:]),
+        failed("AGENCIES_AWAITED", "city-police was not ready in time.", stage="ready"),
+    ]
+    (name,) = WAY_BACK.findall(run("query", *QUESTION, "--no-wait")[1])
+    with accord.connect() as session:
+        session.submission(name)._poll(1, None)
+    assert "  ended without an answer (AGENCIES_AWAITED)" in run("pending")[1]
+    assert run("submission", name)[1] == (
+        "Ended without an answer: city-police was not ready in time.\n"
+    )
+    status, _, err = run("release", name, "--json")
+    assert status == 6
+    error = json.loads(err.splitlines()[-1])["error"]
+    assert error["reason"] == "AGENCIES_AWAITED"
+    assert error["metadata"] == {"stage": "ready"}
+    assert "no question is open" in run("pending")[1]
+
+
+def test_a_release_is_read_by_its_own_id_too(hub: AnalystHub, run: Accord) -> None:
+    stored = hub.store(partial())
+    status, out, _ = run("release", stored)
+    assert status == 0
+    assert "· 3 of 5 agencies, without city-police, health-service" in out
+    assert "another series than figures of all" in out
+    assert "The hub and one agency together could learn at most ε = 1.04" in out
+    status, _, err = run("release", "6f1d2c3b-0000-4000-8000-000000000000", "--json")
+    assert status == 2
+    assert json.loads(err)["error"]["reason"] == "RELEASE_UNKNOWN"
+
+
+def test_complete_is_passed_on(hub: AnalystHub, run: Accord) -> None:
+    run("query", *QUESTION, "--complete", "--no-wait")
+    run("query", *QUESTION, "--no-wait")
+    asked = [each for each in hub.requests if isinstance(each, pb.SubmitQueryRequest)]
+    assert [each.complete_only for each in asked] == [True, False]
+
+
+class TestDrawing:
+    """What stays on a terminal while somebody waits."""
+
+    @staticmethod
+    def draw() -> str:
+        file = io.StringIO()
+        screen = Console(file=file, width=120, force_terminal=True, color_system=None)
+        with accord.connect() as session:
+            question = session.agreement("regional-trends").persons().by("region")
+            pending = question.release(epsilon=2, purpose=PURPOSE, wait=False)
+            waiting(pending, screen, timeout=30, quiet=False)
+        return file.getvalue()
+
+    def test_stages_and_who_was_away(self, hub: AnalystHub) -> None:
+        fallback: dict[str, Any] = {"attempt": 2, "cohort": "fallback"}
+        hub.script = [
+            collecting(pb.STAGE_READY, FIVE[1:]),
+            collecting(pb.STAGE_READY, THREE, awaited=(), **fallback),
+            collecting(pb.STAGE_MASKED, THREE, awaited=(), **fallback),
+            collecting(pb.STAGE_REVEAL, THREE, awaited=(), **fallback),
+            released(partial()),
+        ]
+        shown = self.draw()
+        note = "· city-police was away; asking the cohort fallback now"
+        assert shown.count(note) == 1
+        assert "The question goes on by itself" not in shown
+
+    def test_who_interrupts_is_told_how_to_come_back(
+        self, hub: AnalystHub, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also where nothing else is printed."""
+        hub.script = [collecting(pb.STAGE_READY, FIVE[1:])]
+        file = io.StringIO()
+        with accord.connect() as session:
+            question = session.agreement("regional-trends").persons().by("region")
+            pending = question.release(epsilon=2, purpose=PURPOSE, wait=False)
+
+            def interrupted(**_: object) -> None:
+                raise KeyboardInterrupt
+
+            monkeypatch.setattr(pending, "wait", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                waiting(pending, Console(file=file), timeout=None, quiet=True)
+        (name,) = WAY_BACK.findall(" ".join(file.getvalue().split()))
+        assert name == pending.id
