@@ -18,12 +18,14 @@ from accord.core.cohorts import singled_out
 from accord.core.epsilon_delta import (
     epsilon_to_rho_lower,
     epsilon_to_rho_tight,
+    rho_to_epsilon_tight,
     rho_to_epsilon_upper,
 )
 from accord.core.errors import InvalidQuery, suggestion
 from accord.core.measure import CELL_SCALE, Component, ComponentVector
 from accord.core.messages import sentence
 from accord.core.model import DataModel
+from accord.core.placement import LEAST_SHARE_VARIANCE
 from accord.core.privacy import Accounting, Loss, mechanism_class, nano_down
 from accord.core.question_checks import question_contradictions
 from accord.core.windows import CONTACTS, step
@@ -281,9 +283,13 @@ def _emergency_cap(form: AgreementForm) -> Iterator[Finding]:
         yield ("emergency", "spend"), sentence("lint.cap-too-small")
 
 
-@_believes("spend", "protect", "may_ask.measures")
+@_believes("spend", "protect", "may_ask.measures", "parties", "cohorts")
 def _noise_possible(form: AgreementForm) -> Iterator[Finding]:
-    """Say so where one release may cost so little that no noise is large enough."""
+    """Say so where one release may cost so little that no noise is large enough.
+
+    Or so much that Gaussian shares would be too small to be added up: in the largest
+    cohort, where they are smallest, and in a release over groups that can change.
+    """
     spend, protect = form.spend, form.protect
     if (spend.accounting is Accounting.ZCDP) != (spend.delta is not None):
         return
@@ -295,14 +301,25 @@ def _noise_possible(form: AgreementForm) -> Iterator[Finding]:
         dropped=Component(bound=protect.drop_cap, scale=1),
     )
     agencies = min(protect.person_in_at_most or len(form.parties), len(form.parties))
+    path = ("spend", "each_release_at_most")
+    d1, d2_squared = vector.d1(agencies), vector.d2_squared(agencies)
+    build = mechanism_class(spend.accounting)
     try:
-        mechanism_class(spend.accounting).for_loss(
-            _release_cap(form),
-            d1=vector.d1(agencies),
-            d2_squared=vector.d2_squared(agencies),
-        )
+        dearest = build.for_loss(_release_cap(form), d1=d1, d2_squared=d2_squared)
     except InvalidQuery:
-        yield ("spend", "each_release_at_most"), sentence("lint.release-buys-nothing")
+        yield path, sentence("lint.release-buys-nothing")
+        return
+    largest = max((len(chosen) for chosen in _cohorts(form).values()), default=0)
+    parts = largest - protect.colluding_at_most
+    if form.noise != "agents" or spend.delta is None or parts < 1:
+        return
+    least = parts * LEAST_SHARE_VARIANCE
+    if dearest.scale**2 < least:
+        most = rho_to_epsilon_tight(
+            nano_down(Fraction(d2_squared, 2 * least)), spend.delta
+        )
+        epsilon = math.floor(most * 100) / 100
+        yield path, sentence("lint.shares-too-small", most=f"{epsilon:g}")
 
 
 def _release_cap(form: AgreementForm) -> Loss:

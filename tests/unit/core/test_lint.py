@@ -175,6 +175,32 @@ def test_an_agreement_says_what_is_wrong_with_it(
         load_policy_set({p: json.dumps(d).encode() for p, d in documents.items()})
 
 
+def test_shares_that_are_too_small_are_said_with_the_most_that_is_possible() -> None:
+    """In the largest cohort; with what it names the agreement is believed."""
+
+    def found(most: float, **entries: object) -> bool:
+        rich = {"epsilon": 1000, "every": 365}
+        agreement = changed(
+            CLEAN,
+            spend__each_release_at_most={"epsilon": most},
+            spend__each_analyst=rich,
+            spend__everyone=rich,
+            spend__lifetime={"epsilon": 1000},
+            **entries,
+        )
+        return said(
+            linted(agreement=agreement),
+            "agreements/trends.yaml",
+            "spend.each_release_at_most",
+            "allow at most ε = 156.7, or let `noise` be `shared`",
+        )
+
+    assert found(900, protect__noise="agents")
+    assert found(157, protect__noise="agents")
+    assert not found(156.7, protect__noise="agents")
+    assert not found(900, protect__noise="shared")
+
+
 OTHER_AGREEMENT = changed(
     CLEAN,
     agreement="other",
