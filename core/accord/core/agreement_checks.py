@@ -305,7 +305,7 @@ def _noise_possible(form: AgreementForm) -> Iterator[Finding]:
     d1, d2_squared = vector.d1(agencies), vector.d2_squared(agencies)
     build = mechanism_class(spend.accounting)
     try:
-        dearest = build.for_loss(_release_cap(form), d1=d1, d2_squared=d2_squared)
+        build.for_loss(_release_cap(form), d1=d1, d2_squared=d2_squared)
     except InvalidQuery:
         yield path, sentence("lint.release-buys-nothing")
         return
@@ -313,12 +313,10 @@ def _noise_possible(form: AgreementForm) -> Iterator[Finding]:
     parts = largest - protect.colluding_at_most
     if form.noise != "agents" or spend.delta is None or parts < 1:
         return
-    least = parts * LEAST_SHARE_VARIANCE
-    if dearest.scale**2 < least:
-        most = rho_to_epsilon_tight(
-            nano_down(Fraction(d2_squared, 2 * least)), spend.delta
-        )
-        epsilon = math.floor(most * 100) / 100
+    most = nano_down(Fraction(d2_squared, 2 * parts * LEAST_SHARE_VARIANCE))
+    single = spend.each_release_at_most.epsilon
+    if _rho(epsilon_to_rho_tight, single, spend.delta) > most:
+        epsilon = math.floor(rho_to_epsilon_tight(most, spend.delta) * 100) / 100
         yield path, sentence("lint.shares-too-small", most=f"{epsilon:g}")
 
 
