@@ -14,12 +14,12 @@ from typing import Any
 
 from accord.v1 import analyst_pb2 as pb
 
-READY, MASKED, OPENING = "ready", "masked", "opening"
+READY, MASKED, REVEAL = "ready", "masked", "reveal"
 
 _STAGES: Mapping[int, str] = {
     pb.STAGE_READY: READY,
     pb.STAGE_MASKED: MASKED,
-    pb.STAGE_REVEAL: OPENING,
+    pb.STAGE_REVEAL: REVEAL,
 }
 
 
@@ -32,7 +32,7 @@ class Progress:
     awaited: tuple[str, ...]
     refused: tuple[str, ...]
     stage: str = ""
-    """``ready``, ``masked`` or ``opening``; from ``opening`` on it is paid."""
+    """``ready``, ``masked`` or ``reveal``; from ``reveal`` on it is paid."""
     attempt: int = 0
     """From 1; a higher one began when somebody was away for too long."""
     cohort: str = ""
@@ -66,7 +66,7 @@ class Progress:
         words = {
             READY: f"{count} ready",
             MASKED: f"{count} have sent their masked figures",
-            OPENING: f"opening the sum, paid from here on: {count} have answered",
+            REVEAL: f"opening the sum, paid from here on: {count} have answered",
         }.get(self.stage, f"{count} have answered")
         if self.awaited:
             words += f"; awaiting {', '.join(self.awaited)}"

@@ -120,7 +120,7 @@ class TestStages:
             "4 of 5 agencies have sent their masked figures; awaiting city-police",
             "opening the sum, paid from here on: 5 of 5 agencies have answered",
         ]
-        assert [each.stage for each in told] == ["ready", "masked", "opening"]
+        assert [each.stage for each in told] == ["ready", "masked", "reveal"]
 
     def test_another_attempt_says_who_was_away(
         self, hub: AnalystHub, question: Question
