@@ -69,10 +69,12 @@ def _ask(agreement: accord.Agreement, screen: Console) -> dict[str, Any]:
         .by("region", "exploitation_type")
         .where(registered_month=months[-12:])
     )
-    replies = [
-        _release(trend, TREND_EPSILON, screen, "1. A monthly trend", with_notes),
-        _release(table, TABLE_EPSILON, screen, "2. A cross-table", crossed_with_notes),
-    ]
+    replies = [_release(trend, TREND_EPSILON, screen, "1. A monthly trend", with_notes)]
+    if held := what_the_hub_held(replies[0]):
+        screen.print(held, soft_wrap=True)
+    replies.append(
+        _release(table, TABLE_EPSILON, screen, "2. A cross-table", crossed_with_notes)
+    )
     heading = "3. A question that the agreement does not allow"
     refusals = [_refused(agreement, screen, heading)]
     heading = "4. The first question again"
@@ -99,6 +101,18 @@ def _release(
     result = waiting(pending, screen, timeout=60, quiet=screen.quiet)
     screen.print(draw(result))
     return result
+
+
+def what_the_hub_held(result: accord.Result) -> str:
+    """Return what the hub had in its hands for a release; nothing if it saw sums."""
+    if result.from_archive or result.noise_placement not in {"shared", "agents"}:
+        return ""
+    number = len(result.coverage.answered)
+    return (
+        f"What the hub held for it: {number} masked vectors, each of them uniformly "
+        "random to it. It opened their sum only, which carried the agencies' noise "
+        "already."
+    )
 
 
 def _repeated(result: accord.Result) -> str:
