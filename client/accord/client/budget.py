@@ -76,7 +76,7 @@ class Price:
         """When the answer can be expected, as a phrase; empty where nobody says."""
         if self.from_archive:
             return "already paid for: free, and at once"
-        phrase = self.expectation.phrase(complete=self.complete)
+        phrase = self.expectation.phrase(or_nobody=self.complete)
         return f"answer {phrase}" if phrase else ""
 
     def as_json(self) -> dict[str, Any]:

@@ -32,25 +32,25 @@ class Expectation:
         return moment is None or moment <= (now or utc_now()) + SOON
 
     def phrase(
-        self, *, complete: bool = False, now: datetime.datetime | None = None
+        self, *, or_nobody: bool = False, now: datetime.datetime | None = None
     ) -> str:
         """Return a phrase such as ``expected by Mon 2026-11-30 08:00 UTC; …``.
 
         Args:
-            complete: a fallback cohort will not do.
+            or_nobody: no fallback cohort can stand in.
             now: the moment at which it is read.
         """
         moment, now = self.expected_at, now or utc_now()
         if moment is None:
             return ""
         if abs(moment - now) <= SOON:
-            return "expected at once"
+            return "expected at once, if no agency is away"
         words = f"expected by {spoken(moment)}"
         if moment < now:
             words = f"was {words}"
         if self.deadline_at is None:
             return words
-        then = "nobody answers" if complete else "a fallback cohort answers, or nobody"
+        then = "nobody answers" if or_nobody else "a fallback cohort answers, or nobody"
         return f"{words}; after {spoken(self.deadline_at)} {then}"
 
     def as_json(self) -> dict[str, str | None]:

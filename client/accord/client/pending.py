@@ -15,7 +15,7 @@ from accord.client.asked import Asked, AskedQuestions
 from accord.client.decode import result_of
 from accord.client.moments import Expectation, expectation_of
 from accord.client.result import Result
-from accord.client.stages import Progress, progress_of
+from accord.client.stages import REVEAL, Progress, progress_of
 from accord.client.wire import Wire
 from accord.core.errors import (
     AccordError,
@@ -88,6 +88,12 @@ class Pending:
     def expectation(self) -> Expectation:
         """When the answer can be expected, and what comes if somebody is away."""
         return expectation_of(self._last.expected_at, self._last.deadline_at)
+
+    @property
+    def when(self) -> str:
+        """The same as a phrase; empty where it has ended or the hub does not say."""
+        or_nobody = self._complete or self.progress.stage == REVEAL
+        return "" if self.done else self.expectation.phrase(or_nobody=or_nobody)
 
     @property
     def failure(self) -> AccordError | None:
@@ -176,7 +182,7 @@ class Pending:
         if self.done:
             return [f"Answered. Read it with: {way}"]
         lines = [f"{_begun(str(self.progress))}."]
-        if phrase := self.expectation.phrase(complete=self._complete):
+        if phrase := self.when:
             lines.append(f"{_begun(phrase)}.")
         return [*lines, f"The question goes on by itself. Come back with: {way}"]
 
@@ -199,7 +205,7 @@ class Pending:
 
     def _still_waiting(self) -> DeadlineExceeded:
         awaited = ", ".join(self._last.awaited) or "the hub"
-        phrase = self.expectation.phrase(complete=self._complete)
+        phrase = self.when
         return DeadlineExceeded(
             "STILL_WAITING",
             f"Still waiting for {awaited}"

@@ -62,6 +62,8 @@ class Progress:
 
     def words(self) -> str:
         """Return a phrase such as ``3 of 5 agencies ready; awaiting city-police``."""
+        if not self.asked:
+            return "waiting for the hub"
         count = f"{len(self.answered)} of {self.asked} agencies"
         words = {
             READY: f"{count} ready",

@@ -99,7 +99,9 @@ def test_a_price_ends_with_when_to_expect_the_answer(
     found = json.loads(run("price", *QUESTION, "--json")[1])
     assert found["expected_at"][:10] == f"{IN_TWO_DAYS:%Y-%m-%d}"
     hub.price.expected_at = seconds(datetime.datetime.now(datetime.UTC))
-    assert run("price", *QUESTION)[1].endswith("\nanswer expected at once\n")
+    assert run("price", *QUESTION)[1].endswith(
+        "\nanswer expected at once, if no agency is away\n"
+    )
 
 
 @pytest.mark.usefixtures("hub")

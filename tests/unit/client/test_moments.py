@@ -28,7 +28,7 @@ def test_days_away_it_says_when_and_what_comes_if_somebody_is_away() -> None:
         "expected by Mon 2026-11-30 08:00 UTC; after Mon 2026-12-14 08:00 UTC a "
         "fallback cohort answers, or nobody"
     )
-    assert found.phrase(now=NOW, complete=True) == (
+    assert found.phrase(now=NOW, or_nobody=True) == (
         "expected by Mon 2026-11-30 08:00 UTC; after Mon 2026-12-14 08:00 UTC nobody "
         "answers"
     )
@@ -38,7 +38,7 @@ def test_days_away_it_says_when_and_what_comes_if_somebody_is_away() -> None:
 @pytest.mark.parametrize("off", [-SOON, datetime.timedelta(), SOON])
 def test_now_is_at_once_although_clocks_differ(off: datetime.timedelta) -> None:
     found = expectation(NOW + off)
-    assert found.phrase(now=NOW) == "expected at once"
+    assert found.phrase(now=NOW) == "expected at once, if no agency is away"
     assert found.is_soon(NOW)
 
 

@@ -89,7 +89,7 @@ class TestPrice:
     ) -> None:
         hub.price.expected_at = seconds(datetime.datetime.now(datetime.UTC))
         found = question.price(epsilon=2, purpose=PURPOSE)
-        assert found.when == "answer expected at once"
+        assert found.when == "answer expected at once, if no agency is away"
 
     def test_what_is_paid_for_is_free_and_at_once(
         self, hub: AnalystHub, question: Question, monkeypatch: pytest.MonkeyPatch
@@ -121,6 +121,12 @@ class TestStages:
             "opening the sum, paid from here on: 5 of 5 agencies have answered",
         ]
         assert [each.stage for each in told] == ["ready", "masked", "reveal"]
+
+    def test_a_hub_that_has_only_just_started_is_waited_for(
+        self, hub: AnalystHub, question: Question
+    ) -> None:
+        hub.script = [pb.Submission(state=pb.SUBMISSION_STATE_COLLECTING)]
+        assert ask(question).receipt()[0] == "Waiting for the hub."
 
     def test_another_attempt_says_who_was_away(
         self, hub: AnalystHub, question: Question
@@ -269,9 +275,17 @@ class TestComingBack:
     ) -> None:
         hub.script = [collecting(pb.STAGE_READY, FIVE[1:], **LATER)]
         pending = ask(question, complete=True)
-        ask(question)
+        other = ask(question)
         assert [each.complete_only for each in hub.requests] == [True, False]
         assert pending.receipt()[1].endswith("UTC nobody answers.")
+        assert other.receipt()[1].endswith("UTC a fallback cohort answers, or nobody.")
+
+    def test_nobody_stands_in_while_a_sum_is_being_opened(
+        self, hub: AnalystHub, question: Question
+    ) -> None:
+        """It is paid: no other cohort can be asked any more."""
+        hub.script = [collecting(pb.STAGE_REVEAL, FIVE[1:], **LATER)]
+        assert ask(question).receipt()[1].endswith("UTC nobody answers.")
 
 
 class TestAskedQuestions:

@@ -111,5 +111,5 @@ def _lines(found: accord.Pending) -> list[str]:
         return [*lines, f"  ended without an answer ({found.failure.reason})"]
     if found.done:
         return [*lines, "  answered"]
-    phrase = found.expectation.phrase()
+    phrase = found.when
     return [*lines, f"  {found.progress}", *([f"  {phrase}"] if phrase else [])]
