@@ -268,14 +268,30 @@ class TestEncapsulation:
         made, _ = encapsulate(A, former.public)
         assert reason_of(opened, B, A.public, made) == "READY_INVALID"
 
-    def test_the_higher_label_cannot_send_even_if_it_signs(self) -> None:
-        ciphertext = encapsulate(A, B.public)[0].ciphertext
+    def signed(self, by: SecretKeys, sender: str, receiver: SecretKeys) -> str:
+        """Return why what *by* did sign is refused."""
         made = Encapsulation(
-            sender="b", receiver="a", ciphertext=ciphertext, signature=b""
+            sender=sender,
+            receiver="x" if sender == "x" else receiver.label,
+            ciphertext=encapsulate(A, B.public)[0].ciphertext,
+            signature=b"",
         )
-        signature = B.sign(made.body(A.public))
-        signed = dataclasses.replace(made, signature=signature)
-        assert reason_of(opened, A, B.public, signed) == "READY_INVALID"
+        signature = by.sign(made.body(receiver.public))
+        made = dataclasses.replace(made, signature=signature)
+        return reason_of(opened, receiver, by.public, made)
+
+    def test_the_higher_label_cannot_send_even_if_it_signs(self) -> None:
+        assert self.signed(B, "b", A) == "READY_INVALID"
+
+    def test_other_names_than_those_of_the_pair_are_refused_even_if_signed(
+        self,
+    ) -> None:
+        assert self.signed(A, "c", B) == "READY_INVALID"
+        assert self.signed(A, "x", B) == "READY_INVALID"
+
+    def test_who_has_no_listed_kem_key_cannot_send_even_if_it_signs(self) -> None:
+        assert self.signed(A.without_kem(), "a", B) == "READY_INVALID"
+        assert self.signed(A, "a", B.without_kem()) == "READY_INVALID"
 
 
 class TestPairSecret:

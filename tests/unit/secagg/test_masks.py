@@ -61,8 +61,10 @@ def test_several_masks_are_added_as_one_after_the_other() -> None:
 def test_masking_and_unmasking_is_exact(vector: np.ndarray[Any, Any]) -> None:
     before = vector.copy()
     masked = mask(vector, KEY, {}, "a")
+    kept = masked.copy()
     assert np.array_equal(unmasked(masked, [KEY]), vector)
     assert np.array_equal(vector, before)
+    assert np.array_equal(masked, kept)
 
 
 def test_masks_of_a_pair_cancel() -> None:

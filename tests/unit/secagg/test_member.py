@@ -158,6 +158,15 @@ class TestReadies:
         lasting = pair_secrets(N)[own]
         assert reason_of(pair_keys, *arguments, lasting) == "READY_INVALID"
 
+    @pytest.mark.parametrize("length", [0, 31, 33])
+    def test_a_fresh_key_of_another_length_is_refused_even_if_signed(
+        self, length: int
+    ) -> None:
+        short = dataclasses.replace(READIES[1], ephemeral_key=b"\7" * length)
+        signature = secret(labels(N)[1]).sign(short.body())
+        readies = [OWN, dataclasses.replace(short, signature=signature), *READIES[2:]]
+        assert refused(readies) == "READY_INVALID"
+
     def test_without_a_lasting_secret_there_is_no_key(self) -> None:
         own, peer = labels(N)[0], labels(N)[3]
         lasting = pair_secrets(N)[own].copy()
@@ -177,6 +186,7 @@ class TestTranscript:
     def test_everything_that_a_member_was_shown_counts(self) -> None:
         digest = SPEC.digest
         again, _ = make_ready(secret(labels(N)[1]), SPEC, 1)
+        unsigned = dataclasses.replace(OWN, signature=bytes(64))
         shown = [
             (digest, 1, "all", "00", READIES),
             (spec_for(N, payload=b"other").digest, 1, "all", "00", READIES),
@@ -185,6 +195,7 @@ class TestTranscript:
             (digest, 1, "all", "01", READIES),
             (digest, 1, "all", "00", READIES[:-1]),
             (digest, 1, "all", "00", READIES[::-1]),
+            (digest, 1, "all", "00", [unsigned, *READIES[1:]]),
             (digest, 1, "all", "00", [OWN, again, *READIES[2:]]),
         ]
         assert len({transcript(*each) for each in shown}) == len(shown)
