@@ -13,6 +13,8 @@ import pytest
 
 from accord.client.board.running import Board
 from accord.client.policy.proposal_files import read_proposal
+from accord.core.members import kem_digest, short_kem
+from accord.trust.keys import new_key, text_of
 from tests.unit.client.boards import (
     MEMBERS,
     PASSPHRASE,
@@ -21,9 +23,12 @@ from tests.unit.client.boards import (
     make_office,
     running_hub,
 )
+from tests.unit.client.test_agency_keys import lines, listed
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
+
+POLICE = listed(text_of(new_key()))
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -202,12 +207,22 @@ def test_a_board_is_founded(page: Page, office: Office, hub: RunningHub) -> None
     keys.get_by_label("key", exact=True).fill(hub.keys[0])
     keys.get_by_label("freshness").fill(hub.keys[1])
     page.get_by_label("Why").fill("We begin.")
+    page.get_by_label("Keys of agencies' agents").fill(f"city-police={POLICE.key}")
+    page.get_by_role("button", name="Make the proposal").click()
+    assert "is missing: exchange:" in page.get_by_role("alert").inner_text()
+    page.get_by_label("Keys of agencies' agents").fill(f"city-police\n{lines(POLICE)}")
     page.get_by_role("button", name="Make the proposal").click()
     assert "Did you mean 'alice'?" in page.get_by_role("alert").inner_text()
     assert page.get_by_label("Short name of the board").input_value() == "first-board"
     page.get_by_role("group", name="Seat 1").get_by_label("Held by").fill("alice")
     page.get_by_role("button", name="Make the proposal").click()
     page.get_by_text("The board first-board is founded").wait_for()
+    assert POLICE.kem is not None
+    page.get_by_text(f"whose SHA-256 begins {kem_digest(POLICE.kem)}").wait_for()
+    page.get_by_text("The changed documents, as they are written").click()
+    written = "\n".join(page.locator("pre").all_inner_texts())
+    assert short_kem(POLICE.kem) in written
+    assert POLICE.kem not in page.content()
 
     with page.expect_download() as download:
         page.get_by_role("link", name="Save it as a file").click()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator
 from typing import Annotated, Final
 
@@ -183,10 +184,19 @@ def kem_bytes(text: str) -> bytes:
     return _exactly(raw, _KEM_BYTES)
 
 
+def kem_digest(text: str) -> str:
+    """Return what people compare of an ML-KEM key: its SHA-256, the beginning of it."""
+    return hashlib.sha256(kem_bytes(text)).hexdigest()[:_SHOWN_OF_A_DIGEST]
+
+
 def short_kem(text: str) -> str:
-    """Return an ML-KEM key as people compare it: the beginning of its SHA-256."""
-    digest = hashlib.sha256(kem_bytes(text)).hexdigest()
-    return f"mlkem768, SHA-256 {digest[:_SHOWN_OF_A_DIGEST]}…"
+    """Return an ML-KEM key as it is shown."""
+    return f"mlkem768, SHA-256 {kem_digest(text)}…"
+
+
+def with_short_keys(text: str) -> str:
+    """Return a document as it is shown: keys that nobody can read are shortened."""
+    return re.sub(KEM, lambda found: short_kem(found[0]), text)
 
 
 def _without(prefix: str, text: str) -> str:

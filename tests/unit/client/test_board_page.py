@@ -25,7 +25,9 @@ from accord.client.policy import desk
 from accord.core.errors import ConfigurationError
 from accord.core.messages import sentence
 from accord.rpc.tokens import TokenKind, mint
+from accord.trust.keys import new_key, text_of
 from tests.unit.client.boards import PASSPHRASE, Office, make_office
+from tests.unit.client.test_agency_keys import lines, listed
 
 TEMPLATES = Path(visit.__file__).parent / "templates"
 
@@ -362,6 +364,30 @@ class TestPages:
         assert "HUB_UNREACHABLE" in answer.text
         assert token not in answer.text
         assert board.home.profile() is None
+
+    def test_an_agencys_key_alone_is_refused_with_what_is_missing(
+        self, board: Board, member: Visitor
+    ) -> None:
+        """All of its lines pasted together are taken."""
+        keys = listed(text_of(new_key()))
+        form = {
+            "form_secret": board.home.session.form_secret,
+            "board": "first",
+            "label_1": "alice",
+            "key_1": text_of(new_key()),
+            "threshold": "1",
+            "hub_key": text_of(new_key()),
+            "freshness": text_of(new_key()),
+            "comment": "x",
+        }
+        path = f"{board.home.session.base}/found"
+        alone = member.post(path, form | {"agencies": f"city-police={keys.key}"})
+        assert alone.status == 400
+        assert "AGENCY_KEYS_INCOMPLETE" in alone.text
+        assert "the following is missing: exchange:" in alone.text
+        pasted = member.post(path, form | {"agencies": f"city-police:\n{lines(keys)}"})
+        assert "HUB_NOT_SET_UP" in pasted.text, "the next thing that is missing"
+        assert keys.exchange in pasted.text, "what was typed comes back"
 
     def test_pages_that_need_a_hub_say_so(self, board: Board, member: Visitor) -> None:
         """With a way on."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import stat
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from accord.client.policy.proposal_files import read_proposal
 from accord.core.document import DocumentError
 from accord.core.errors import InvalidQuery
 from accord.core.members import load_members
+from accord.core.policy import MEMBERS
 from accord.trust.keys import new_key, text_of
 from tests.unit.client.boards import (
     AGREEMENT,
@@ -25,6 +27,7 @@ from tests.unit.client.boards import (
     make_office,
     running_hub,
 )
+from tests.unit.client.test_agency_keys import lines, listed
 from tests.unit.hub.world import add_analyst
 
 LATER = (("version: 1", "version: 2"), ("embargo: 30", "embargo: 40"))
@@ -116,25 +119,47 @@ class TestEntering:
             SAMPLE_MEMBERS,
             hub=keys["hub"],
             freshness=keys["fresh"],
-            agencies={"shelter-north": keys["a"]},
+            agencies={"shelter-north": listed(keys["a"])},
             signatories={"health-service": keys["b"]},
         )
         old, new = SAMPLE_MEMBERS.splitlines(), changed.splitlines()
         kept = iter(new)
         assert all(line in kept for line in old)
-        assert len(new) == len(old) + 6
+        assert len(new) == len(old) + 8
         form = load_members(changed, "members.yaml")
         assert form.hub is not None
         assert form.hub.key == keys["hub"]
         assert form.members["shelter-north"].key == keys["a"]
         assert form.members["health-service"].signatory == keys["b"]
-        again = enter_keys(changed, agencies={"shelter-north": keys["b"]})
-        assert again == changed.replace(keys["a"], keys["b"])
+        first, second = listed(keys["a"]), listed(keys["b"])
+        again = enter_keys(changed, agencies={"shelter-north": second})
+        for entry, key in second.entries().items():
+            changed = changed.replace(str(first.entries()[entry]), str(key))
+        assert again == changed
+
+    def test_an_older_file_gets_what_its_agencies_lack(self) -> None:
+        """One that lists a key alone is refused everywhere else."""
+        key = text_of(new_key())
+        line = f"  shelter-north:\n    key: {key}  # by telephone\n"
+        older = SAMPLE_MEMBERS.replace("  shelter-north:\n", line)
+        with pytest.raises(DocumentError, match="exchange"):
+            load_members(older, "members.yaml")
+        changed = enter_keys(older, agencies={"shelter-north": listed(key)})
+        member = load_members(changed, "members.yaml").members["shelter-north"]
+        assert member.kem == listed(key).kem
+        assert "# by telephone" in changed
+        without = dataclasses.replace(listed(key), kem=None)
+        changed = enter_keys(changed, agencies={"shelter-north": without})
+        member = load_members(changed, "members.yaml").members["shelter-north"]
+        assert (member.key, member.kem) == (key, None)
 
     def test_an_unknown_agency_gets_a_hint(self) -> None:
         """Nothing is added by mistake."""
         with pytest.raises(InvalidQuery, match="shelter-north") as caught:
-            enter_keys(SAMPLE_MEMBERS, agencies={"shelter-nort": text_of(new_key())})
+            enter_keys(
+                SAMPLE_MEMBERS,
+                agencies={"shelter-nort": listed(text_of(new_key()))},
+            )
         assert caught.value.reason == "MEMBER_UNKNOWN"
 
     def test_a_hub_has_two_keys(self) -> None:
@@ -146,7 +171,29 @@ class TestEntering:
     def test_a_wrong_document_is_not_touched(self) -> None:
         """Its mistakes are said first."""
         with pytest.raises(DocumentError):
-            enter_keys("network: [", agencies={"a": text_of(new_key())})
+            enter_keys("network: [", agencies={"a": listed(text_of(new_key()))})
+
+    def test_an_agencys_lines_come_as_a_file(self, office: Office) -> None:
+        """As it prints them; a key alone is refused, and nothing is written."""
+        assert office.found().status == 0
+        before = (office.board / MEMBERS).read_bytes()
+        keys = listed(text_of(new_key()))
+        told = office.policy(
+            "keys", office.board, "--agency", f"city-police={keys.key}"
+        )
+        assert (told.status, told.reason) == (2, "AGENCY_KEYS_INCOMPLETE")
+        assert "exchange:" in told.err
+        assert (office.board / MEMBERS).read_bytes() == before
+        file = office.folder / "police.keys"
+        file.write_text(lines(keys), "utf-8")
+        done = office.policy("keys", office.board, "--agency", f"city-police={file}")
+        assert done.status == 0, done.err
+        form = load_members((office.board / MEMBERS).read_text("utf-8"), MEMBERS)
+        police = form.members["city-police"]
+        assert (police.key, police.exchange) == (keys.key, keys.exchange)
+        assert police.kem == keys.kem
+        missing = office.policy("keys", office.board, "--agency", "city-police=nowhere")
+        assert (missing.status, missing.reason) == (3, "KEY_UNREADABLE")
 
 
 class TestFiles:

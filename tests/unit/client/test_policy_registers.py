@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
 
 from accord.client.policy.registers import register_lines
+from accord.core.members import kem_bytes
+from tests.member_keys import other_keys
 from tests.unit.core.small_policies import (
     AGREEMENT,
     BOARD,
@@ -66,6 +69,31 @@ def test_an_agency_that_is_party_to_nothing_is_looked_at_too(
     """Every entry of it, in one sentence."""
     (line,) = said(members=changed(MEMBERS, **{f"{OF_OTHER}{entry}": value}))
     assert words in line
+
+
+def test_an_agencys_keys_are_told_so_that_people_can_compare_them() -> None:
+    """By their beginnings; of a key of 1,580 characters by its digest."""
+    keys = {"key": key("x"), **other_keys("x")}
+    lines = said(
+        members=changed(MEMBERS, **{f"{OF_OTHER}{each}": keys[each] for each in keys})
+    )
+    digest = hashlib.sha256(kem_bytes(keys["kem"])).hexdigest()[:16]
+    for begin in (keys["key"][8:24], keys["exchange"][7:23], digest):
+        assert sum(f"begins {begin}." in line for line in lines) == 1
+    assert len(lines) == 3
+    assert max(map(len, lines)) < 200
+
+
+def test_an_agency_without_a_key_against_later_computers_is_said_to_have_none() -> None:
+    """When it loses it, and when it joins without one."""
+    without = changed(MEMBERS, **{f"{OF_OTHER}kem": ...})
+    (line,) = said(members=without)
+    assert "no key that keeps its figures hidden from later computers" in line
+    keyless = changed(without, **{f"{OF_OTHER}key": ..., f"{OF_OTHER}exchange": ...})
+    lines = said(members=without, listed=keyless)
+    assert line in lines
+    assert said(members=MEMBERS, listed=keyless) != lines
+    assert len(said(members=keyless)) == 3
 
 
 def test_what_is_no_longer_said_is_told() -> None:

@@ -26,6 +26,7 @@ from accord.rpc.first_contact import fetch_authority
 from accord.rpc.pki import fingerprint, load_certificate
 from accord.trust.proposal import Proposal
 from accord.trust.proposal_file import to_file
+from tests.member_keys import other_keys
 from tests.policies import THREE
 from tests.unit.hub.world import DOCUMENT, first_proposal, repository
 
@@ -181,15 +182,20 @@ def test_members(made: Command) -> None:
     assert (code, reason) == (2, "AGENCY_NOT_ENROLLED")
     made.json("token", "create", "city-police")
     assert made.json("member", "revoke", "city-police")["ended"] == 1
+    other = other_keys(KEY)
     draft = made.json(
         *("member", "create", "port-clinic", "--name", "Clinic: at the port"),
         *("--description", "Care #1", "--key", KEY),
+        *("--exchange", other["exchange"], "--kem", other["kem"]),
     )["draft"]
     members = repository(State(made.state)).documents()[MEMBERS].decode()
     form = load_members(members.replace("members:\n", f"members:\n{draft}"), "x")
-    assert form.members["port-clinic"].key == KEY
+    clinic = form.members["port-clinic"]
+    assert (clinic.key, clinic.exchange, clinic.kem) == (KEY, *other.values())
     words = ("member", "create", "x", "--name", "X", "--description", "X")
     assert made.failure(*words, "--key", "ed25519:0") == (2, "KEY_INVALID")
+    assert made.failure(*words, "--kem", KEY) == (2, "KEY_INVALID")
+    assert made.failure(*words, "--key", KEY) == (3, "DOCUMENT_INVALID")
 
 
 def test_the_books(made: Command) -> None:

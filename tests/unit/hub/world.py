@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accord.core.decide import Analyst
-from accord.core.members import load_members
-from accord.core.policy import MEMBERS
+from accord.core.members import EXCHANGE, KEM, KEY, load_members
+from accord.core.policy import MEMBERS, Policy
 from accord.hub.cli.common import governed
 from accord.hub.cli.running import init
 from accord.hub.db.engine import LedgerTransaction, Store
@@ -43,7 +43,9 @@ from accord.v1 import (
     enrolment_pb2_grpc,
     policy_pb2_grpc,
 )
+from tests.member_keys import other_keys
 from tests.policies import edited, founding, key, proposed, shipped
+from tests.unit.hub.agencies import Agency
 from tests.unit.hub.scripted import Identity, Script, ScriptedAgent, answering
 
 AGREEMENT = "regional-trends"
@@ -147,8 +149,13 @@ def with_member(members: bytes, label: str) -> bytes:
     entry = re.search(rf"\n  {last}:(\n(   .*)?)*", text)
     assert entry is not None
     twin = entry[0].replace(f"\n  {last}:", f"\n  {label}:").rstrip("\n")
-    own = text_of(key_of_agency(label))
-    twin = re.sub(r"ed25519:[0-9a-f]{64}", own, twin)
+    own = key_of_agency(label)
+    for form, new in (
+        (KEY, text_of(own)),
+        (EXCHANGE, other_keys(own)["exchange"]),
+        (KEM, other_keys(own).get("kem", "")),
+    ):
+        twin = re.sub(form, new, twin)
     return (text[: entry.start()] + twin + text[entry.start() :]).encode()
 
 
@@ -210,10 +217,19 @@ class World:
         with governed(state) as standing:
             self.model = standing.newest().models["cases-v1"]
         self.agents: dict[str, ScriptedAgent] = {}
+        self.agencies = {
+            label: Agency(label, key_of_agency(label), self._policy)
+            for label in PARTIES
+        }
+        """What outlives an agent's connection."""
         self._hub: Hub | None = None
         self._channels: list[grpc.aio.Channel] = []
         self.public = ""
         self.agents_at = ""
+
+    def _policy(self) -> Policy:
+        """Return the sample agreement as it is in force."""
+        return self.hub.standing.newest().policy(AGREEMENT)
 
     @property
     def hub(self) -> Hub:
@@ -316,6 +332,8 @@ class World:
         script: Script = answering,
         *,
         editions: tuple[str, ...] = ("2026-08", "2026-09"),
+        stop_before: str = "",
+        state_sequence: int = 0,
     ) -> ScriptedAgent:
         """Enrol an agency if it is not yet, and connect its agent."""
         if label in self.agents:
@@ -323,9 +341,15 @@ class World:
             identity = self.agents[label].identity
         else:
             identity = await self.enrol(add_token(self.state, label), agency=label)
-        agent = ScriptedAgent(identity, self.agents_at, self.model)
+        agent = ScriptedAgent(
+            identity,
+            self.agents_at,
+            self.model,
+            self.agencies[label],
+            stop_before=stop_before,
+        )
         self.agents[label] = agent
-        await agent.start(script, editions=editions)
+        await agent.start(script, editions=editions, state_sequence=state_sequence)
         return agent
 
     async def all_agents(self, script: Script = answering) -> None:

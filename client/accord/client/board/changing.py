@@ -9,6 +9,7 @@ from http import HTTPStatus
 from starlette.responses import Response
 
 from accord.client.board.visit import Visit
+from accord.client.policy.agency_keys import pasted_keys
 from accord.client.policy.desk import Desk, utc_now
 from accord.client.policy.drafting import draft, placed, renewal
 from accord.client.policy.entering import enter_keys
@@ -77,7 +78,7 @@ def enter(visit: Visit) -> Response:
         documents = base.documents()
         members = enter_keys(
             documents[MEMBERS].decode("utf-8", "replace"),
-            agencies=key_lines(visit, "agencies"),
+            agencies=pasted_keys(visit.text("agencies"), visit.language),
             signatories=key_lines(visit, "signatories"),
         )
         documents[MEMBERS] = members.encode()

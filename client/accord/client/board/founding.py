@@ -7,8 +7,8 @@ from http import HTTPStatus
 
 from starlette.responses import Response
 
-from accord.client.board.changing import key_lines
 from accord.client.board.visit import Visit
+from accord.client.policy.agency_keys import pasted_keys
 from accord.client.policy.desk import utc_now
 from accord.client.policy.drafting import draft
 from accord.client.policy.entering import enter_keys
@@ -61,7 +61,7 @@ def _documents(visit: Visit) -> dict[str, bytes]:
         freshness=public_key(visit.text("freshness"))
         if visit.text("freshness")
         else None,
-        agencies=key_lines(visit, "agencies"),
+        agencies=pasted_keys(visit.text("agencies"), visit.language),
     ).encode()
     return documents
 

@@ -13,6 +13,7 @@ from accord.client.board.visit import Visit
 from accord.client.policy.desk import Desk, utc_now
 from accord.core.errors import AccordError, NotFound
 from accord.core.explain import explain_agreement
+from accord.core.members import with_short_keys
 from accord.core.policy import PolicySet
 
 
@@ -130,7 +131,7 @@ def document(visit: Visit) -> Response:
         content = _in_force(desk).documents.get(path)
     if content is None:
         raise NotFound("DOCUMENT_UNKNOWN", visit.say("board.page.no-document"))
-    text = content.decode("utf-8", "replace")
+    text = with_short_keys(content.decode("utf-8", "replace"))
     return visit.page("document.html", path=path, text=text)
 
 

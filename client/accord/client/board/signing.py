@@ -22,6 +22,7 @@ from accord.core.errors import (
     NotFound,
     PolicyDenied,
 )
+from accord.core.members import with_short_keys
 from accord.core.policy import Policy, load_policy_set
 from accord.core.simulate import Outcome, outcome_line, simulate
 from accord.trust.proposal import Proposal
@@ -216,7 +217,7 @@ def _lines(
 def _texts(found: Proposal) -> list[tuple[str, str]]:
     """Return the changed documents as they would be in force."""
     return [
-        (path, found.after[path].decode("utf-8", "replace"))
+        (path, with_short_keys(found.after[path].decode("utf-8", "replace")))
         for path in found.changed()
         if path in found.after
     ]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from accord.client.policy.agency_keys import AgencyKeys
 from accord.client.policy.entering import enter_keys
 from accord.client.policy.folder import sample_documents
 from accord.client.policy.founding import Founder, board_text, write_documents
@@ -61,7 +62,7 @@ class DemoBoard:
     def found(
         self,
         hub: Mapping[str, str],
-        agencies: Mapping[str, str],
+        agencies: Mapping[str, AgencyKeys],
         now: datetime.datetime,
     ) -> Path:
         """Sign the sample policies with everybody's keys in them; two of three do.

@@ -24,6 +24,7 @@ import accord.client as accord
 from accord.client.demo.board import AGREEMENT, DemoBoard, gather
 from accord.client.demo.casefiles import AGENCIES, write_case_files
 from accord.client.demo.processes import Background, run
+from accord.client.policy.agency_keys import AgencyKeys
 from accord.core.errors import InternalError
 
 SEED = 20260101
@@ -199,9 +200,11 @@ def _state_of(label: str, stage: Stage) -> tuple[str, str]:
     return "--state", str(stage.folder / "agents" / label)
 
 
-def _make_agent(label: str, stage: Stage) -> str:
+def _make_agent(label: str, stage: Stage) -> AgencyKeys:
     made = run("agent", "init", *_state_of(label, stage))
-    return str(made["agency_key"])
+    return AgencyKeys(
+        key=made["agency_key"], exchange=made["exchange"], kem=made.get("kem")
+    )
 
 
 def _join(label: str, stage: Stage, source: Path) -> None:

@@ -12,8 +12,10 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import CommentMark
 from ruamel.yaml.tokens import CommentToken
 
+from accord.client.policy.agency_keys import AgencyKeys
+from accord.core.document import parse_document
 from accord.core.errors import InvalidQuery, suggestion
-from accord.core.members import load_members
+from accord.core.members import MembersForm, load_members
 from accord.core.policy import MEMBERS
 
 _WIDE = 4096
@@ -25,7 +27,7 @@ def enter_keys(
     network: str | None = None,
     hub: str | None = None,
     freshness: str | None = None,
-    agencies: Mapping[str, str] | None = None,
+    agencies: Mapping[str, AgencyKeys] | None = None,
     signatories: Mapping[str, str] | None = None,
 ) -> str:
     """Return ``members.yaml`` with these public keys in it.
@@ -42,7 +44,8 @@ def enter_keys(
         DocumentError: the document is wrong, or would be.
         InvalidQuery: MEMBER_UNKNOWN or HUB_KEYS_INCOMPLETE.
     """
-    load_members(text, MEMBERS)
+    # What belongs together is checked at the end: these keys may be what is missing.
+    parse_document(text, MembersForm, source=MEMBERS)
     yaml = YAML(typ="rt")
     yaml.version = (1, 2)
     yaml.preserve_quotes = True
@@ -52,16 +55,13 @@ def enter_keys(
         content["network"] = network
     if hub or freshness:
         _enter_hub(content, hub, freshness)
-    for entry, keys in (("key", agencies), ("signatory", signatories)):
-        for label, key in (keys or {}).items():
-            members = content["members"]
-            if label not in members:
-                raise InvalidQuery(
-                    "MEMBER_UNKNOWN",
-                    f"There is no agency {label!r} in {MEMBERS}."
-                    + suggestion(label, members),
-                )
-            _enter(members[label], entry, key)
+    members = content["members"]
+    for label, own in (agencies or {}).items():
+        place = 1
+        for entry, key in own.entries().items():
+            place = 1 + _enter(_member(members, label), entry, key, place)
+    for label, signatory in (signatories or {}).items():
+        _enter(_member(members, label), "signatory", signatory, 1)
     out = io.StringIO()
     yaml.version = None
     yaml.dump(content, out)
@@ -90,9 +90,33 @@ def _enter_hub(content: CommentedMap, hub: str | None, freshness: str | None) ->
         content["hub"]["freshness"] = freshness
 
 
-def _enter(member: Any, entry: str, key: str) -> None:  # noqa: ANN401 - ruamel's map
-    """Set an entry; a new one stands second, so that no comment moves."""
+def _member(members: Any, label: str) -> Any:  # noqa: ANN401 - ruamel's maps
+    if label not in members:
+        raise InvalidQuery(
+            "MEMBER_UNKNOWN",
+            f"There is no agency {label!r} in {MEMBERS}." + suggestion(label, members),
+        )
+    return members[label]
+
+
+def _enter(
+    member: Any,  # noqa: ANN401 - ruamel's map
+    entry: str,
+    key: str | None,
+    place: int,
+) -> int:
+    """Set an entry, or take it away; a new one stands at *place*.
+
+    From the second place on no comment moves.
+
+    Returns:
+        Where the entry stands, or the place before it where it does not.
+    """
+    if key is None:
+        member.pop(entry, None)
+        return place - 1
     if entry in member:
         member[entry] = key
     else:
-        member.insert(1, entry, key)
+        member.insert(place, entry, key)
+    return list(member).index(entry)

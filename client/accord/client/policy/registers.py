@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from accord.core.board import BoardForm, BoardMemberForm
-from accord.core.members import MemberForm, MembersForm
+from accord.core.members import MemberForm, MembersForm, kem_digest
 from accord.core.messages import sentence
 from accord.core.policy import MODELS, PRESETS, PolicySet
 
@@ -120,16 +120,7 @@ def _members(
         values = {"name": member.name, "label": label}
         if previous is None:
             yield sentence("board.change.agency-joins", language, **values)
-        for entry in ("key", "signatory"):
-            key = getattr(member, entry)
-            if key != (getattr(previous, entry) if previous else None):
-                way = f"{entry}-none" if key is None else entry
-                yield sentence(
-                    f"board.change.agency-{way}",
-                    language,
-                    key=_short(key) if key else "",
-                    **values,
-                )
+        yield from _keys(previous, member, values, language)
         yield from _renamed("agency", label, previous, member, language)
         yield from _remit(previous, member, values, language)
         yield from _lifetime(previous, member, values, language)
@@ -144,6 +135,27 @@ def _members(
     if hub is not None and (old_hub is None or old_hub.freshness != hub.freshness):
         key = _short(hub.freshness)
         yield sentence("board.change.hub-freshness", language, key=key)
+
+
+def _keys(
+    before: MemberForm | None,
+    after: MemberForm,
+    values: Mapping[str, str],
+    language: str,
+) -> Iterator[str]:
+    """Yield keys that change; of an agency that gets its first, also a lack of one."""
+    begins = after.key is not None and (before is None or before.key is None)
+    for entry in ("key", "exchange", "kem", "signatory"):
+        key = getattr(after, entry)
+        lacks = begins and entry == "kem" and key is None
+        if lacks or key != (getattr(before, entry) if before else None):
+            way = f"{entry}-none" if key is None else entry
+            yield sentence(
+                f"board.change.agency-{way}",
+                language,
+                key=_short(key) if key else "",
+                **values,
+            )
 
 
 def _renamed(
@@ -235,4 +247,6 @@ def _files(before: PolicySet | None, after: PolicySet, language: str) -> Iterato
 
 
 def _short(key: str) -> str:
-    return key.removeprefix("ed25519:")[:SHOWN_OF_A_KEY]
+    if key.startswith("mlkem768:"):
+        return kem_digest(key)
+    return key.partition(":")[2][:SHOWN_OF_A_KEY]

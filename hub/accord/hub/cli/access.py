@@ -12,7 +12,7 @@ import typer
 from accord.core.agreement_form import LABEL
 from accord.core.decide import Analyst
 from accord.core.errors import InvalidQuery, NotFound, suggestion
-from accord.core.members import KEY, MembersForm, load_members
+from accord.core.members import EXCHANGE, KEM, KEY, MembersForm, load_members
 from accord.core.policy import MEMBERS
 from accord.hub.cli.common import (
     AsJson,
@@ -235,7 +235,13 @@ def create_member(
         str, typer.Option("--description", help="What it is there for, in public.")
     ],
     key: Annotated[
-        str | None, typer.Option(help="Its agent's key, as `accord-agent init` says.")
+        str | None, typer.Option(help="Line `key:` of `accord-agent keys`.")
+    ] = None,
+    exchange: Annotated[
+        str | None, typer.Option(help="Line `exchange:`; needed with `--key`.")
+    ] = None,
+    kem: Annotated[
+        str | None, typer.Option(help="Line `kem:`, where there is one.")
     ] = None,
     state: StateOption = None,
     as_json: AsJson = False,
@@ -252,7 +258,15 @@ def create_member(
     draft = (
         f"  {agency}:\n"
         f"    name: {json.dumps(name, ensure_ascii=False)}\n"
-        + (f"    key: {require_key(key)}\n" if key else "")
+        + "".join(
+            f"    {entry}: {require_key(given, form)}\n"
+            for entry, given, form in (
+                ("key", key, KEY),
+                ("exchange", exchange, EXCHANGE),
+                ("kem", kem, KEM),
+            )
+            if given
+        )
         + f"    remit: {{description: {json.dumps(description, ensure_ascii=False)}}}\n"
         "    lifetime:\n"
         f"      zcdp: {{epsilon: {float(first.zcdp.epsilon):g},"
@@ -267,16 +281,17 @@ def create_member(
     )
 
 
-def require_key(text: str) -> str:
-    """Return a public key if it is written as one.
+def require_key(text: str, form: str) -> str:
+    """Return a public key if it is written as one of its kind.
 
     Raises:
         InvalidQuery: KEY_INVALID.
     """
-    if re.fullmatch(KEY, text) is None:
+    if re.fullmatch(form, text) is None:
         raise InvalidQuery(
             "KEY_INVALID",
-            "A key is written ed25519: and 64 hexadecimal digits in lower case.",
+            "A key is written as `accord-agent keys` prints it: ed25519: or x25519: and"
+            " 64 hexadecimal digits in lower case, mlkem768: and 1580 characters.",
         )
     return text
 

@@ -10,6 +10,7 @@ import typer
 
 from accord.client.cli.options import AsJson, console, print_json
 from accord.client.cli.policy.asking import PassphraseFile, pairs, passphrase
+from accord.client.policy.agency_keys import agency_keys
 from accord.client.policy.desk import keys_folder
 from accord.client.policy.entering import enter_keys
 from accord.client.policy.folder import documents_in
@@ -27,7 +28,8 @@ FreshnessKey = Annotated[
 Agencies = Annotated[
     list[str] | None,
     typer.Option(
-        "--agency", help="LABEL=ed25519:…, as `accord-agent init` prints it; repeat."
+        "--agency",
+        help="LABEL=FILE with what `accord-agent keys` prints, or the lines; repeat.",
     ),
 ]
 Signatories = Annotated[
@@ -109,7 +111,8 @@ def with_keys(
         hub=public_key(hub_key) if hub_key else None,
         freshness=public_key(freshness_key) if freshness_key else None,
         agencies={
-            label: public_key(key) for label, key in pairs(agency, "--agency").items()
+            label: agency_keys(label, given)
+            for label, given in pairs(agency, "--agency").items()
         },
         signatories={
             label: public_key(key)
