@@ -207,14 +207,14 @@ def test_a_board_is_founded(page: Page, office: Office, hub: RunningHub) -> None
     keys.get_by_label("key", exact=True).fill(hub.keys[0])
     keys.get_by_label("freshness").fill(hub.keys[1])
     page.get_by_label("Why").fill("We begin.")
-    page.get_by_label("Keys of agencies' agents").fill(f"city-police={POLICE.key}")
-    page.get_by_role("button", name="Make the proposal").click()
-    assert "is missing: exchange:" in page.get_by_role("alert").inner_text()
-    page.get_by_label("Keys of agencies' agents").fill(f"city-police\n{lines(POLICE)}")
     page.get_by_role("button", name="Make the proposal").click()
     assert "Did you mean 'alice'?" in page.get_by_role("alert").inner_text()
     assert page.get_by_label("Short name of the board").input_value() == "first-board"
     page.get_by_role("group", name="Seat 1").get_by_label("Held by").fill("alice")
+    page.get_by_label("Keys of agencies' agents").fill(f"city-police={POLICE.key}")
+    page.get_by_role("button", name="Make the proposal").click()
+    assert "is missing: exchange:" in page.get_by_role("alert").inner_text()
+    page.get_by_label("Keys of agencies' agents").fill(f"city-police\n{lines(POLICE)}")
     page.get_by_role("button", name="Make the proposal").click()
     page.get_by_text("The board first-board is founded").wait_for()
     assert POLICE.kem is not None
