@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -26,6 +27,13 @@ from tests.packaging.distributions import ROOT
 DEPLOY = ROOT / "deploy"
 PARTS = ("hub", "agent")
 PORTS = ("public", "agent")
+ONCE = "accord-agent-once.service"
+TIMER = "accord-agent.timer"
+UNITS = (
+    ("hub", "accord-hub.service"),
+    ("agent", "accord-agent.service"),
+    ("agent", ONCE),
+)
 STATE_VARIABLES = {"hub": HUB_STATE_VARIABLE, "agent": AGENT_STATE_VARIABLE}
 
 SHUT_IN = {
@@ -56,15 +64,15 @@ SHUT_IN = {
 """What every unit has to say."""
 
 
-def unit_path(part: str) -> Path:
-    return DEPLOY / part / f"accord-{part}.service"
+def unit_path(part: str, name: str | None = None) -> Path:
+    return DEPLOY / part / (name or f"accord-{part}.service")
 
 
-def unit(part: str) -> dict[str, dict[str, list[str]]]:
+def unit(part: str, name: str | None = None) -> dict[str, dict[str, list[str]]]:
     """Return a unit: section, key, values in order."""
     sections: dict[str, dict[str, list[str]]] = {}
     current: dict[str, list[str]] = {}
-    for line in unit_path(part).read_text(encoding="utf-8").splitlines():
+    for line in unit_path(part, name).read_text(encoding="utf-8").splitlines():
         text = line.strip()
         if not text or text.startswith(("#", ";")):
             continue
@@ -95,10 +103,15 @@ def packaged() -> list[str]:
     return list(tools["only-include"])
 
 
-def is_command(program: str, word: str) -> bool:
+def command_of(program: str, word: str) -> Any:  # noqa: ANN401 - typer has no name for it in all versions
+    """Return one command of a program, or nothing."""
     module = importlib.import_module(f"accord.{program.removeprefix('accord-')}.cli")
     command = typer.main.get_command(module.app)
-    return word in getattr(command, "commands", {})
+    return getattr(command, "commands", {}).get(word)
+
+
+def is_command(program: str, word: str) -> bool:
+    return command_of(program, word) is not None
 
 
 # Settings
@@ -136,9 +149,9 @@ def test_a_unit_starts_a_command_that_exists(part: str) -> None:
     assert service["Environment"] == [f"{STATE_VARIABLES[part]}=/var/lib/{state}"]
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_a_unit_shuts_the_program_in(part: str) -> None:
-    service = unit(part)["Service"]
+@pytest.mark.parametrize(("part", "name"), UNITS)
+def test_a_unit_shuts_the_program_in(part: str, name: str) -> None:
+    service = unit(part, name)["Service"]
     for key, value in SHUT_IN.items():
         assert service.get(key) == [value], key
     assert service["User"] != ["root"]
@@ -146,32 +159,65 @@ def test_a_unit_shuts_the_program_in(part: str) -> None:
     assert "AF_INET" in service["RestrictAddressFamilies"][0]
 
 
+def test_the_timer_starts_one_contact_of_the_agent() -> None:
+    timer = unit("agent", TIMER)["Timer"]
+    assert timer["Unit"] == [ONCE]
+    assert timer["OnCalendar"][0].endswith(" UTC")
+    service = unit("agent", ONCE)["Service"]
+    assert service["Type"] == ["oneshot"]
+    assert "Install" not in unit("agent", ONCE)
+    (start,) = service["ExecStart"]
+    _, word, *rest = shlex.split(start)
+    command = command_of("accord-agent", word)
+    command.make_context(word, list(rest))  # refuses what is no option
+    assert rest[0] == "--once"
+
+
+def test_one_contact_runs_as_the_agent_that_stays_does() -> None:
+    differ = {"Type", "ExecStart", "TimeoutStartSec"}
+    restarts = {"Restart", "RestartSec", "RestartPreventExitStatus"}
+    always, once = unit("agent")["Service"], unit("agent", ONCE)["Service"]
+    assert set(always) - set(once) == restarts
+    for key in set(once) - differ:
+        assert once[key] == always[key], key
+
+
+def test_cron_starts_what_the_timer_starts() -> None:
+    text = (DEPLOY / "agent/README.md").read_text(encoding="utf-8")
+    (start,) = unit("agent", ONCE)["Service"]["ExecStart"]
+    assert start in text
+
+
 def test_only_the_hub_may_listen_and_on_its_ports_only() -> None:
-    assert "SocketBindAllow" not in unit("agent")["Service"]
+    for name in (None, ONCE):
+        assert "SocketBindAllow" not in unit("agent", name)["Service"]
     ports = {HubSettings.model_fields[f"{name}_port"].default for name in PORTS}
     allowed = unit("hub")["Service"]["SocketBindAllow"]
     assert set(allowed) == {f"tcp:{port}" for port in ports}
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_systemd_accepts_the_unit(part: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("part", "name"), [*UNITS, ("agent", TIMER)])
+def test_systemd_accepts_the_unit(part: str, name: str, tmp_path: Path) -> None:
     tool = shutil.which("systemd-analyze")
     if tool is None:
         pytest.skip("no systemd-analyze on this machine")
-    text = unit_path(part).read_text(encoding="utf-8")
-    # The program is not installed where the unit expects it.
-    text = re.sub(
-        r"^ExecStart=\S+", f"ExecStart={sys.executable}", text, flags=re.MULTILINE
-    )
-    copy = tmp_path / unit_path(part).name
-    copy.write_text(text, encoding="utf-8")
+    for path in unit_path(part, name).parent.iterdir():
+        if path.suffix in {".service", ".timer"}:
+            # The program is not installed where the unit expects it.
+            text = re.sub(
+                r"^ExecStart=\S+",
+                f"ExecStart={sys.executable}",
+                path.read_text(encoding="utf-8"),
+                flags=re.MULTILINE,
+            )
+            (tmp_path / path.name).write_text(text, encoding="utf-8")
     done = subprocess.run(
-        [tool, "verify", "--man=no", str(copy)],
+        [tool, "verify", "--man=no", str(tmp_path / name)],
         capture_output=True,
         text=True,
         check=False,
     )
-    complaints = [line for line in done.stderr.splitlines() if copy.name in line]
+    complaints = [line for line in done.stderr.splitlines() if name in line]
     assert complaints == []
 
 

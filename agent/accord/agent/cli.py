@@ -22,6 +22,7 @@ from accord.agent.intake.ingest import remove as remove_from_store
 from accord.agent.intake.mapping import Mapping, load_mapping, peek_model
 from accord.agent.network.enrol import enrol as join_hub
 from accord.agent.network.identity import IdentityFiles
+from accord.agent.network.presence import OneContact
 from accord.agent.options import AsJson, StateOption, console, screen
 from accord.agent.policies import model_for_mapping, policies_of, read_document
 from accord.agent.rule_commands import resume_sharing, rules_app, stop_sharing
@@ -39,6 +40,7 @@ from accord.agent.screens import (
 from accord.agent.state import AgentState, state_root
 from accord.agent.status import Status, status_of
 from accord.agent.store.editions import calendars, freeze_due, held_editions
+from accord.core.errors import InvalidQuery
 from accord.rpc.address import parse_address
 from accord.rpc.command import run_command
 from accord.trust.keys import text_of
@@ -242,13 +244,37 @@ def editions(*, state: StateOption = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def run(*, state: StateOption = None) -> None:
-    """Answer the hub's questions until told to stop."""
+def run(
+    *,
+    once: Annotated[
+        bool,
+        typer.Option(
+            "--once",
+            help="Do what waits, and leave when nothing has come for 30 seconds.",
+        ),
+    ] = False,
+    minutes: Annotated[
+        int | None,
+        typer.Option(
+            "--for",
+            metavar="MINUTES",
+            min=1,
+            max=1440,
+            help="With --once: leave after so long at the latest.",
+            show_default=False,
+        ),
+    ] = None,
+    state: StateOption = None,
+) -> None:
+    """Answer the hub's questions until told to stop, or once."""
+    if minutes is not None and not once:
+        raise InvalidQuery("OPTION_ALONE", "--for goes with --once only.")
     opened = AgentState.open(state_root(state))
     settings = opened.settings()
     if settings.unsafe_test_mode:
         print_line(screen, UNSAFE, "bold red")
-    run_agent(opened, settings)
+    limit = None if minutes is None else 60.0 * minutes
+    run_agent(opened, settings, OneContact(seconds=limit) if once else None)
 
 
 @app.command()

@@ -5,42 +5,91 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import fcntl
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from functools import partial
+from typing import Any
+
+import structlog
 
 from accord.agent.answer import StoreAnswerer
-from accord.agent.network.connection import run
+from accord.agent.network.connection import Timing, run
 from accord.agent.network.identity import IdentityFiles
+from accord.agent.network.presence import (
+    Always,
+    AtWindows,
+    OneContact,
+    Presence,
+    Window,
+    common_window,
+)
+from accord.agent.policies import AgencyPolicies
 from accord.agent.settings import Settings
 from accord.agent.state import AgentState
-from accord.core.errors import Conflict
+from accord.core.errors import AccordError, Conflict
 from accord.rpc.logs import configure
 
 
-def run_agent(state: AgentState, settings: Settings) -> None:
-    """Answer until SIGTERM or SIGINT.
+def run_agent(
+    state: AgentState, settings: Settings, contact: OneContact | None = None
+) -> None:
+    """Answer until SIGTERM or SIGINT, or for one contact.
+
+    Args:
+        state: the agent's directory.
+        settings: they say when to be connected where there is no *contact*.
+        contact: come once, and leave when nothing waits any more.
 
     Raises:
         Conflict: AGENT_RUNNING, another process answers for this state.
         ConfigurationError: not enrolled, or something in the state is broken.
         Unauthenticated: the certificate has ended.
+        AccordError: the one contact did not come about.
     """
     configure("agent")
     files = IdentityFiles(state.keys)
     with _only_one(state):
-        identity = files.load()
-        answerer = StoreAnswerer(
-            state,
-            agency=identity.membership.agency,
-            settings=settings,
-        )
-        asyncio.run(_until_told(files, answerer))
+        agency = files.load().membership.agency
+        answerer = StoreAnswerer(state, agency=agency, settings=settings)
+        timing = Timing(slot=float(settings.answer_slot_seconds))
+        presence = contact or presence_of(state, agency, settings)
+        asyncio.run(_until_told(run(files, answerer, timing=timing, presence=presence)))
 
 
-async def _until_told(files: IdentityFiles, answerer: StoreAnswerer) -> None:
-    task = asyncio.ensure_future(run(files, answerer))
+def presence_of(state: AgentState, agency: str, settings: Settings) -> Presence:
+    """Return when an agent is connected that runs until it is told to stop."""
+    if settings.stay_connected == "always":
+        return Always()
+    return AtWindows(find=partial(find_window, state, agency))
+
+
+def find_window(
+    state: AgentState, agency: str, moment: datetime.datetime
+) -> Window | None:
+    """Return the window of all agreements that is open at *moment*, or the next.
+
+    Read anew each time: a contact may have brought other agreements.
+    """
+    try:
+        agreements = [
+            policy.agreement for policy in AgencyPolicies(state, agency).policies()
+        ]
+    except AccordError as error:
+        structlog.get_logger().warning("policy.unreadable", reason=error.reason)
+        return None
+    clauses = [
+        agreement.form.rounds
+        for agreement in agreements
+        if agency in agreement.parties and moment.date() <= agreement.form.valid.until
+    ]
+    return common_window(clauses, moment)
+
+
+async def _until_told(work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel)

@@ -27,8 +27,6 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Final, Protocol, TypeAlias, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import structlog
 
 from accord.agent.network.replies import (
@@ -63,14 +61,6 @@ Asked: TypeAlias = (
 """What a hub sends of a round."""
 
 One: TypeAlias = agent_pb2.Requisition | agent_pb2.CohortCall | agent_pb2.RevealCall
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerVector:
-    """One agency's answer to one requisition. Exact: never logged, never stored."""
-
-    vector: npt.NDArray[np.int64] = dataclasses.field(repr=False)
-    layout_digest: str
 
 
 class Outlet(Protocol):
