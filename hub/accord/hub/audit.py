@@ -25,10 +25,13 @@ FACTS: Final = frozenset(
         "agreement_version",
         "analyst",
         "answered",
+        "attempt",
         "awaited",
+        "charged",
         "clauses",
         "cohort",
         "edition",
+        "erased",
         "follows",
         "missing",
         "nano_epsilon",
@@ -46,6 +49,7 @@ FACTS: Final = frozenset(
         "roles",
         "serial",
         "signed",
+        "stage",
         "submission",
         "token",
         "unsafe",
@@ -73,6 +77,10 @@ class Event(enum.StrEnum):
     QUERY_FAILED = "query.failed"
     REQUISITION_REFUSED = "requisition.refused"
     ANSWER_REJECTED = "answer.rejected"
+    EQUIVOCATION_REPORTED = "equivocation.reported"
+    COHORT_CHOSEN = "cohort.chosen"
+    ATTEMPT_ENDED = "attempt.ended"
+    OPENING_COMMITTED = "opening.committed"
     RELEASE_PUBLISHED = "release.published"
 
 

@@ -2,19 +2,19 @@
 """The policies in force, as one snapshot that never changes.
 
 What boards signed is verified elsewhere (`accord.hub.governance.standing`); here it is
-checked against what this version of the hub can do. Whoever works with policies takes
-one snapshot and keeps it until the work is done.
+read. Whoever works with policies takes one snapshot and keeps it until the work is
+done.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from accord.core.agreement import Agreement
-from accord.core.document import DocumentError, Problem, plain_document, problem_at
+from accord.core.document import DocumentError, plain_document
 from accord.core.errors import ConfigurationError, NotFound, suggestion
 from accord.core.lint import errors, lint
 from accord.core.members import MembersForm
@@ -110,24 +110,6 @@ def policies_of(documents: Mapping[str, bytes], version: int) -> Policies:
     )
 
 
-def check(policies: Policies) -> None:
-    """Refuse what this version of the hub cannot do.
-
-    Raises:
-        DocumentError: with the place.
-        ConfigurationError: DOCUMENT_INVALID, for several documents.
-    """
-    wrong = [
-        DocumentError(f"{AGREEMENTS}/{name}.yaml", problems)
-        for name, agreement in sorted(policies.agreements.items())
-        if (problems := list(_beyond(agreement)))
-    ]
-    if len(wrong) == 1:
-        raise wrong[0]
-    if wrong:
-        raise ConfigurationError("DOCUMENT_INVALID", "\n".join(map(str, wrong)))
-
-
 def check_whole(policies: Policies) -> None:
     """Refuse what the documents must not say together, as the board's own tool does.
 
@@ -139,16 +121,6 @@ def check_whole(policies: Policies) -> None:
     found = errors(lint(policies.documents.documents))
     if found:
         raise ConfigurationError("DOCUMENT_INVALID", "\n".join(map(str, found)))
-
-
-def _beyond(agreement: Agreement) -> Iterator[Problem]:
-    if agreement.form.protect.noise != "hub":
-        yield problem_at(
-            agreement.text,
-            ("protect", "noise"),
-            "this version of the hub can only add the noise itself: say `noise: hub`"
-            " and `hub_sees_exact_pooled_sums: accepted`, or wait for the next one.",
-        )
 
 
 def parties_of(name: str, files: Mapping[str, bytes]) -> frozenset[str] | None:

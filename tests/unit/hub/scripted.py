@@ -6,25 +6,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 import grpc
 
 from accord.core.calendar import Period
-from accord.core.layout import Layout, lay_out
+from accord.core.layout import Layout
 from accord.core.model import DataModel
 from accord.core.terms import Requisition
 from accord.rpc.address import parse_address
 from accord.rpc.channel import agent_channel
-from accord.rpc.codec import (
-    HeldEdition,
-    edition_to_message,
-    payload_digest,
-    requisition_from_bytes,
-    verify_requisition,
-)
+from accord.rpc.codec import HeldEdition, edition_to_message, verify_requisition
+from accord.rpc.codec import payload_digest as digest_of
+from accord.rpc.rounds import encapsulation_to_message, masked_requests
 from accord.rpc.status import error_of
 from accord.v1 import agent_pb2, agent_pb2_grpc, common_pb2
+from tests.unit.hub.agencies import Agency, Part
 
 
 def held(model: DataModel, name: str = "2026-09") -> HeldEdition:
@@ -57,38 +54,52 @@ Script = Callable[["Asked"], Awaitable[None]]
 class Asked:
     """A requisition in an agent's hands."""
 
-    def __init__(
-        self, agent: ScriptedAgent, payload: bytes, requisition: Requisition
-    ) -> None:
+    def __init__(self, agent: ScriptedAgent, part: Part) -> None:
         self.agent = agent
-        self.payload = payload
-        self.requisition = requisition
-        self.layout: Layout = lay_out(requisition.query, agent.model)
+        self.part = part
+        self.payload = part.payload
+        self.requisition: Requisition = part.requisition
+        self.layout: Layout = part.layout
 
-    async def answer(self, vector: list[int] | None = None, **changes: str) -> None:
-        """Answer with a vector; by default 40 stored units (10 counts) in each cell."""
-        values = [40] * self.layout.n_cells + [7, 1] if vector is None else vector
-        message = agent_pb2.Answer(
-            query_id=self.requisition.query_id,
-            layout_digest=self.layout.digest(),
-            payload_digest=payload_digest(self.payload),
-            vector=values,
-        )
-        for name, value in changes.items():
-            setattr(message, name, value)
-        await self.agent.say(agent_pb2.ConnectRequest(answer=message))
+    @property
+    def query_id(self) -> str:
+        return self.requisition.query_id
 
-    async def refuse(self, reason: str = "LOCAL_RULE") -> None:
-        """Decline."""
+    async def answer(self, vector: list[int] | None = None) -> None:
+        """Say ready, and go on by itself when the hub asks for more.
+
+        Without a vector it is 40 stored units (10 counts) in each cell.
+        """
+        if vector is not None:
+            self.part.vector = vector
+        self.agent.going.add(self.query_id)
+        await self.ready()
+
+    async def ready(self) -> None:
+        """Say ready, and nothing more."""
+        message = self.agent.agency.ready_message(self.part)
         await self.agent.say(
-            agent_pb2.ConnectRequest(
-                refusal=agent_pb2.Refusal(
-                    query_id=self.requisition.query_id,
-                    payload_digest=payload_digest(self.payload),
-                    reason=common_pb2.RefusalReason.Value(f"REFUSAL_REASON_{reason}"),
-                    clauses=["deny.dimension", "name of somebody"],
-                )
-            )
+            agent_pb2.ConnectRequest(readies=agent_pb2.Readies(readies=[message]))
+        )
+
+    async def refuse(
+        self,
+        reason: str = "LOCAL_RULE",
+        *,
+        query_id: str = "",
+        payload_digest: str = "",
+        attempt: int = 0,
+    ) -> None:
+        """Decline."""
+        refusal = agent_pb2.Refusal(
+            query_id=query_id or self.query_id,
+            payload_digest=payload_digest or digest_of(self.payload),
+            reason=common_pb2.RefusalReason.Value(f"REFUSAL_REASON_{reason}"),
+            clauses=["deny.dimension", "name of somebody"],
+            attempt=attempt or self.part.attempt,
+        )
+        await self.agent.say(
+            agent_pb2.ConnectRequest(refusals=agent_pb2.Refusals(refusals=[refusal]))
         )
 
 
@@ -109,11 +120,26 @@ async def silent(asked: Asked) -> None:
 class ScriptedAgent:
     """Speaks the real protocol over real mutual TLS."""
 
-    def __init__(self, identity: Identity, target: str, model: DataModel) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        target: str,
+        model: DataModel,
+        agency: Agency,
+        *,
+        stop_before: str = "",
+    ) -> None:
+        """Begin; an agent that stops before "masked" or "reveal" falls silent there."""
         self.identity = identity
         self.model = model
+        self.agency = agency
+        self.stop_before = stop_before
+        self.going: set[str] = set()
         self.asked: list[Asked] = []
+        self.cohorts: list[agent_pb2.CohortCall] = []
+        self.reveals: list[agent_pb2.RevealCall] = []
         self.settled: list[str] = []
+        self.messages: list[agent_pb2.ConnectResponse] = []
         self.heartbeats = 0
         self.told: list[int] = []
         """Versions of policies that the hub said were new."""
@@ -135,14 +161,26 @@ class ScriptedAgent:
         await self._out.put(message)
 
     async def start(
-        self, script: Script, *, editions: tuple[str, ...] = ("2026-08", "2026-09")
+        self,
+        script: Script,
+        *,
+        editions: tuple[str, ...] = ("2026-08", "2026-09"),
+        state_sequence: int = 0,
     ) -> None:
         """Open the stream and return once the hub has welcomed the agent."""
         hello = agent_pb2.Hello(
             agent_version="scripted",
             editions=[edition_to_message(held(self.model, name)) for name in editions],
+            state_sequence=state_sequence,
         )
         await self.say(agent_pb2.ConnectRequest(hello=hello))
+        made = [encapsulation_to_message(e) for e in self.agency.encapsulations()]
+        if made:
+            await self.say(
+                agent_pb2.ConnectRequest(
+                    encapsulations=agent_pb2.Encapsulations(encapsulations=made)
+                )
+            )
         self._task = asyncio.create_task(self._run(script))
         await until(lambda: self.welcome is not None or self.ended is not None)
 
@@ -165,26 +203,59 @@ class ScriptedAgent:
             self.ended = RuntimeError("the hub closed the stream without an error")
 
     async def _take(self, message: agent_pb2.ConnectResponse, script: Script) -> None:
+        self.messages.append(message)
         match message.WhichOneof("message"):
             case "welcome":
                 self.welcome = message.welcome
-            case "requisition":
-                payload = message.requisition.payload
-                verify_requisition(
-                    self.identity.hub_key, payload, message.requisition.signature
-                )
-                requisition = requisition_from_bytes(payload, lambda *_: self.model)
-                asked = Asked(self, payload, requisition)
-                self.asked.append(asked)
-                await script(asked)
+            case "requisitions":
+                for each in message.requisitions.requisitions:
+                    verify_requisition(
+                        self.identity.hub_key, each.payload, each.signature
+                    )
+                    asked = Asked(self, self.agency.ready(each))
+                    self.asked.append(asked)
+                    await script(asked)
+            case "cohorts":
+                for call in message.cohorts.calls:
+                    self.cohorts.append(call)
+                    if self._goes_on(call.query_id, script, "masked"):
+                        await self.mask(call)
+            case "reveals":
+                for reveal in message.reveals.calls:
+                    self.reveals.append(reveal)
+                    if self._goes_on(reveal.query_id, script, "reveal"):
+                        await self.reveal(reveal)
             case "settled":
-                self.settled.append(message.settled.query_id)
+                self.settled.extend(message.settled.query_ids)
+                await self._erase(message.settled.query_ids)
             case "policies":
                 self.told.append(message.policies.policies_version)
             case "heartbeat":
                 self.heartbeats += 1
             case _:
                 pass
+
+    def _goes_on(self, query: str, script: Script, stage: str) -> bool:
+        if self.stop_before == stage:
+            return False
+        return query in self.going or script is answering
+
+    async def mask(self, call: agent_pb2.CohortCall) -> None:
+        """Send the masked vector."""
+        for message in masked_requests(self.agency.mask(call)):
+            await self.say(message)
+
+    async def reveal(self, call: agent_pb2.RevealCall) -> None:
+        """Give the seed away."""
+        reveals = agent_pb2.Reveals(reveals=[self.agency.reveal(call)])
+        await self.say(agent_pb2.ConnectRequest(reveals=reveals))
+
+    async def _erase(self, queries: Iterable[str]) -> None:
+        found = [e for query in queries if (e := self.agency.settle(query))]
+        if found:
+            await self.say(
+                agent_pb2.ConnectRequest(erasures=agent_pb2.Erasures(erasures=found))
+            )
 
     async def stop(self) -> None:
         """Vanish."""

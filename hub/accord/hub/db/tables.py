@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hub's tables, beside those of the ledger.
 
-No column holds a vector of one agency, and none an exact sum: ``releases`` has what
-was published, noise included. ``audit``, ``asked`` and ``releases`` only grow;
-triggers refuse every change. Moments are microseconds since 1970, UTC.
+No column holds an agency's figures, a seed that unmasks them, or an opened sum:
+``round_receipts`` has masked vectors, which are uniformly random without every seed,
+until their question has ended, and ``releases`` what was published, noise included.
+``audit``, ``asked``, ``releases`` and ``transcripts`` only grow; triggers refuse every
+change. Moments are microseconds since 1970, UTC.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Number of the table layout that this program reads and writes."""
 
 METADATA: Final = sa.MetaData()
@@ -68,6 +70,8 @@ SIGHTINGS: Final = sa.Table(
     sa.Column("at", sa.BigInteger, nullable=False),
     sa.Column("agent_version", sa.Text, nullable=False),
     sa.Column("ledger_height", sa.BigInteger, nullable=False),
+    # Highest that was ever heard: an agent with less was restored from an old copy.
+    sa.Column("state_sequence", sa.BigInteger, nullable=False),
 )
 
 EDITIONS: Final = sa.Table(
@@ -103,6 +107,8 @@ SUBMISSIONS: Final = sa.Table(
     sa.Column("payload", sa.LargeBinary, nullable=False),
     sa.Column("signature", sa.LargeBinary, nullable=False),
     sa.Column("unsafe", sa.Boolean, nullable=False),
+    # Only an answer of the whole cohort that is asked will do.
+    sa.Column("complete_only", sa.Boolean, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("expires_at", sa.BigInteger, nullable=False),
     # Another submission that asks the same and pays for it.
@@ -117,6 +123,91 @@ SUBMISSIONS: Final = sa.Table(
     sa.CheckConstraint("(state = 'released') = (release IS NOT NULL)"),
     sa.Index("submissions_by_question", "query_key", "archive_digest", "state"),
     sa.Index("submissions_by_state", "state"),
+)
+
+ROUNDS: Final = sa.Table(
+    "rounds",
+    METADATA,
+    # Of a submission that collects and follows nobody; gone once it has ended.
+    sa.Column("submission", sa.Text, primary_key=True),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("stage", sa.Text, nullable=False),
+    # Who is asked in this attempt, and the cohort once it is chosen.
+    sa.Column("asked", sa.JSON, nullable=False),
+    sa.Column("cohort", sa.Text),
+    # When the present wait is over.
+    sa.Column("until", sa.BigInteger, nullable=False),
+    # Who declined, with reasons, and who did not come in time.
+    sa.Column("refused", sa.JSON, nullable=False),
+    sa.Column("missing", sa.JSON, nullable=False),
+    # What pays, in the ledger.
+    sa.Column("ledger_entry", sa.Text, nullable=False),
+    sa.CheckConstraint("stage IN ('ready', 'masked', 'reveal')"),
+    sa.CheckConstraint("(stage = 'ready') = (cohort IS NULL)"),
+)
+
+ROUND_READIES: Final = sa.Table(
+    "round_readies",
+    METADATA,
+    sa.Column("submission", sa.Text, primary_key=True),
+    sa.Column("attempt", sa.Integer, primary_key=True),
+    sa.Column("agency", sa.Text, primary_key=True),
+    sa.Column("ephemeral_key", sa.LargeBinary, nullable=False),
+    sa.Column("signature", sa.LargeBinary, nullable=False),
+    sa.Column("lacking", sa.JSON, nullable=False),
+)
+
+ROUND_RECEIPTS: Final = sa.Table(
+    "round_receipts",
+    METADATA,
+    sa.Column("submission", sa.Text, primary_key=True),
+    sa.Column("attempt", sa.Integer, primary_key=True),
+    sa.Column("agency", sa.Text, primary_key=True),
+    # Serial number of the certificate that it came under.
+    sa.Column("serial", sa.Text, nullable=False),
+    sa.Column("transcript", sa.LargeBinary, nullable=False),
+    sa.Column("vector_digest", sa.LargeBinary, nullable=False),
+    sa.Column("seed_commitment", sa.LargeBinary, nullable=False),
+    sa.Column("input_commitment", sa.LargeBinary, nullable=False),
+    sa.Column("signature", sa.LargeBinary, nullable=False),
+    # Masked: little-endian 64-bit words.
+    sa.Column("vector", sa.LargeBinary, nullable=False),
+)
+
+ROUND_ERASURES: Final = sa.Table(
+    "round_erasures",
+    METADATA,
+    sa.Column("submission", sa.Text, primary_key=True),
+    sa.Column("attempt", sa.Integer, primary_key=True),
+    sa.Column("agency", sa.Text, primary_key=True),
+    sa.Column("signature", sa.LargeBinary, nullable=False),
+)
+
+ENCAPSULATIONS: Final = sa.Table(
+    "encapsulations",
+    METADATA,
+    # From the lower label of a pair to the higher one; the newest.
+    sa.Column("sender", sa.Text, primary_key=True),
+    sa.Column("receiver", sa.Text, primary_key=True),
+    sa.Column("ciphertext", sa.LargeBinary, nullable=False),
+    sa.Column("signature", sa.LargeBinary, nullable=False),
+)
+
+TRANSCRIPTS: Final = sa.Table(
+    "transcripts",
+    METADATA,
+    # What an auditor needs to see who took part in a release, and in what.
+    sa.Column("release", sa.Text, primary_key=True),
+    sa.Column("submission", sa.Text, nullable=False),
+    sa.Column("spec_digest", sa.LargeBinary, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("cohort", sa.Text, nullable=False),
+    # Digest of the noise plan, hex.
+    sa.Column("noise", sa.Text, nullable=False),
+    sa.Column("transcript", sa.LargeBinary, nullable=False),
+    # The messages CohortCall and RevealCall, as every member got them.
+    sa.Column("readies", sa.LargeBinary, nullable=False),
+    sa.Column("receipts", sa.LargeBinary, nullable=False),
 )
 
 RELEASES: Final = sa.Table(
@@ -203,7 +294,7 @@ AUDIT: Final = sa.Table(
 GROWING_ONLY: Final = tuple(
     f"CREATE TRIGGER {table.name}_no_{verb.lower()} BEFORE {verb} ON {table.name}"
     f" BEGIN SELECT RAISE(ABORT, '{table.name} only grows'); END"
-    for table in (ASKED, AUDIT, RELEASES)
+    for table in (ASKED, AUDIT, RELEASES, TRANSCRIPTS)
     for verb in ("UPDATE", "DELETE")
 )
 """Statements that make SQLite refuse to change what was published or noted."""

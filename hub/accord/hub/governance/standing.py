@@ -35,7 +35,6 @@ from accord.hub.governance.proposals import Known
 from accord.hub.identity.authority import Authority
 from accord.hub.policies import (
     Policies,
-    check,
     check_whole,
     parties_of,
     policies_of,
@@ -226,7 +225,6 @@ class Standing:
                 "The proposal would have ended by now: propose the change again.",
             )
         found = policies_of(proposal.after, proposal.version)
-        check(found)
         check_whole(found)
         if found.members.hub != self._keys:
             raise hub_keys_differ(self._keys)
@@ -335,7 +333,6 @@ class Standing:
         if repository is None:
             return
         found, ended = _without_expired(repository, self._clock())
-        check(found)
         ours = found.members.hub == self._keys
         if behind and not ours:
             raise hub_keys_differ(self._keys)

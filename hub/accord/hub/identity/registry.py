@@ -38,6 +38,8 @@ class Sighting:
     at: dt.datetime
     agent_version: str
     ledger_height: int
+    state_sequence: int
+    """Steps that the agent's state has taken in rounds; the highest ever heard."""
 
 
 def create_token(
@@ -313,11 +315,20 @@ def authenticate(tx: sa.Connection, secret_digest: str) -> Analyst:
     return Analyst(id=row.id, organisation=row.organisation, roles=frozenset(row.roles))
 
 
-def record_sighting(tx: sa.Connection, sighting: Sighting) -> None:
-    """Remember when an agent was last seen and what it said."""
-    tx.execute(SIGHTINGS.delete().where(SIGHTINGS.c.agency == sighting.agency))
-    values = dataclasses.asdict(sighting) | {"at": microseconds(sighting.at)}
+def record_sighting(tx: sa.Connection, sighting: Sighting) -> int:
+    """Remember when an agent was last seen and what it said.
+
+    Returns:
+        The highest sequence that was ever heard from it, this time included.
+    """
+    own = SIGHTINGS.c.agency == sighting.agency
+    before = tx.execute(sa.select(SIGHTINGS.c.state_sequence).where(own)).scalar()
+    highest = max(sighting.state_sequence, before or 0)
+    tx.execute(SIGHTINGS.delete().where(own))
+    values = dataclasses.asdict(sighting)
+    values |= {"at": microseconds(sighting.at), "state_sequence": highest}
     tx.execute(SIGHTINGS.insert(), values)
+    return highest
 
 
 def sightings(tx: sa.Connection) -> dict[str, Sighting]:
@@ -328,6 +339,7 @@ def sightings(tx: sa.Connection) -> dict[str, Sighting]:
             at=moment(row.at),
             agent_version=row.agent_version,
             ledger_height=row.ledger_height,
+            state_sequence=row.state_sequence,
         )
         for row in tx.execute(sa.select(SIGHTINGS)).all()
     }

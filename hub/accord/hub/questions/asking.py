@@ -32,6 +32,7 @@ from accord.hub.identity import registry
 from accord.hub.identity.authority import Authority
 from accord.hub.policies import Policies
 from accord.hub.questions.asked import Asked, note_refused
+from accord.hub.questions.expectation import patience
 from accord.hub.questions.planning import (
     Announced,
     Plan,
@@ -63,6 +64,7 @@ class Terms:
     """How this hub asks agencies."""
 
     answer_within: dt.timedelta
+    """How long a whole cohort is waited for, where the agreement does not say it."""
     unsafe: bool
     """The unsafe test mode: nothing is too dear."""
 
@@ -113,6 +115,10 @@ class Desk:
             unsafe=self._terms.unsafe,
         )
 
+    def patience(self, found: Plan) -> dt.timedelta:
+        """Return how long the whole cohort is waited for."""
+        return patience(found.agreement, self._terms.answer_within)
+
     async def is_archived(self, found: Plan) -> bool:
         """Tell whether a stored release would answer a question."""
         question = archive.Question(
@@ -120,6 +126,7 @@ class Desk:
             archive_digest=found.archive_digest,
             at_least=found.loss,
             unsafe=self._terms.unsafe,
+            cohort=found.cohort if found.complete_only else None,
         )
 
         def look() -> bool:
@@ -146,7 +153,7 @@ class Desk:
         if known is not None:
             submission = same_request(known, content)
             if submission.follows is None:
-                self._collection.open(submission)
+                await self._collection.take_up(submission)
             return submission
         for attempt in range(_ATTEMPTS):
             policies = self._standing.now()
@@ -191,8 +198,9 @@ class Desk:
             id=request.id,
             digest=content,
             now=now,
-            expires_at=now + self._terms.answer_within,
+            expires_at=now + 2 * self.patience(found),
             unsafe=self._terms.unsafe,
+            complete_only=found.complete_only,
         )
         asked = _asked(analyst, request, now)
 
@@ -255,6 +263,7 @@ def _question(policy: Policy, analyst: Analyst, words: Words) -> Question:
         epsilon=exact_epsilon(words.spending.epsilon),
         purpose=words.purpose,
         analyst=analyst,
+        complete_only=words.complete_only,
     )
 
 

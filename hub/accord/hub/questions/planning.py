@@ -42,6 +42,8 @@ class Question:
     epsilon: Fraction
     purpose: str
     analyst: Analyst
+    complete_only: bool = False
+    """Only an answer of the largest cohort will do."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,8 @@ class Plan:
     loss: Loss
     noise: NoisePlan
     """Who adds what, if that cohort answers."""
+    complete_only: bool = False
+    """Only an answer of this cohort will do."""
 
     @property
     def agreement(self) -> Agreement:
@@ -157,12 +161,13 @@ def plan(
             " was asked and nothing was charged.",
             agreement=agreement.name,
         )
+    cohorts = covering_cohorts(policy, question.query)
     edition, cohort = choose_edition(
         agreement,
         model,
         announced,
         question.edition,
-        covering_cohorts(policy, question.query),
+        cohorts[:1] if question.complete_only else cohorts,
     )
     query = dataclasses.replace(question.query, edition=edition)
     found = terms(agreement, model, query)
@@ -182,6 +187,7 @@ def plan(
         mechanism=mechanism,
         loss=found.loss(mechanism),
         noise=noise_plan(agreement, found, mechanism, len(members)),
+        complete_only=question.complete_only,
     )
 
 

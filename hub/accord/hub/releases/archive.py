@@ -25,6 +25,8 @@ class Question:
     """What was asked to be spent: a stored release must be no less accurate."""
     unsafe: bool
     """Releases of the unsafe test mode answer only asks in that mode."""
+    cohort: str | None = None
+    """The only cohort whose answer will do; nothing where any will."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +95,11 @@ def find(tx: sa.Connection, question: Question) -> Stored | None:
 
     Among equally accurate ones it is always the first, so that repeats agree.
     """
+    chosen = sa.select(RELEASES)
+    if question.cohort is not None:
+        chosen = chosen.where(RELEASES.c.cohort == question.cohort)
     row = tx.execute(
-        sa.select(RELEASES)
-        .where(
+        chosen.where(
             RELEASES.c.query_key == question.query_key,
             RELEASES.c.archive_digest == question.archive_digest,
             RELEASES.c.unsafe == question.unsafe,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Callable
 from collections.abc import Collection as Names
 from typing import Final
@@ -19,12 +20,21 @@ from accord.hub.questions.pricing import nothing
 from accord.hub.releases import archive
 from accord.hub.rounds.collection import Progress
 from accord.hub.rounds.revisions import FINAL
+from accord.hub.rounds.stages import Stage
 from accord.hub.rounds.submissions import Ending, Submission
 from accord.rpc.codec import query_from_message
 from accord.v1 import analyst_pb2, common_pb2
 
 PAGE: Final = 50
 """Releases on a page where none is asked for."""
+
+
+_STAGES: Final = {
+    None: analyst_pb2.STAGE_UNSPECIFIED,
+    Stage.READY: analyst_pb2.STAGE_READY,
+    Stage.MASKED: analyst_pb2.STAGE_MASKED,
+    Stage.REVEAL: analyst_pb2.STAGE_REVEAL,
+}
 
 
 class Reader:
@@ -166,7 +176,17 @@ def collecting(
         answered=progress.answered,
         awaited=progress.awaited,
         refused=progress.refused,
+        stage=_STAGES[progress.stage],
+        attempt=progress.attempt,
+        cohort=progress.cohort,
+        expected_at=seconds(progress.expected_at),
+        deadline_at=seconds(progress.deadline_at),
     )
+
+
+def seconds(moment: dt.datetime | None) -> int:
+    """Return a moment as it travels, rounded up; 0 where there is none."""
+    return 0 if moment is None else math.ceil(moment.timestamp())
 
 
 def failed(submission: Submission, ending: Ending) -> analyst_pb2.Submission:

@@ -1,21 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an exact pooled sum to what analysts read.
+"""From an opened sum to what analysts read.
 
-The sum goes in, noise is added at once, and only noisy numbers leave: everything after
-`add_noise` is arithmetic on what may be published. Estimates are not clipped or
-rounded. Suppression looks at the noisy estimate, so it tells nothing new.
+The sum has the agencies' shares of the noise in it; the hub's own part, if the plan has
+one, is added at once, and only that leaves: everything after `make_noisy` is arithmetic
+on what may be published. Estimates are not clipped or rounded. Suppression looks at the
+noisy estimate, so it tells nothing new. Intervals are for the noise of all the agencies
+that answered, which is at least what was paid for.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import operator
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from typing import SupportsIndex
 
 from accord.core.agreement import Agreement
-from accord.core.interval import half_width, standard_deviation
+from accord.core.errors import InternalError
 from accord.core.measure import Component
+from accord.core.opened import OpenedNoise, half_width, standard_deviation
+from accord.core.placement import NoisePlan
 from accord.core.privacy import (
     Accounting,
     DiscreteGaussian,
@@ -41,11 +47,17 @@ class Published:
     agreement: Agreement
     query: Query
     terms: Terms
-    mechanism: Mechanism
+    plan: NoisePlan
+    """Who added which noise."""
     cohort: str
     """The one that is published, not always the one that was asked."""
     at: dt.datetime
     unsafe: bool
+
+    @property
+    def mechanism(self) -> Mechanism:
+        """What it is priced by."""
+        return self.plan.mechanism
 
     @property
     def loss(self) -> Loss:
@@ -53,15 +65,30 @@ class Published:
         return self.terms.loss(self.mechanism)
 
 
-def make_noisy(published: Published, pooled: Iterable[SupportsIndex]) -> list[int]:
-    """Return the pooled sum with its noise.
+def make_noisy(
+    published: Published, opened: Iterable[SupportsIndex], *, charged: Loss
+) -> list[int]:
+    """Return an opened sum with all its noise; the sum must then be forgotten.
+
+    Args:
+        published: has the plan of the noise.
+        opened: with the agencies' shares in it.
+        charged: what was reserved for the release.
 
     Raises:
-        InternalError: no noise could be trusted; nothing was drawn.
+        InternalError: LOSS_MISMATCH, it would cost more than that; or the noise cannot
+            be trusted. Nothing was drawn.
     """
+    loss = published.loss
+    if loss.nano_rho > charged.nano_rho or loss.nano_epsilon > charged.nano_epsilon:
+        raise InternalError(
+            "LOSS_MISMATCH", "The release would cost what nobody reserved."
+        )
+    if published.plan.top_up is None:
+        return [operator.index(entry) for entry in opened]
     return add_noise(
-        pooled,
-        published.mechanism,
+        opened,
+        published.plan.top_up,
         d1=published.terms.d1,
         d2_squared=published.terms.d2_squared,
     )
@@ -73,9 +100,10 @@ def make_release(published: Published, noisy: Sequence[int]) -> analyst_pb2.Rele
     layout = published.terms.layout
     vector = published.terms.vector
     question = query_to_message(published.query)
-    cells = _Scale(published.mechanism, vector.cells, form.protect.suppress_below)
-    persons = _Scale(published.mechanism, vector.persons, form.protect.suppress_below)
-    dropped = _Scale(published.mechanism, vector.dropped, 0)
+    noise = published.plan.opened
+    cells = _Scale(noise, vector.cells, form.protect.suppress_below)
+    persons = _Scale(noise, vector.persons, form.protect.suppress_below)
+    dropped = _Scale(noise, vector.dropped, 0)
     answered = published.agreement.cohorts[published.cohort]
     return analyst_pb2.Release(
         id=published.id,
@@ -96,8 +124,9 @@ def make_release(published: Published, noisy: Sequence[int]) -> analyst_pb2.Rele
         coverage=analyst_pb2.Coverage(
             answered=answered,
             missing=sorted(set(published.agreement.parties) - set(answered)),
+            cohort=published.cohort,
         ),
-        level=half_width(published.mechanism).level,
+        level=half_width(noise).level,
         mechanism=mechanism_name(published.mechanism),
         noise_scale=float(published.mechanism.scale),
         groups_per_person=vector.groups,
@@ -110,9 +139,13 @@ def make_release(published: Published, noisy: Sequence[int]) -> analyst_pb2.Rele
         not_covered=not_covered(
             published.agreement,
             published.terms,
+            published.plan,
             edition=published.query.edition,
             unsafe=published.unsafe,
         ),
+        noise_placement=published.plan.placement.value,
+        hub_epsilon=float(_towards_hub(published)),
+        colluding_at_most=published.plan.colluding,
     )
 
 
@@ -129,11 +162,11 @@ class _Scale:
     """Turns stored integers of one component into counts."""
 
     def __init__(
-        self, mechanism: Mechanism, component: Component, suppress_below: int
+        self, noise: OpenedNoise, component: Component, suppress_below: int
     ) -> None:
         self._scale = component.scale
-        self._half_width = half_width(mechanism).half_width
-        self._sd = standard_deviation(mechanism) / component.scale
+        self._half_width = half_width(noise).half_width
+        self._sd = standard_deviation(noise) / component.scale
         self._suppress_below = suppress_below * component.scale
 
     def estimate(self, noisy: int) -> analyst_pb2.Estimate:
@@ -145,6 +178,22 @@ class _Scale:
             upper=(noisy + self._half_width) / self._scale,
             sd=self._sd,
         )
+
+
+def _towards_hub(published: Published) -> Fraction:
+    """Return as epsilon what the hub learns; 0 where it saw exact sums."""
+    known = published.plan.hub_loss
+    if known is None:
+        return Fraction(0)
+    return epsilon_for(published.agreement, _loss(published.agreement, known))
+
+
+def _loss(agreement: Agreement, amount: Fraction) -> Loss:
+    match agreement.accounting:
+        case Accounting.ZCDP:
+            return Loss.from_rho(amount)
+        case Accounting.PURE:
+            return Loss.from_epsilon(amount)
 
 
 def _person_losses(published: Published) -> list[analyst_pb2.PersonLoss]:
@@ -159,11 +208,7 @@ def _person_losses(published: Published) -> list[analyst_pb2.PersonLoss]:
             known_to=known_to,
             calibrated_to=found.agencies,
         )
-        match agreement.accounting:
-            case Accounting.ZCDP:
-                loss = Loss.from_rho(part)
-            case Accounting.PURE:
-                loss = Loss.from_epsilon(part)
+        loss = _loss(agreement, part)
         losses.append(
             analyst_pb2.PersonLoss(
                 agencies=known_to, epsilon=float(epsilon_for(agreement, loss))

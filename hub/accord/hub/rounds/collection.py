@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks agencies, gathers what they answer, publishes or gives up: the hub's rounds.
+"""Asks agencies, round after round, until a question is released or given up.
 
-It lives on one event loop. What must survive is in the database before anybody is told
-of it; answers are in memory alone, so a restart asks again (`Collection.resume`).
+It lives on one event loop and moves every round on: whatever comes in (`Intake`), and
+whenever a wait is over. What must survive is in the database before anybody is told of
+it; all else is written behind, since agencies answer the same again.
 """
 
 from __future__ import annotations
@@ -11,37 +12,32 @@ import asyncio
 import contextvars
 import dataclasses
 import datetime as dt
-import re
-import uuid
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Final, TypeVar
 
+import sqlalchemy as sa
 import structlog
 
-from accord.core.errors import AccordError, InternalError, Unreachable
-from accord.hub.audit import Event, note
+from accord.core.errors import AccordError
+from accord.hub.audit import Event, Fact, note
 from accord.hub.db.engine import Store
 from accord.hub.governance.standing import Standing
-from accord.hub.releases.release import Published, make_noisy, make_release
-from accord.hub.rounds import submissions
+from accord.hub.questions.expectation import expected_at
+from accord.hub.rounds import rows, submissions
+from accord.hub.rounds.conclusion import Conclusion
 from accord.hub.rounds.connections import Connections
-from accord.hub.rounds.endings import mistake, policies_changed, unanswered
+from accord.hub.rounds.endings import Why, failed, mistake, policies_changed, unanswered
+from accord.hub.rounds.intake import Intake
+from accord.hub.rounds.journal import Journal
+from accord.hub.rounds.outbox import Call
 from accord.hub.rounds.revisions import Revisions
-from accord.hub.rounds.submissions import Ending, Submission
-from accord.hub.rounds.waiting import Waiting, take_up
-from accord.hub.settling.failure import Failed, fail
-from accord.hub.settling.publication import AnswersRevoked, PoliciesReplaced, publish
-from accord.rpc.peer import PeerAgency
-from accord.v1 import agent_pb2, analyst_pb2, common_pb2
+from accord.hub.rounds.stages import Stage, Turn, Wanted
+from accord.hub.rounds.submissions import Submission
+from accord.hub.rounds.waiting import Waiting, restore, take_up
+from accord.hub.settling.opening import AlreadyEnded, AnswersRevoked, PoliciesReplaced
 
 TICK_SECONDS: Final = 0.5
 """How often deadlines are looked at."""
-
-_CLAUSE: Final = re.compile(r"[a-z]+(\.[a-z-]+)+")
-"""What the code of a reason looks like; nothing else of an agent's words is kept."""
-
-_RETRY_SECONDS: Final = 2.0
-"""Wait after the database could not be written."""
 
 Made = TypeVar("Made")
 
@@ -51,8 +47,14 @@ class Progress:
     """How far a submission is."""
 
     answered: list[str]
+    """Who has said what the present stage asks for."""
     awaited: list[str]
     refused: list[str]
+    stage: Stage | None = None
+    attempt: int = 0
+    cohort: str = ""
+    expected_at: dt.datetime | None = None
+    deadline_at: dt.datetime | None = None
 
 
 class Collection:
@@ -77,18 +79,35 @@ class Collection:
         self._unsafe = unsafe
         self._open: dict[str, Waiting] = {}
         self._tasks: set[asyncio.Task[object]] = set()
+        self._journal = Journal(store)
+        self._conclusion = Conclusion(
+            store=store, standing=standing, journal=self._journal, clock=clock
+        )
+        self.intake = Intake(
+            waiting=self._open,
+            journal=self._journal,
+            connections=connections,
+            clock=clock,
+            news=self._news,
+            arrived=self._show_held_back,
+        )
+        """Takes what agencies say."""
         self._log = structlog.get_logger()
+
+    # Questions come in
 
     async def resume(self) -> None:
         """Take up what waited when the hub stopped."""
 
-        def waiting() -> list[Submission]:
+        def look() -> list[Submission]:
             with self._store.read() as tx:
+                for made in rows.encapsulations(tx):
+                    self.intake.pairs[made.sender, made.receiver] = made
                 return submissions.collecting(tx)
 
-        for submission in await self._store.run(waiting):
+        for submission in await self._store.run(look):
             if submission.follows is None:
-                self.open(submission)
+                await self.take_up(submission)
 
     async def admit(self, work: Callable[[], Submission]) -> Submission:
         """Commit a submission and ask agencies for it, even if the caller goes away.
@@ -100,83 +119,112 @@ class Collection:
         async def commit_and_open() -> Submission:
             submission = await self._store.run(work)
             if submission.follows is None:
-                self.open(submission)
+                self.open(submission, submission.created_at)
             return submission
 
         return await asyncio.shield(self._keep(commit_and_open()))
 
-    def open(self, submission: Submission) -> None:
-        """Ask agencies for a submission that waits in the database."""
+    def open(self, submission: Submission, begun_at: dt.datetime) -> None:
+        """Ask agencies for a submission whose round was just committed."""
+        found = self._prepared(submission, begun_at)
+        if found is not None:
+            self._begin(found)
+
+    async def take_up(self, submission: Submission) -> None:
+        """Go on with a submission that waits in the database, if nobody does."""
+        now = self._clock()
+        found = self._prepared(submission, now)
+        if found is None:
+            return
+
+        def look() -> None:
+            with self._store.read() as tx:
+                restore(tx, found, now)
+
+        await self._store.run(look)
+        self._begin(found)
+
+    def _prepared(self, submission: Submission, now: dt.datetime) -> Waiting | None:
         if submission.id in self._open or submission.is_settled:
-            return
+            return None
         policies = self._standing.current()
-        waiting = take_up(submission, policies, unsafe=self._unsafe)
-        if waiting is None:
-            self._start(self._give_up(submission, policies_changed(), promote=False))
-            return
-        self._open[submission.id] = waiting
-        for agency in waiting.requisition.members:
-            self._connections.send(agency, waiting.message)
-
-    def pending(self, agency: str) -> list[agent_pb2.ConnectResponse]:
-        """Return what an agency that connects is still asked for."""
-        return [
-            each.message
-            for each in self._open.values()
-            if agency in each.round.awaited and not each.settling
-        ]
-
-    def answered(self, peer: PeerAgency, answer: agent_pb2.Answer) -> None:
-        """Take an agency's answer; late, repeated and foreign ones change nothing."""
-        agency = peer.label
-        found = self._of(agency, answer.query_id, answer.payload_digest)
+        found = take_up(submission, policies, unsafe=self._unsafe, now=now)
         if found is None:
+            self._start(self._give_up(submission, policies_changed, promote=False))
+        return found
+
+    def _begin(self, found: Waiting) -> None:
+        if found.submission.id not in self._open:
+            self._open[found.submission.id] = found
+            self._send(found)
+            self._move(found)
+
+    # Agencies are asked
+
+    def connected(self, agency: str) -> None:
+        """Ask an agency that has just connected for everything that is wanted of it."""
+        for found in self._open.values():
+            self._ask(found, agency)
+
+    def _send(self, found: Waiting) -> None:
+        """Ask every agency for what is wanted of it now."""
+        for agency in found.round.taking_part:
+            self._ask(found, agency)
+
+    def _show_held_back(self) -> None:
+        """Show cohorts to agencies for which encapsulations were missing."""
+        for found in self._open.values():
+            for agency in list(found.calls.held_back):
+                self._ask(found, agency)
+
+    def _ask(self, found: Waiting, agency: str) -> None:
+        submission = found.submission.id
+        wanted = None if found.settling else found.round.wanted(agency)
+        if wanted is None:
             return
-        rejected = found.round.accept(
-            agency,
-            serial=peer.serial,
-            layout_digest=answer.layout_digest,
-            vector=answer.vector,
+        if wanted is Wanted.SETTLED:
+            self._connections.settle(agency, submission)
+            return
+        call: Call | None = found.calls.of(
+            agency, wanted, found.round, found.directory, self.intake.pairs
         )
-        if rejected is not None:
-            self._note_refusal(
-                Event.ANSWER_REJECTED, found, agency, reason=rejected.reason
-            )
-        self._news(found)
+        if call is not None:
+            self._connections.call(agency, submission, call)
 
-    def refused(self, agency: str, refusal: agent_pb2.Refusal) -> None:
-        """Take an agency's refusal."""
-        found = self._of(agency, refusal.query_id, refusal.payload_digest)
-        if found is None:
-            return
-        name = common_pb2.RefusalReason.Name(refusal.reason)
-        reason = name.removeprefix("REFUSAL_REASON_")
-        if found.round.refuse(agency, reason):
-            self._note_refusal(
-                Event.REQUISITION_REFUSED,
-                found,
-                agency,
-                reason=reason,
-                clauses=[each for each in refusal.clauses if _CLAUSE.fullmatch(each)],
-            )
-            self._news(found)
+    def reachable(self) -> list[str]:
+        """Return the agencies that have a stream now."""
+        return self._connections.connected()
 
     def forget(self, agency: str) -> None:
-        """Drop the answers of an agency that was thrown out."""
-        for each in self._open.values():
-            if not each.settling:
-                each.round.forget(agency)
+        """Drop what an agency said that was thrown out."""
+        for found in list(self._open.values()):
+            if not found.settling:
+                found.round.forget(agency)
+                self._move(found)
 
     def progress(self, submission: str) -> Progress:
         """Return who answered so far; nobody where the hub has only just started."""
         found = self._open.get(submission)
         if found is None:
             return Progress(answered=[], awaited=[], refused=[])
+        round_ = found.round
         return Progress(
-            answered=found.round.answered,
-            awaited=found.round.awaited,
-            refused=list(found.round.refused),
+            answered=round_.answered,
+            awaited=round_.awaited,
+            refused=sorted(round_.refused),
+            stage=round_.current.stage,
+            attempt=round_.current.number,
+            cohort=round_.current.cohort or found.submission.cohort,
+            expected_at=expected_at(
+                found.agreement,
+                round_.awaited,
+                self._connections.connected(),
+                self._clock(),
+            ),
+            deadline_at=round_.current.until,
         )
+
+    # Rounds move on
 
     async def run(self) -> None:
         """Look at deadlines and at the policies, for ever."""
@@ -185,46 +233,160 @@ class Collection:
             await asyncio.sleep(TICK_SECONDS)
 
     def review(self) -> None:
-        """End what is late, or asked under policies that were replaced."""
+        """Move on what is late, or asked under policies that were replaced."""
         for found in list(self._open.values()):
-            self._review(found)
+            self._move(found)
 
     async def stop(self) -> None:
         """Finish what is being settled; everything else waits in the database."""
+        self._journal.is_stopping = True
         while self._tasks:
             await asyncio.wait(self._tasks)
+        await self._journal.stop()
 
-    def _of(self, agency: str, submission: str, digest: str) -> Waiting | None:
-        """Return what an agency talks about, or tell it that this is over."""
-        found = self._open.get(submission)
-        if found is None or agency not in found.round.call.members:
-            self._settled(submission, [agency])
-            return None
-        if digest != found.round.call.payload_digest:
-            return None
-        return None if found.settling else found
+    def _news(self, touched: Iterable[Waiting]) -> None:
+        unique = {found.submission.id: found for found in touched}
+        self._revisions.bump(unique)
+        for found in unique.values():
+            self._move(found)
 
-    def _news(self, found: Waiting) -> None:
-        self._revisions.bump([found.submission.id])
-        self._review(found)
-
-    def _review(self, found: Waiting) -> None:
-        """Publish or give up if it is time for it."""
-        if found.settling or asyncio.get_running_loop().time() < found.retry_at:
+    def _move(self, found: Waiting) -> None:
+        """Do whatever is due for a round."""
+        if found.settling:
             return
+        now, round_ = self._clock(), found.round
         policies = self._standing.current()
         if policies is None or not found.is_under(policies):
-            found.settling = True
-            self._start(self._give_up(found.submission, policies_changed()))
+            found.why = found.why or policies_changed
+            if round_.current.stage is not Stage.REVEAL:
+                self._settle(found, self._give_up(found.submission, found.why))
+                return
+            round_.abandon(now)
+        before = round_.closing
+        turns = round_.advance(now)
+        for turn in turns:
+            self._turned(found, turn, now)
+        if turns or round_.closing != before:
+            self._revisions.bump([found.submission.id])
+            if not found.settling:
+                self._send(found)
+
+    def _turned(self, found: Waiting, turn: Turn, now: dt.datetime) -> None:
+        """Keep, note and follow up what a round did."""
+        round_, submission = found.round, found.submission
+        match turn:
+            case Turn.CHOSEN:
+                self._keep_standing(found, Event.COHORT_CHOSEN, now)
+            case Turn.AGAIN:
+                number = round_.current.number
+                kept = self._keep_standing(found, Event.ATTEMPT_ENDED, now)
+                self._start(self._confirmed(found, number, kept))
+            case Turn.OPENING:
+                self._start(self._commit_opening(found))
+            case Turn.CLOSING:
+                pass
+            case Turn.OPENED:
+                self._settle(found, self._publish(found))
+            case Turn.LOST:
+                self._settle(
+                    found,
+                    self._give_up(
+                        submission,
+                        found.why or unanswered(round_),
+                        all_erased=round_.current.all_erased,
+                    ),
+                )
+
+    def _keep_standing(
+        self, found: Waiting, event: Event, at: dt.datetime
+    ) -> asyncio.Future[None]:
+        """Write where a round stands, with the event that brought it there."""
+        round_, submission = found.round, found.submission
+        snapshot = rows.snapshot(round_)
+        facts: dict[str, Fact] = {
+            "submission": submission.id,
+            "agreement": submission.agreement,
+            "attempt": round_.current.number,
+        }
+        if event is Event.COHORT_CHOSEN:
+            facts["cohort"] = round_.current.cohort or ""
+        else:
+            facts["attempt"] = round_.current.number - 1
+            facts["refused"] = sorted(round_.refused)
+            facts["awaited"] = sorted(round_.missing)
+        self._log.info(event.value, query_id=submission.id, attempt=facts["attempt"])
+
+        def keep(tx: sa.Connection) -> None:
+            rows.update(tx, snapshot, submission.id)
+            note(tx, event, at, **facts)
+
+        return self._journal.put(keep)
+
+    async def _confirmed(
+        self, found: Waiting, number: int, kept: asyncio.Future[None]
+    ) -> None:
+        """Begin an attempt once it is committed that the one before has ended."""
+        await kept
+        found.round.confirm(number, opening=False)
+        self._send(found)
+
+    async def _commit_opening(self, found: Waiting) -> None:
+        """Ask for seeds once it is committed that the question may cost something."""
+        number = found.round.current.number
+        try:
+            await self._conclusion.open(found)
+        except AnswersRevoked as error:
+            found.round.set_aside(error.agencies)
+            self._move(found)
+        except PoliciesReplaced:
+            self._settle(found, self._give_up(found.submission, policies_changed))
+        except AlreadyEnded:
+            self._close(found.submission.id, [])
+        except Exception as error:  # noqa: BLE001  # the boundary of a round
+            known = error if isinstance(error, AccordError) else mistake()
+            self._log.error("opening.failed", reason=known.reason)
+            self._settle(found, self._give_up(found.submission, failed(known)))
+        else:
+            found.round.confirm(number, opening=True)
+            self._send(found)
+
+    async def _publish(self, found: Waiting) -> None:
+        ended = await self._conclusion.publish(found)
+        if isinstance(ended, list):
+            self._close(found.submission.id, ended)
+        else:
+            await self._give_up(found.submission, ended)
+
+    async def _give_up(
+        self,
+        submission: Submission,
+        why: Why,
+        *,
+        all_erased: bool = False,
+        promote: bool = True,
+    ) -> None:
+        done, at = await self._conclusion.give_up(
+            submission, why, all_erased=all_erased, promote=promote
+        )
+        self._close(submission.id, done.ended)
+        for promoted in done.promoted:
+            self.open(promoted, at)
+        self._revisions.bump(promoted.id for promoted in done.promoted)
+
+    def _settle(self, found: Waiting, work: Coroutine[None, None, None]) -> None:
+        """End a round: nothing more is taken for it."""
+        if found.settling:
+            work.close()
             return
-        late = self._clock() >= found.submission.expires_at
-        cohort = found.round.complete(late=late)
-        if cohort is not None:
-            found.settling = True
-            self._start(self._publish(found, cohort))
-        elif found.round.is_hopeless(late=late):
-            found.settling = True
-            self._start(self._give_up(found.submission, unanswered(found.round)))
+        found.settling = True
+        self._start(work)
+
+    def _close(self, submission: str, ended: Iterable[str]) -> None:
+        found = self._open.pop(submission, None)
+        if found is not None:
+            for agency in found.round.call.members:
+                self._connections.settle(agency, submission)
+        self._revisions.end([submission, *ended])
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         self._keep(self._guarded(work))
@@ -244,156 +406,3 @@ class Collection:
             self._log.error("round.broken", reason=error.reason)
         except Exception as error:  # noqa: BLE001  # the boundary of a round
             self._log.error("round.broken", error_type=type(error).__name__)
-
-    async def _publish(self, found: Waiting, cohort: str) -> None:
-        """Draw the noise, commit the charge with the release, then tell."""
-        submission = found.submission
-        published = Published(
-            id=str(uuid.uuid4()),
-            agreement=found.agreement,
-            query=found.requisition.query,
-            terms=found.terms,
-            mechanism=found.requisition.mechanism,
-            cohort=cohort,
-            at=self._clock(),
-            unsafe=submission.unsafe,
-        )
-
-        def make() -> tuple[list[int], analyst_pb2.Release]:
-            if published.loss != submission.loss:
-                raise InternalError(
-                    "LOSS_MISMATCH", "The release would cost what nobody reserved."
-                )
-            noisy = make_noisy(published, found.round.pooled(cohort))
-            return noisy, make_release(published, noisy)
-
-        def commit(noisy: list[int], release: analyst_pb2.Release) -> list[str]:
-            policies = self._standing.now()
-            with self._store.write() as tx:
-                self._standing.require_current(tx, policies)
-                return publish(
-                    tx,
-                    policies,
-                    submission.id,
-                    release,
-                    noisy,
-                    cohort=cohort,
-                    held=found.round.held(cohort),
-                    at=published.at,
-                )
-
-        try:
-            ended = await self._store.run(commit, *await asyncio.to_thread(make))
-        except AnswersRevoked as revoked:
-            found.settling = False
-            for agency in revoked.agencies:
-                found.round.forget(agency)
-                # It may have come back under a new certificate before.
-                self._connections.send(agency, found.message)
-            self._news(found)
-        except PoliciesReplaced:
-            await self._give_up(submission, policies_changed())
-        except Unreachable as error:
-            self._later(found, error)
-        except Exception as error:  # noqa: BLE001  # the boundary of a round
-            known = error if isinstance(error, AccordError) else mistake()
-            self._log.error(
-                "release.failed",
-                query_id=submission.id,
-                reason=known.reason,
-                error_type=type(error).__name__,
-            )
-            await self._give_up(submission, Ending.of(known))
-        else:
-            self._log.info(
-                "release.published",
-                query_id=submission.id,
-                release_id=published.id,
-                agreement=submission.agreement,
-                cohort=cohort,
-            )
-            self._close(submission.id, ended)
-
-    async def _give_up(
-        self, submission: Submission, ending: Ending, *, promote: bool = True
-    ) -> None:
-        def work() -> Failed:
-            with self._store.write() as tx:
-                return fail(
-                    tx,
-                    self._standing.current(),
-                    submission.id,
-                    ending,
-                    at=self._clock(),
-                    promote=promote,
-                )
-
-        try:
-            failed = await self._store.run(work)
-        except AccordError as error:
-            found = self._open.get(submission.id)
-            if found is not None:
-                self._later(found, error)
-            return
-        self._log.info(
-            "query.failed",
-            query_id=submission.id,
-            agreement=submission.agreement,
-            reason=ending.reason,
-        )
-        self._close(submission.id, failed.ended)
-        for promoted in failed.promoted:
-            self.open(promoted)
-        self._revisions.bump(promoted.id for promoted in failed.promoted)
-
-    def _later(self, found: Waiting, error: AccordError) -> None:
-        """Try again in a while; nothing was changed and the answers are still here."""
-        self._log.error(
-            "round.delayed", query_id=found.submission.id, reason=error.reason
-        )
-        found.retry_at = asyncio.get_running_loop().time() + _RETRY_SECONDS
-        found.settling = False
-
-    def _close(self, submission: str, ended: Iterable[str]) -> None:
-        found = self._open.pop(submission, None)
-        if found is not None:
-            self._settled(submission, found.round.call.members)
-        self._revisions.end([submission, *ended])
-
-    def _settled(self, submission: str, agencies: Iterable[str]) -> None:
-        message = agent_pb2.ConnectResponse(
-            settled=agent_pb2.Settled(query_id=submission)
-        )
-        for agency in agencies:
-            self._connections.send(agency, message)
-
-    def _note_refusal(
-        self,
-        event: Event,
-        found: Waiting,
-        agency: str,
-        *,
-        reason: str,
-        clauses: Iterable[str] = (),
-    ) -> None:
-        """Note who declined and why, in its own transaction."""
-        submission, at = found.submission, self._clock()
-        facts = {"clauses": sorted(clauses)} if clauses else {}
-
-        def write() -> None:
-            with self._store.write() as tx:
-                note(
-                    tx,
-                    event,
-                    at,
-                    agency=agency,
-                    submission=submission.id,
-                    agreement=submission.agreement,
-                    reason=reason,
-                    **facts,
-                )
-
-        self._log.info(
-            "requisition.refused", agency=agency, query_id=submission.id, reason=reason
-        )
-        self._start(self._store.run(write))

@@ -24,6 +24,7 @@ from accord.core.errors import (
     Unauthenticated,
     Unreachable,
 )
+from accord.hub.rounds.outbox import Call, Outbox
 from accord.rpc.limits import HEARTBEAT_SECONDS, SILENCE_SECONDS
 from accord.rpc.peer import PeerAgency
 from accord.v1 import agent_pb2
@@ -31,8 +32,8 @@ from accord.v1 import agent_pb2
 GUARD_SECONDS: Final = 1.0
 """How often streams are looked at."""
 
-MOST_WAITING: Final = 1000
-"""Messages that may wait for an agent that does not read."""
+MOST_WAITING: Final = 4096
+"""Things that may wait to be said to an agent that does not read."""
 
 Held = tuple[str, str]
 """Agency and serial number of a certificate."""
@@ -47,20 +48,34 @@ class Connection:
         self.heard_at = now
         self._spoke_at = now
         self._sequence = 0
-        self._waiting: asyncio.Queue[agent_pb2.ConnectResponse] = asyncio.Queue(
-            MOST_WAITING
-        )
+        self._outbox = Outbox()
+        self._filled = asyncio.Event()
         self._end = asyncio.Event()
         self._error: AccordError | None = None
 
     def send(self, message: agent_pb2.ConnectResponse) -> None:
-        """Put a message in line; an agent that never reads loses its stream."""
-        try:
-            self._waiting.put_nowait(message)
-        except asyncio.QueueFull:
+        """Put a message of its own in line."""
+        self._outbox.put(message)
+        self._look()
+
+    def call(self, query: str, call: Call) -> None:
+        """Ask the agent something about a query; what waits is sent together."""
+        self._outbox.call(query, call)
+        self._look()
+
+    def settle(self, query: str) -> None:
+        """Tell the agent that a query has ended."""
+        self._outbox.settle(query)
+        self._look()
+
+    def _look(self) -> None:
+        """Let the writer go on; an agent that never reads loses its stream."""
+        if len(self._outbox) > MOST_WAITING:
             self.end(
                 Unreachable("AGENT_SLOW", "The agent does not read what the hub sends.")
             )
+        else:
+            self._filled.set()
 
     def end(self, error: AccordError) -> None:
         """Let the stream end with an error."""
@@ -73,8 +88,10 @@ class Connection:
     ) -> None:
         """Write what is in line, one message at a time, for ever."""
         while True:
-            message = await self._waiting.get()
-            await write(message)
+            await self._filled.wait()
+            self._filled.clear()
+            while (message := self._outbox.next()) is not None:
+                await write(message)
 
     async def ended(self) -> None:
         """Wait for the end.
@@ -137,11 +154,17 @@ class Connections:
         """Return the agencies with an open stream."""
         return sorted(self._open)
 
-    def send(self, agency: str, message: agent_pb2.ConnectResponse) -> None:
-        """Send to an agency if it is connected; else it hears when it comes back."""
+    def call(self, agency: str, query: str, call: Call) -> None:
+        """Ask an agency if it is connected; else it hears when it comes back."""
         connection = self._open.get(agency)
         if connection is not None:
-            connection.send(message)
+            connection.call(query, call)
+
+    def settle(self, agency: str, query: str) -> None:
+        """Tell an agency, if it is connected, that a query has ended."""
+        connection = self._open.get(agency)
+        if connection is not None:
+            connection.settle(query)
 
     def send_all(self, message: agent_pb2.ConnectResponse) -> None:
         """Send to every agency that is connected."""

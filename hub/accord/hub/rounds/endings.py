@@ -1,47 +1,128 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why a question ended without a release, in words for the analyst who waits."""
+"""Why a question ended without a release, in words for the analyst who waits.
+
+Each function gives what says it, once it is known whether the loss was charged: that is
+decided in the transaction that ends the question.
+"""
 
 from __future__ import annotations
 
-from accord.core.errors import InternalError
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from accord.core.errors import AccordError, InternalError
 from accord.hub.rounds.round import Round
+from accord.hub.rounds.stages import Stage
 from accord.hub.rounds.submissions import Ending
 
+Why: TypeAlias = Callable[[bool], Ending]
+"""Whether it was charged -> why it ended."""
 
-def unanswered(round_: Round) -> Ending:
-    """Return why no cohort could be published, naming who."""
-    refused, awaited = round_.refused, round_.awaited
-    facts = {"answered": ",".join(round_.answered), "awaited": ",".join(awaited)}
+ROUND_NAMES: Final = {
+    Stage.READY: "round 1, getting ready",
+    Stage.MASKED: "round 2, masked figures",
+    Stage.REVEAL: "round 3, opening",
+}
+
+
+def money(*, charged: bool) -> str:
+    """Return the sentence that tells whether an ending cost anything."""
+    if charged:
+        return (
+            "The privacy loss was charged: agencies had been asked to open the sum, and"
+            " not all of them have signed that this can never happen any more."
+        )
+    return "Nothing was charged."
+
+
+def unanswered(round_: Round) -> Why:
+    """Return why no cohort could be published, naming who and in which round."""
+    if round_.current.stage is Stage.REVEAL:
+        return _not_opened(round_)
+    refused = dict(sorted(round_.refused.items()))
+    missing = dict(sorted(round_.missing.items()))
+    facts = {
+        "answered": ",".join(round_.answered),
+        "awaited": ",".join(missing),
+        "attempts": str(round_.current.number),
+        "stage": round_.current.stage.value,
+    }
     if refused:
         who = ", ".join(f"{agency} ({reason})" for agency, reason in refused.items())
-        return Ending(
+        return lambda charged: Ending(
             reason="AGENCY_REFUSED",
             sentence=f"These agencies declined to answer: {who}. No cohort of the"
-            " agreement is left that could be published. Nothing was charged.",
+            f" agreement is left that could be published. {money(charged=charged)}",
             facts={**facts, "refused": ",".join(refused)},
         )
-    return Ending(
+    who = ", ".join(f"{each} ({ROUND_NAMES[at]})" for each, at in missing.items())
+    return lambda charged: Ending(
         reason="AGENCIES_AWAITED",
-        sentence=f"These agencies did not answer in time: {', '.join(awaited)}. No"
-        " cohort of the agreement has answered as a whole. Nothing was charged; ask"
-        " again later.",
+        sentence=f"These agencies did not answer in time: {who}. No cohort of the"
+        f" agreement has answered as a whole. {money(charged=charged)} Ask again"
+        " later.",
         facts=facts,
     )
 
 
-def policies_changed() -> Ending:
+def _not_opened(round_: Round) -> Why:
+    """Return why a sum was not opened although everybody had handed in."""
+    current = round_.current
+    silent = [each for each in current.members if each not in current.seeds]
+    refused = {each: round_.refused[each] for each in silent if each in round_.refused}
+    who = ", ".join(
+        f"{each} ({refused[each]})" if each in refused else each for each in silent
+    )
+    return lambda charged: Ending(
+        reason="OPENING_INCOMPLETE",
+        sentence="All agencies had handed in their masked figures, but these did not"
+        f" open theirs in time: {who}. {money(charged=charged)}",
+        facts={
+            "answered": ",".join(
+                each for each in current.members if each not in silent
+            ),
+            "awaited": ",".join(each for each in silent if each not in refused),
+            "refused": ",".join(refused),
+            "erased": ",".join(sorted(current.erased)),
+            "stage": current.stage.value,
+        },
+    )
+
+
+def policies_changed(charged: bool) -> Ending:  # noqa: FBT001  # as `Why` calls it
     return Ending(
         reason="AGREEMENT_CHANGED",
         sentence="The agreement, something that it depends on, or the hub's mode was"
-        " changed while agencies were being asked. Nothing was charged; ask again under"
-        " what is in force now.",
+        f" changed while agencies were being asked. {money(charged=charged)} Ask again"
+        " under what is in force now.",
         facts={},
+    )
+
+
+def revoked(agencies: frozenset[str]) -> Why:
+    """Return the end of a sum with figures of agencies that were thrown out."""
+    who = ", ".join(sorted(agencies))
+    return lambda charged: Ending(
+        reason="AGENCY_REVOKED",
+        sentence="The operator ended the certificates of these agencies, whose figures"
+        f" are in the opened sum: {who}. Nothing was released."
+        f" {money(charged=charged)}",
+        facts={"awaited": "", "revoked": ",".join(sorted(agencies))},
+    )
+
+
+def failed(error: AccordError) -> Why:
+    """Return an error as the end of a question."""
+    known = Ending.of(error)
+    return lambda charged: Ending(
+        reason=known.reason,
+        sentence=f"{known.sentence} {money(charged=charged)}",
+        facts=known.facts,
     )
 
 
 def mistake() -> InternalError:
     return InternalError(
         "INTERNAL_ERROR",
-        "The hub could not make the release; its operator can see why. Nothing was"
-        " charged.",
+        "The hub could not make the release; its operator can see why.",
     )

@@ -1,159 +1,355 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers that came in for one requisition, in memory only.
+"""One question on its way through three rounds, as a state machine.
 
-Nothing here is ever written anywhere: after a restart agencies are asked again, and
-answer the same. A round knows which cohorts could still be published.
+Events and the time come in; what is wanted of each agency and how it ends come out.
+There is no clock here and nothing is sent or stored. Signatures were checked before.
+
+An `Attempt` goes through the stages ready, masked, reveal. Whoever declines, or is
+missing when a wait is over, is set aside for the rest of the question, and the largest
+cohort that is left begins the next attempt. Each wait lasts half of the time until the
+question expires, so the first one ends halfway.
+
+Invariants:
+
+- In one attempt only one cohort is ever shown to anybody, and it is one that the
+  agreement lists.
+- Nobody is asked to reveal before the caller has said that the opening is committed
+  (`Round.confirm`), and nobody is asked for a later attempt before that one is.
+- There is no attempt after an opening: it ends opened or lost.
+- It ends, whatever comes in, once the question has expired and a minute has passed.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Final
+import datetime as dt
+from collections.abc import Iterable
 
-import numpy as np
-import numpy.typing as npt
-
-LARGEST_ENTRY: Final = 2**52
-"""No count of records is larger; a thousand of them fit 64 bits when added up."""
-
-Vector = npt.NDArray[np.int64]
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """What the agencies of a cohort are asked, as a round needs it."""
-
-    submission: str
-    payload_digest: str
-    layout_digest: str
-    size: int
-    """Length of the vectors."""
-    members: tuple[str, ...]
-    cohorts: Mapping[str, tuple[str, ...]]
-    """Cohorts that may be published from these members, the largest first."""
+from accord.hub.rounds.attempt import Attempt
+from accord.hub.rounds.stages import (
+    ERASING,
+    FORGETFUL,
+    MOST_ATTEMPTS,
+    Call,
+    Stage,
+    Turn,
+    Wanted,
+    half_of_what_is_left,
+)
+from accord.secagg.messages import Erased, Ready, Receipt
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Rejected:
-    """An answer that cannot be one to this call."""
-
-    reason: str
-
-
+@dataclasses.dataclass(slots=True, kw_only=True)
 class Round:
-    """Who answered, who declined, who is awaited."""
+    """Where a question stands; `begin` makes one."""
 
-    def __init__(self, call: Call) -> None:
-        """Begin with nobody."""
-        self.call = call
-        self._answers: dict[str, Vector] = {}
-        self._serials: dict[str, str] = {}
-        self._refusals: dict[str, str] = {}
+    call: Call
+    current: Attempt
+    refused: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Who declined, and why; never asked again."""
+    missing: dict[str, Stage] = dataclasses.field(default_factory=dict)
+    """Who did not come in time, and when; not asked again either."""
+    closing: dt.datetime | None = None
+    """Until when erasures count, once it cannot be opened any more."""
+    ended: Turn | None = None
+    _confirmed: tuple[int, bool] = (1, False)
+    """Newest attempt that is committed, and whether its opening is."""
+    _stumbled: bool = False
+    """Whether hub and agency remember different things of this attempt."""
+    _forgot: set[str] = dataclasses.field(default_factory=set)
+    """With whom that happened; the second time it is out."""
 
-    @property
-    def answered(self) -> list[str]:
-        """Agencies whose answer is here."""
-        return sorted(self._answers)
+    @classmethod
+    def begin(cls, call: Call, until: dt.datetime) -> Round:
+        """Ask everybody."""
+        first = Attempt(call=call, number=1, asked=call.members, until=until)
+        return cls(call=call, current=first)
 
-    @property
-    def refused(self) -> dict[str, str]:
-        """Agencies that declined, with their reasons."""
-        return dict(sorted(self._refusals.items()))
+    @classmethod
+    def resume(
+        cls,
+        call: Call,
+        stored: Attempt,
+        *,
+        refused: dict[str, str],
+        missing: dict[str, Stage],
+        now: dt.datetime,
+    ) -> Round:
+        """Go on with an attempt that was committed.
 
-    @property
-    def awaited(self) -> list[str]:
-        """Agencies that have said nothing yet."""
-        return [
-            agency
-            for agency in self.call.members
-            if agency not in self._answers and agency not in self._refusals
-        ]
-
-    def accept(
-        self, agency: str, *, serial: str, layout_digest: str, vector: Sequence[int]
-    ) -> Rejected | None:
-        """Take an answer; a repeated one changes nothing.
-
-        Only what any true answer must be is checked; no count is too odd.
-
-        Args:
-            agency: who answers.
-            serial: serial number of the certificate that it answers under.
-            layout_digest: what the vector is over.
-            vector: one entry for each cell, and the two extra ones.
+        Agencies could say nothing while the hub was away: a wait that was over
+        meanwhile begins again.
         """
-        if agency not in self.awaited:
-            return None
-        rejected = self._reason_against(layout_digest, vector)
-        if rejected is not None:
-            self._refusals[agency] = rejected.reason
-            return rejected
-        self._answers[agency] = np.array(vector, dtype=np.int64)
-        self._serials[agency] = serial
-        return None
+        if stored.stage is not Stage.REVEAL and stored.until <= now:
+            stored.until = half_of_what_is_left(now, call.expires_at)
+        found = cls(call=call, current=stored, refused=refused, missing=missing)
+        found.confirm(stored.number, opening=stored.stage is Stage.REVEAL)
+        return found
 
-    def _reason_against(
-        self, layout_digest: str, vector: Sequence[int]
-    ) -> Rejected | None:
-        if layout_digest != self.call.layout_digest or len(vector) != self.call.size:
-            return Rejected("ANSWER_OF_OTHER_LAYOUT")
-        if min(vector) < 0 or max(vector) > LARGEST_ENTRY:
-            return Rejected("ANSWER_OUT_OF_RANGE")
-        return None
-
-    def refuse(self, agency: str, reason: str) -> bool:
-        """Note that an agency declines; tell whether that is new."""
-        if agency not in self.awaited:
-            return False
-        self._refusals[agency] = reason
-        return True
-
-    def forget(self, agency: str) -> None:
-        """Drop an agency's answer, for an agency that was thrown out."""
-        self._answers.pop(agency, None)
-
-    def held(self, cohort: str) -> list[tuple[str, str]]:
-        """Return the agencies of a complete cohort with their certificates' serials."""
-        return [(agency, self._serials[agency]) for agency in self.call.cohorts[cohort]]
+    # What is known
 
     @property
     def possible(self) -> list[str]:
-        """Cohorts in which nobody declined, the largest first."""
+        """Cohorts of which nobody was set aside, the largest first."""
+        out = self.refused.keys() | self.missing.keys()
         return [
             cohort
             for cohort, members in self.call.cohorts.items()
-            if self._refusals.keys().isdisjoint(members)
+            if out.isdisjoint(members)
         ]
 
-    def complete(self, *, late: bool) -> str | None:
-        """Return the cohort to publish now, if there is one.
+    @property
+    def taking_part(self) -> list[str]:
+        """Members of the chosen cohort; before, all who are asked and not out."""
+        members = self.current.members
+        if self.current.cohort is not None:
+            return list(members)
+        out = self.refused.keys() | self.missing.keys()
+        return [agency for agency in members if agency not in out]
 
-        In time it is the largest possible one, once all of it has answered; afterwards
-        the largest of which all have answered.
+    @property
+    def answered(self) -> list[str]:
+        """Who has said what the present stage asks for."""
+        done = self.current.done
+        return [agency for agency in self.taking_part if agency in done]
+
+    @property
+    def awaited(self) -> list[str]:
+        """Who has said nothing yet in the present stage."""
+        done = self.current.done
+        return [
+            agency
+            for agency in self.taking_part
+            if agency not in done and agency not in self.refused
+        ]
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether everything that must be committed before it is sent, is."""
+        attempt, opening = self._confirmed
+        return attempt == self.current.number and (
+            opening or self.current.stage is not Stage.REVEAL
+        )
+
+    def wanted(self, agency: str) -> Wanted | None:
+        """Return what an agency is to be sent now, or again when it connects."""
+        current = self.current
+        if (
+            self.ended is not None
+            or not self.is_confirmed
+            or agency not in self.taking_part
+        ):
+            return None
+        if self.closing is not None:
+            return None if agency in current.erased else Wanted.SETTLED
+        if agency in current.done or agency in self.refused:
+            return None
+        match current.stage:
+            case Stage.READY:
+                return Wanted.REQUISITION
+            case Stage.MASKED:
+                return Wanted.COHORT
+            case Stage.REVEAL:
+                return Wanted.RECEIPTS
+
+    # What comes in
+
+    def take_ready(self, ready: Ready, lacking: Iterable[str] = ()) -> bool:
+        """Take a checked ready; tell whether it is new.
+
+        Raises:
+            IntegrityError: READY_COPIED.
         """
-        possible = self.possible
+        return self.counts(ready.agency, ready.attempt) and self.current.take_ready(
+            ready, lacking
+        )
+
+    def take_masked(
+        self, receipt: Receipt, attempt: int, size: int, content: bytes
+    ) -> bytes | None:
+        """Take a checked receipt with the first part of a vector; return it if whole.
+
+        Raises:
+            IntegrityError: VECTOR_WRONG.
+        """
+        if not self.counts(receipt.agency, attempt):
+            return None
+        return self.current.take_masked(receipt, size, content)
+
+    def take_part(
+        self, agency: str, attempt: int, offset: int, content: bytes
+    ) -> bytes | None:
+        """Take a further part of a vector; return the vector once it is whole.
+
+        Raises:
+            IntegrityError: VECTOR_WRONG.
+        """
+        if not self.counts(agency, attempt):
+            return None
+        return self.current.take_part(agency, offset, content)
+
+    def take_seed(self, agency: str, attempt: int, seed: bytes) -> bool:
+        """Take a revealed seed; tell whether it is new.
+
+        Raises:
+            IntegrityError: SEED_WRONG.
+        """
+        return (
+            self.is_confirmed
+            and self.counts(agency, attempt)
+            and self.current.take_seed(agency, seed)
+        )
+
+    def take_erased(self, erased: Erased) -> bool:
+        """Take a checked word that a seed is gone; tell whether it is new."""
+        return (
+            erased.attempt == self.current.number
+            and erased.agency in self.taking_part
+            and self.current.take_erased(erased)
+        )
+
+    def counts(self, agency: str, attempt: int) -> bool:
+        """Tell whether what an agency says of an attempt can still matter."""
+        return (
+            self.ended is None
+            and attempt == self.current.number
+            and agency in self.taking_part
+            and agency not in self.refused
+        )
+
+    def refuse(self, agency: str, attempt: int, reason: str) -> bool:
+        """Note that an agency declines in this attempt; tell whether that is new.
+
+        What another attempt can cure is a reason to begin one, but only once.
+        """
+        current = self.current
+        if not self.counts(agency, attempt) or agency in current.seeds:
+            return False
+        if (
+            reason in FORGETFUL
+            and current.stage is not Stage.REVEAL
+            and agency not in self._forgot
+        ):
+            self._forgot.add(agency)
+            self._stumbled = True
+        else:
+            self.refused[agency] = reason
+        return True
+
+    def forget(self, agency: str) -> None:
+        """Take back what an agency said that was thrown out.
+
+        It may come back while agencies get ready. Later its key is part of what all
+        others were shown; after an opening the release is checked once more.
+        """
+        match self.current.stage:
+            case Stage.READY:
+                self.current.readies.pop(agency, None)
+            case Stage.MASKED if agency in self.taking_part:
+                self.set_aside([agency])
+            case _:
+                pass
+
+    def set_aside(self, agencies: Iterable[str]) -> None:
+        """Go on without some agencies; not after an opening was confirmed."""
+        self._miss(agencies)
+        if not self.is_confirmed and self.current.stage is Stage.REVEAL:
+            self.current.stage = Stage.MASKED
+            self.closing = None
+
+    def abandon(self, now: dt.datetime) -> None:
+        """Ask for erasures instead of seeds, if it was going to be opened."""
+        if self.current.stage is Stage.REVEAL and self.closing is None:
+            self.closing = max(self.call.expires_at, now + ERASING)
+
+    def confirm(self, attempt: int, *, opening: bool) -> None:
+        """Say that an attempt, and perhaps its opening, is committed."""
+        self._confirmed = max(self._confirmed, (attempt, opening))
+
+    # What follows
+
+    def advance(self, now: dt.datetime) -> list[Turn]:
+        """Do whatever is due, until nothing is; return what that was, in order."""
+        turns: list[Turn] = []
+        while self.ended is None:
+            turn = self._turn(now)
+            if turn is None:
+                break
+            turns.append(turn)
+        return turns
+
+    def _turn(self, now: dt.datetime) -> Turn | None:
+        match self.current.stage:
+            case Stage.READY:
+                return self._while_ready(now)
+            case Stage.MASKED:
+                return self._while_masked(now)
+            case Stage.REVEAL:
+                return self._while_revealing(now)
+
+    def _while_ready(self, now: dt.datetime) -> Turn | None:
+        current, cohorts, possible = self.current, self.call.cohorts, self.possible
+        if (
+            self._stumbled
+            or not possible
+            or not set(cohorts[possible[0]]) <= set(current.asked)
+        ):
+            return self._next(now)
+        late = now >= current.until
         for cohort in possible if late else possible[:1]:
-            if all(agency in self._answers for agency in self.call.cohorts[cohort]):
-                return cohort
+            if current.readies.keys() >= set(cohorts[cohort]):
+                current.cohort = cohort
+                current.stage = Stage.MASKED
+                current.until = half_of_what_is_left(now, self.call.expires_at)
+                return Turn.CHOSEN
+        return self._next(now, self.awaited) if late else None
+
+    def _while_masked(self, now: dt.datetime) -> Turn | None:
+        current = self.current
+        if self._stumbled or current.cohort not in self.possible:
+            return self._next(now)
+        if now >= self.call.expires_at:
+            return self._next(now, self.awaited)
+        if not self.awaited:
+            current.stage = Stage.REVEAL
+            current.until = self.call.expires_at
+            return Turn.OPENING
+        return self._next(now, self.awaited) if now >= current.until else None
+
+    def _while_revealing(self, now: dt.datetime) -> Turn | None:
+        current = self.current
+        if current.seeds.keys() >= set(current.members):
+            return self._end(Turn.OPENED)
+        if self.closing is None:
+            spoilt = not self.refused.keys().isdisjoint(current.members)
+            if spoilt or current.erased or now >= self.call.expires_at:
+                self.abandon(now)
+                return Turn.CLOSING
+            return None
+        # A seed that is out can never be taken back, so nothing is left to wait for.
+        if current.all_erased or current.seeds or now >= self.closing:
+            return self._end(Turn.LOST)
         return None
 
-    def is_hopeless(self, *, late: bool) -> bool:
-        """Tell whether no cohort can be published any more."""
-        return not self.possible or (late and self.complete(late=True) is None)
+    def _next(self, now: dt.datetime, missing: Iterable[str] = ()) -> Turn:
+        """Begin the next attempt without those who are out; or end."""
+        self._miss(missing)
+        self._stumbled = False
+        possible, number = self.possible, self.current.number
+        if not possible or number == MOST_ATTEMPTS or now >= self.call.expires_at:
+            return self._end(Turn.LOST)
+        self.current = Attempt(
+            call=self.call,
+            number=number + 1,
+            asked=self.call.cohorts[possible[0]],
+            until=half_of_what_is_left(now, self.call.expires_at),
+        )
+        return Turn.AGAIN
 
-    def pooled(self, cohort: str) -> Vector:
-        """Return the exact sum over a cohort, which must not leave this process."""
-        total = np.zeros(self.call.size, dtype=np.int64)
-        for agency in self.call.cohorts[cohort]:
-            total += self._answers[agency]
-        return total
+    def _miss(self, agencies: Iterable[str]) -> None:
+        for agency in agencies:
+            self.missing.setdefault(agency, self.current.stage)
 
-
-def publishable(
-    cohorts: Mapping[str, tuple[str, ...]], asked: tuple[str, ...]
-) -> dict[str, tuple[str, ...]]:
-    """Return the cohorts all of whose members were asked, in the given order."""
-    return {
-        name: members for name, members in cohorts.items() if set(members) <= set(asked)
-    }
+    def _end(self, how: Turn) -> Turn:
+        self.ended = how
+        return how

@@ -65,6 +65,8 @@ class Submission:
     payload: bytes = dataclasses.field(repr=False)
     signature: bytes = dataclasses.field(repr=False)
     unsafe: bool
+    complete_only: bool
+    """Only an answer of `cohort` will do, no fallback and no stored one of it."""
     created_at: dt.datetime
     expires_at: dt.datetime
     follows: str | None = None
@@ -80,6 +82,7 @@ class Submission:
             archive_digest=self.archive_digest,
             at_least=self.loss,
             unsafe=self.unsafe,
+            cohort=self.cohort if self.complete_only else None,
         )
 
     @property
@@ -109,6 +112,7 @@ def insert(tx: sa.Connection, submission: Submission) -> None:
             "payload": submission.payload,
             "signature": submission.signature,
             "unsafe": submission.unsafe,
+            "complete_only": submission.complete_only,
             "created_at": microseconds(submission.created_at),
             "expires_at": microseconds(submission.expires_at),
             "follows": submission.follows,
@@ -149,10 +153,17 @@ def count_collecting(tx: sa.Connection, analyst: str | None = None) -> int:
 
 
 def leader(tx: sa.Connection, question: Question, now: dt.datetime) -> str | None:
-    """Return a submission whose release will answer a question too, if one waits."""
+    """Return a submission whose release will answer a question too, if one waits.
+
+    Behind one that may end with a fallback, nobody waits who wants a whole cohort.
+    """
+    chosen = sa.select(SUBMISSIONS.c.id)
+    if question.cohort is not None:
+        chosen = chosen.where(
+            SUBMISSIONS.c.complete_only, SUBMISSIONS.c.cohort == question.cohort
+        )
     return tx.execute(
-        sa.select(SUBMISSIONS.c.id)
-        .where(
+        chosen.where(
             SUBMISSIONS.c.query_key == question.query_key,
             SUBMISSIONS.c.archive_digest == question.archive_digest,
             SUBMISSIONS.c.state == SubmissionState.COLLECTING.value,
@@ -266,6 +277,7 @@ def _submission(row: sa.Row[tuple[object, ...]]) -> Submission:
         payload=row.payload,
         signature=row.signature,
         unsafe=row.unsafe,
+        complete_only=row.complete_only,
         created_at=moment(row.created_at),
         expires_at=moment(row.expires_at),
         follows=row.follows,

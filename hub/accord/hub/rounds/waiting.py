@@ -3,18 +3,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import datetime as dt
+from collections.abc import Iterator, Mapping
+
+import sqlalchemy as sa
 
 from accord.core.agreement import Agreement
 from accord.core.coverage import covering_cohorts
-from accord.core.errors import AccordError, PreconditionFailed
+from accord.core.errors import AccordError, InvalidQuery, PreconditionFailed
 from accord.core.model import DataModel
-from accord.core.terms import Requisition, Terms, terms
+from accord.core.placement import NoisePlan
+from accord.core.terms import Requisition, Terms, noise_plan, terms
 from accord.hub.policies import Policies
-from accord.hub.rounds.round import Call, Round, publishable
+from accord.hub.rounds import rows
+from accord.hub.rounds.calls import Calls
+from accord.hub.rounds.endings import Why
+from accord.hub.rounds.round import Round
+from accord.hub.rounds.stages import Call, half_of_what_is_left, publishable
 from accord.hub.rounds.submissions import Submission
 from accord.rpc.codec import payload_digest, requisition_from_bytes
-from accord.v1 import agent_pb2
+from accord.secagg.directory import directory_of
+from accord.secagg.keys import Directory
+from accord.secagg.messages import Spec
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -25,13 +37,17 @@ class Waiting:
     agreement: Agreement
     requisition: Requisition
     terms: Terms
+    directory: Directory
+    """The agreement's parties with the keys that the board signed."""
+    plans: Mapping[str, NoisePlan]
+    """Who adds which noise, for every cohort that may answer."""
     round: Round
-    message: agent_pb2.ConnectResponse
-    """The signed requisition, the same bytes every time."""
+    calls: Calls
+    """What agencies are sent."""
     settling: bool = False
     """Whether its end is being committed: nothing more is taken."""
-    retry_at: float = 0.0
-    """Time of the event loop before which nothing is tried again."""
+    why: Why | None = None
+    """Why it ends without a release, where that is known before."""
 
     def is_under(self, policies: Policies) -> bool:
         """Tell whether what it was admitted under is still the same."""
@@ -41,7 +57,7 @@ class Waiting:
 
 
 def take_up(
-    submission: Submission, policies: Policies | None, *, unsafe: bool
+    submission: Submission, policies: Policies | None, *, unsafe: bool, now: dt.datetime
 ) -> Waiting | None:
     """Return a submission ready to be asked, from its own signed bytes.
 
@@ -68,6 +84,15 @@ def take_up(
         requisition = requisition_from_bytes(submission.payload, same_model)
         found = terms(agreement, model, requisition.query)
         covering = covering_cohorts(policy, requisition.query)
+        directory = directory_of(policy)
+        cohorts = publishable(
+            {
+                name: agreement.cohorts[name]
+                for name in covering
+                if not submission.complete_only or name == submission.cohort
+            },
+            requisition.members,
+        )
     except AccordError:
         return None
     if (
@@ -75,24 +100,60 @@ def take_up(
         or requisition.policy_digest != policy.digest
     ):
         return None
+    plans = dict(_plans(agreement, found, requisition, cohorts))
+    spec = Spec(
+        query_id=submission.id,
+        payload=submission.payload,
+        directory_digest=directory.digest,
+    )
     call = Call(
         submission=submission.id,
         payload_digest=payload_digest(submission.payload),
-        layout_digest=requisition.layout_digest,
+        spec_digest=spec.digest,
         size=found.layout.size,
         members=requisition.members,
-        cohorts=publishable(
-            {name: agreement.cohorts[name] for name in covering}, requisition.members
-        ),
+        cohorts={name: cohorts[name] for name in plans},
+        noise={name: plan.digest() for name, plan in plans.items()},
+        expires_at=submission.expires_at,
     )
-    message = agent_pb2.Requisition(
-        payload=submission.payload, signature=submission.signature
-    )
+    until = half_of_what_is_left(now, submission.expires_at)
     return Waiting(
         submission=submission,
         agreement=agreement,
         requisition=requisition,
         terms=found,
-        round=Round(call),
-        message=agent_pb2.ConnectResponse(requisition=message),
+        directory=directory,
+        plans=plans,
+        round=Round.begin(call, until),
+        calls=Calls(submission),
+    )
+
+
+def _plans(
+    agreement: Agreement,
+    found: Terms,
+    requisition: Requisition,
+    cohorts: Mapping[str, tuple[str, ...]],
+) -> Iterator[tuple[str, NoisePlan]]:
+    """Yield the plans of the cohorts that have one; agencies refuse the others."""
+    for name, members in cohorts.items():
+        with contextlib.suppress(InvalidQuery):
+            yield (
+                name,
+                noise_plan(agreement, found, requisition.mechanism, len(members)),
+            )
+
+
+def restore(tx: sa.Connection, found: Waiting, now: dt.datetime) -> None:
+    """Go on where the hub stopped."""
+    standing = rows.standing(tx, found.submission.id)
+    if standing is None:
+        return
+    call = found.round.call
+    found.round = Round.resume(
+        call,
+        rows.attempt(tx, call, standing),
+        refused=standing.refused,
+        missing=standing.missing,
+        now=now,
     )

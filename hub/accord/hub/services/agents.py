@@ -76,13 +76,12 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
     ) -> None:
         """Keep an agent's stream until it, its certificate or the hub ends."""
         peer = peer_agency(context)
-        await self._greet(peer, await _hello(request_iterator))
+        sequence = await self._greet(peer, await _hello(request_iterator))
         connection = self._connections.open(peer)
         # Nothing is awaited from here to the first message in line: what is opened
-        # later reaches the connection, what was open before is pending.
-        connection.send(agent_pb2.ConnectResponse(welcome=self._welcome()))
-        for message in self._collection.pending(peer.label):
-            connection.send(message)
+        # later reaches the connection, what was open before is asked for now.
+        connection.send(agent_pb2.ConnectResponse(welcome=self._welcome(sequence)))
+        self._collection.connected(peer.label)
         tasks = [
             asyncio.create_task(self._read(connection, request_iterator)),
             asyncio.create_task(connection.write(context.write)),
@@ -174,28 +173,35 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
 
         return await self._store.run(look)
 
-    async def _greet(self, peer: PeerAgency, hello: agent_pb2.Hello) -> None:
-        """Remember what an agent says of itself, unless it may not come in."""
+    async def _greet(self, peer: PeerAgency, hello: agent_pb2.Hello) -> int:
+        """Remember what an agent says of itself, unless it may not come in.
+
+        Returns:
+            The highest sequence that was ever heard from it.
+        """
         sighting = Sighting(
             agency=peer.label,
             at=self._clock(),
             agent_version=hello.agent_version,
             ledger_height=hello.ledger_height,
+            state_sequence=hello.state_sequence,
         )
         editions = self._due(hello.editions)
 
-        def remember() -> None:
+        def remember() -> int:
             with self._store.write() as tx:
                 self._require_member(tx, peer)
-                registry.record_sighting(tx, sighting)
+                highest = registry.record_sighting(tx, sighting)
                 registry.record_editions(tx, peer.label, editions)
+            return highest
 
-        await self._store.run(remember)
+        return await self._store.run(remember)
 
-    def _welcome(self) -> agent_pb2.Welcome:
+    def _welcome(self, sequence: int) -> agent_pb2.Welcome:
         return agent_pb2.Welcome(
             now=int(self._clock().timestamp()),
             policies_version=self._standing.version,
+            state_sequence=sequence,
         )
 
     async def _read(
@@ -204,15 +210,11 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         messages: AsyncIterator[agent_pb2.ConnectRequest],
     ) -> None:
         """Take what the agent says until it hangs up."""
-        agency = connection.peer.label
+        peer, agency = connection.peer, connection.peer.label
         loop = asyncio.get_running_loop()
         async for message in messages:
             connection.heard_at = loop.time()
             match message.WhichOneof("message"):
-                case "answer":
-                    self._collection.answered(connection.peer, message.answer)
-                case "refusal":
-                    self._collection.refused(agency, message.refusal)
                 case "editions":
                     await self._announced(agency, message.editions)
                 case "hello":
@@ -220,7 +222,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
                         "HELLO_REPEATED", "An agent says hello once on each stream."
                     )
                 case _:
-                    pass
+                    self._collection.intake.take(peer, message)
 
     def _due(self, messages: Iterable[agent_pb2.Edition]) -> list[HeldEdition]:
         """Return the editions whose day has come.

@@ -22,9 +22,10 @@ from accord.hub.db.engine import Store
 from accord.hub.governance.standing import Standing
 from accord.hub.questions.asking import Desk
 from accord.hub.questions.describing import balances, budget, description, summary
+from accord.hub.questions.expectation import expected_at
 from accord.hub.questions.planning import common_editions, policy_for, visible
 from accord.hub.questions.pricing import cost_message
-from accord.hub.releases.reading import Reader, collecting, failed
+from accord.hub.releases.reading import Reader, collecting, failed, seconds
 from accord.hub.rounds.collection import Collection
 from accord.hub.rounds.revisions import Revisions
 from accord.hub.rounds.submissions import Submission, SubmissionState
@@ -88,13 +89,21 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         analyst = await self._callers.analyst(context)
         found = await self._desk.plan(self._standing.now(), analyst, request)
         width = half_width(found.noise.opened)
+        archived = await self._desk.is_archived(found)
+        now = self._clock()
+        expected = expected_at(
+            found.agreement, found.members, self._collection.reachable(), now
+        )
+        deadline = now + self._desk.patience(found)
         return analyst_pb2.PriceQueryResponse(
             cost=cost_message(found.agreement, found.loss),
             half_width=width.half_width / found.terms.vector.cells.scale,
             level=width.level,
             cells=found.terms.layout.n_cells,
-            from_archive=await self._desk.is_archived(found),
+            from_archive=archived,
             edition=found.query.edition,
+            expected_at=0 if archived else seconds(expected),
+            deadline_at=0 if archived else seconds(deadline),
         )
 
     async def SubmitQuery(

@@ -18,7 +18,8 @@ from accord.hub.policies import Policies
 from accord.hub.questions.asked import Asked, note_permitted
 from accord.hub.questions.planning import Plan
 from accord.hub.releases import archive
-from accord.hub.rounds import submissions
+from accord.hub.rounds import rows, submissions
+from accord.hub.rounds.stages import half_of_what_is_left
 from accord.hub.rounds.submissions import Submission, SubmissionState
 from accord.hub.settling.reservation import hold
 from accord.ledger import entry as known_entry
@@ -40,8 +41,10 @@ class Request:
     """SHA-256 of analyst and content: what a repeat must have as well."""
     now: dt.datetime
     expires_at: dt.datetime
-    """Until when agencies may answer."""
+    """Until when agencies may answer; half of it for the largest cohort."""
     unsafe: bool
+    complete_only: bool
+    """Only an answer of the whole cohort that is asked will do."""
 
 
 def same_request(known: Submission, digest: str) -> Submission:
@@ -120,6 +123,8 @@ def admit(
         return submission
     hold(tx, policies, submission, plan.members, request.now)
     submissions.insert(tx, submission)
+    until = half_of_what_is_left(request.now, request.expires_at)
+    rows.begin(tx, submission.id, plan.members, until)
     note_permitted(tx, asked, plan, from_archive=False)
     note(
         tx,
@@ -184,6 +189,7 @@ def _new(authority: Authority, request: Request, plan: Plan) -> Submission:
         payload=payload,
         signature=sign_requisition(authority.requisition_key, payload),
         unsafe=request.unsafe,
+        complete_only=request.complete_only,
         created_at=request.now,
         expires_at=request.expires_at,
     )

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A question ends without a release and gives back what it held."""
+"""A question ends without a release: its reservation is given back, or charged.
+
+It is given back only if nobody can have seen, or can still see, what was asked: the
+opening was never committed, or every member of the cohort has signed that its seed is
+erased.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +17,12 @@ from accord.core.errors import BudgetExhausted
 from accord.hub.audit import Event, note
 from accord.hub.db.engine import LedgerTransaction
 from accord.hub.policies import Policies
-from accord.hub.rounds import submissions
+from accord.hub.rounds import rows, submissions
+from accord.hub.rounds.endings import Why
+from accord.hub.rounds.stages import Stage, half_of_what_is_left
 from accord.hub.rounds.submissions import Ending, Submission
 from accord.hub.settling.reservation import hold
-from accord.ledger import State, give_back
+from accord.ledger import State, charge, give_back
 from accord.ledger import entry as known_entry
 
 
@@ -28,25 +35,24 @@ class Failed:
     """Followers that now pay for themselves, and agencies must be asked for."""
 
 
-def fail(
+def fail(  # everything that an ending depends on
     tx: sa.Connection,
     policies: Policies | None,
     submission: str,
-    ending: Ending,
+    why: Why,
     *,
+    all_erased: bool,
     at: dt.datetime,
     promote: bool,
 ) -> Failed:
-    """Give the reservation back and note why.
-
-    Nobody has seen or can still see a result: answers are in this process's memory
-    only, which the caller forgets.
+    """Give the reservation back or charge it, and note why.
 
     Args:
         tx: the caller's transaction.
         policies: the policies in force; nothing where none can be used.
         submission: what failed.
-        ending: why.
+        why: its sentence, once it is known whether it cost anything.
+        all_erased: whether every member has signed that it cannot be opened any more.
         at: now.
         promote: let the first follower that can pay ask by itself, others follow it;
             else they fail for the same reason.
@@ -54,15 +60,15 @@ def fail(
     known = submissions.find(tx, submission)
     if known is None or known.is_settled:
         return Failed(ended=[], promoted=[])
-    _give_back(tx, known.id, at)
-    _end(tx, known, ending, at)
+    charged = _settle(tx, known.id, at, all_erased=all_erased)
+    _end(tx, known, why(charged), at, charged=charged)
     ended, promoted = [known.id], list[Submission]()
     for follower in submissions.followers(tx, known.id):
         other = next((p for p in promoted if _covers(p, follower)), None)
         if other is not None:
             submissions.follow(tx, follower.id, other.id)
             continue
-        reason = ending
+        reason = why(False)  # noqa: FBT003  # it pays for nothing
         policy = policies and policies.still(follower.agreement, follower.policy_digest)
         if promote and follower.expires_at > at and policies and policy:
             try:
@@ -72,30 +78,50 @@ def fail(
                 reason = Ending.of(error)
             else:
                 submissions.follow(tx, follower.id, None)
+                until = half_of_what_is_left(at, follower.expires_at)
+                rows.begin(tx, follower.id, members, until)
                 promoted.append(dataclasses.replace(follower, follows=None))
                 continue
-        _end(tx, follower, reason, at)
+        _end(tx, follower, reason, at, charged=False)
         ended.append(follower.id)
     return Failed(ended=ended, promoted=promoted)
 
 
-def _give_back(tx: sa.Connection, submission: str, at: dt.datetime) -> None:
-    """End a reservation if there is one; the ledger cannot keep a question open."""
+def _settle(
+    tx: sa.Connection, submission: str, at: dt.datetime, *, all_erased: bool
+) -> bool:
+    """End a reservation if there is one; tell whether it was charged.
+
+    The ledger cannot keep a question open: what it does not hold is left alone.
+    """
     ledger = LedgerTransaction(tx)
-    found = known_entry(ledger, submission)
-    if found is not None and found.state is State.RESERVED:
-        give_back(ledger, submission, at)
+    standing = rows.standing(tx, submission)
+    opened = standing is not None and standing.stage is Stage.REVEAL
+    entry = submission if standing is None else standing.ledger_entry
+    found = known_entry(ledger, entry)
+    rows.delete(tx, submission)
+    if found is None or found.state is not State.RESERVED:
+        return False
+    charged = opened and not all_erased
+    (charge if charged else give_back)(ledger, entry, at)
+    return charged
 
 
 def _covers(leader: Submission, follower: Submission) -> bool:
     return (
-        leader.loss.nano_rho >= follower.loss.nano_rho
+        leader.complete_only >= follower.complete_only
+        and leader.loss.nano_rho >= follower.loss.nano_rho
         and leader.loss.nano_epsilon >= follower.loss.nano_epsilon
     )
 
 
 def _end(
-    tx: sa.Connection, submission: Submission, ending: Ending, at: dt.datetime
+    tx: sa.Connection,
+    submission: Submission,
+    ending: Ending,
+    at: dt.datetime,
+    *,
+    charged: bool,
 ) -> None:
     submissions.settle_failed(tx, submission.id, ending, at=at)
     note(
@@ -106,4 +132,5 @@ def _end(
         analyst=submission.analyst,
         agreement=submission.agreement,
         reason=ending.reason,
+        charged=charged,
     )

@@ -10,43 +10,27 @@ import sqlalchemy as sa
 
 from accord.hub.audit import Event, note
 from accord.hub.db.engine import LedgerTransaction
-from accord.hub.identity.registry import valid_among
 from accord.hub.policies import Policies
 from accord.hub.releases import archive
-from accord.hub.rounds import submissions
-from accord.hub.settling.reservation import hold
-from accord.ledger import charge, give_back
+from accord.hub.rounds import rows, submissions
+from accord.hub.rounds.round import Round
+from accord.hub.settling.opening import PoliciesReplaced, require_valid
+from accord.ledger import charge
 from accord.v1 import analyst_pb2
-
-
-class AnswersRevoked(Exception):
-    """Answers that must not be published; nothing was changed."""
-
-    def __init__(self, agencies: frozenset[str]) -> None:
-        """Name whose they are."""
-        super().__init__()
-        self.agencies = agencies
-
-
-class PoliciesReplaced(Exception):
-    """The question was admitted under policies that are no longer in force."""
 
 
 def publish(  # everything that one transaction holds
     tx: sa.Connection,
     policies: Policies,
-    submission: str,
+    round_: Round,
     release: analyst_pb2.Release,
     noisy: Sequence[int],
     *,
-    cohort: str,
-    held: Sequence[tuple[str, str]],
     at: dt.datetime,
 ) -> list[str]:
     """Charge, store and note a release; return the submissions that it settles.
 
-    Where a fallback cohort is published, its members pay under the release's own id
-    and everybody else's reservation is given back, in this same transaction.
+    What pays was reserved when the opening was committed.
 
     Returns:
         Nothing where the submission has ended before.
@@ -54,35 +38,24 @@ def publish(  # everything that one transaction holds
     Args:
         tx: the caller's transaction.
         policies: the policies in force.
-        submission: what is answered.
+        round_: what is answered, and whose signatures stand behind it.
         release: what is published.
         noisy: the stored integers behind it.
-        cohort: whose answers it has.
-        held: agency and serial of the certificate of each of those answers.
         at: now.
 
     Raises:
-        BudgetExhausted: limits were lowered since, below what the fallback needs.
-        AnswersRevoked: the operator has thrown out an agency that had answered.
+        AnswersRevoked: the operator has thrown out an agency that had handed in.
         PoliciesReplaced: the board has changed what the question was admitted under.
     """
+    submission, cohort = round_.call.submission, round_.current.cohort or ""
     known = submissions.find(tx, submission)
-    if known is None or known.is_settled:
+    standing = rows.standing(tx, submission)
+    if known is None or known.is_settled or standing is None:
         return []
-    policy = policies.still(known.agreement, known.policy_digest)
-    if policy is None:
+    if policies.still(known.agreement, known.policy_digest) is None:
         raise PoliciesReplaced
-    revoked = {agency for agency, _ in set(held) - valid_among(tx, held)}
-    if revoked:
-        raise AnswersRevoked(frozenset(revoked))
-    ledger = LedgerTransaction(tx)
-    if cohort == known.cohort:
-        entry = known.id
-    else:
-        entry = release.id
-        members = policy.agreement.cohorts[cohort]
-        give_back(ledger, known.id, at)
-        hold(tx, policies, known, members, at, entry=entry)
+    require_valid(tx, submission, round_.current.number)
+    ledger, entry = LedgerTransaction(tx), standing.ledger_entry
     charge(ledger, entry, at)
     archive.store(
         tx,
@@ -95,6 +68,8 @@ def publish(  # everything that one transaction holds
         question=known.question,
         at=at,
     )
+    rows.keep_transcript(tx, release.id, round_)
+    rows.delete(tx, known.id)
     submissions.settle_released(tx, known.id, release.id, from_archive=False, at=at)
     served = submissions.followers(tx, known.id)
     for follower in served:
@@ -122,6 +97,7 @@ def publish(  # everything that one transaction holds
         policy_digest=known.policy_digest,
         edition=release.edition,
         query_key=known.query_key,
+        attempt=round_.current.number,
         cohort=cohort,
         answered=list(release.coverage.answered),
         missing=list(release.coverage.missing),

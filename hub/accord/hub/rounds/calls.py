@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is sent to agencies for one question; made once for all of them.
+
+Only the encapsulations that an agency lacks differ from one to the other. A cohort is
+not shown to an agency before they are here: without them it could only refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from accord.hub.rounds.outbox import Call
+from accord.hub.rounds.round import Round
+from accord.hub.rounds.stages import Wanted
+from accord.hub.rounds.submissions import Submission
+from accord.rpc.rounds import (
+    encapsulation_to_message,
+    member_readies_to_messages,
+    receipts_to_messages,
+)
+from accord.secagg.keys import Directory, Encapsulation
+from accord.v1 import agent_pb2
+
+Pairs = Mapping[tuple[str, str], Encapsulation]
+"""The newest encapsulation by sender and receiver."""
+
+
+class Calls:
+    """Messages about one submission."""
+
+    def __init__(self, submission: Submission) -> None:
+        """Begin with none; the requisition's bytes are the submission's."""
+        self._submission = submission
+        self._made: dict[tuple[Wanted, int], Call] = {}
+        self.held_back: set[str] = set()
+        """Who is not shown the cohort yet since an encapsulation for it is missing."""
+
+    def of(
+        self,
+        agency: str,
+        wanted: Wanted,
+        round_: Round,
+        directory: Directory,
+        pairs: Pairs,
+    ) -> Call | None:
+        """Return what an agency is to be sent; nothing while something for it lacks."""
+        key = (wanted, round_.current.number)
+        made = self._made.get(key)
+        if made is None:
+            # Older attempts are over for ever.
+            self._made = {k: v for k, v in self._made.items() if k[1] == key[1]}
+            made = self._make(wanted, round_)
+            self._made[key] = made
+        if not isinstance(made, agent_pb2.CohortCall):
+            return made
+        needed = round_.current.lacking.get(agency, frozenset())
+        senders = sorted(needed.intersection(round_.current.members))
+        if not senders:
+            return made
+        found = [_valid(pairs.get((each, agency)), directory) for each in senders]
+        if not all(found):
+            self.held_back.add(agency)
+            return None
+        self.held_back.discard(agency)
+        own = agent_pb2.CohortCall()
+        own.CopyFrom(made)
+        own.encapsulations.extend(
+            encapsulation_to_message(each) for each in found if each is not None
+        )
+        return own
+
+    def _make(self, wanted: Wanted, round_: Round) -> Call:
+        current, submission = round_.current, self._submission
+        match wanted:
+            case Wanted.COHORT:
+                return agent_pb2.CohortCall(
+                    query_id=submission.id,
+                    attempt=current.number,
+                    cohort=current.cohort or "",
+                    readies=member_readies_to_messages(current.cohort_readies()),
+                )
+            case Wanted.RECEIPTS:
+                return agent_pb2.RevealCall(
+                    query_id=submission.id,
+                    attempt=current.number,
+                    receipts=receipts_to_messages(current.cohort_receipts()),
+                )
+            case _:
+                return agent_pb2.Requisition(
+                    payload=submission.payload,
+                    signature=submission.signature,
+                    attempt=current.number,
+                )
+
+
+def _valid(made: Encapsulation | None, directory: Directory) -> Encapsulation | None:
+    """Return an encapsulation if it is signed for the keys that are listed now."""
+    if made is None:
+        return None
+    sender, receiver = directory.get(made.sender), directory.get(made.receiver)
+    if sender is None or receiver is None:
+        return None
+    return made if sender.has_signed(made.body(receiver), made.signature) else None
