@@ -89,18 +89,19 @@ class Shelter:
 
     async def ask(
         self, talk: Conversation, asked: Requisition
-    ) -> agent_pb2.Answer | agent_pb2.Refusal:
+    ) -> agent_pb2.Ready | agent_pb2.Refusal:
         """Send a requisition and return what comes back."""
-        heard = len(talk.answers()) + len(talk.refusals())
+        readies, refusals = len(talk.readies()), len(talk.refusals())
         payload, signature = signed(asked)
-        message = agent_pb2.Requisition(payload=payload, signature=signature)
-        talk.send(agent_pb2.ConnectResponse(requisition=message))
-        await until(lambda: len(talk.answers()) + len(talk.refusals()) > heard)
-        mine = [
-            m for m in talk.received if m.HasField("answer") or m.HasField("refusal")
-        ]
-        last = mine[-1]
-        return last.answer if last.HasField("answer") else last.refusal
+        one = agent_pb2.Requisition(payload=payload, signature=signature, attempt=1)
+        batch = agent_pb2.Requisitions(requisitions=[one])
+        talk.send(agent_pb2.ConnectResponse(requisitions=batch))
+        await until(
+            lambda: len(talk.readies()) > readies or len(talk.refusals()) > refusals
+        )
+        if len(talk.readies()) > readies:
+            return talk.readies()[-1]
+        return talk.refusals()[-1]
 
     def status(self) -> Status:
         return status_of(self.state, Settings(), self.clock.now)
@@ -119,6 +120,8 @@ def files_of(offered: Repository, clock: Clock, previous: Files | None = None) -
 
 async def shelter_at(hub: HubDouble, folder: Path, label: str = AGENCY) -> Shelter:
     state = new_state(folder)
+    if label != AGENCY:
+        (state.keys / "agency.key").write_bytes(key(label).private_bytes_raw())
     ingest_rows(state, [row(number=str(number)) for number in range(3)])
     files = IdentityFiles(state.keys)
     await join(hub, files, hub.new_token(label), policies=state.policies)
@@ -258,7 +261,7 @@ async def test_what_the_board_did_not_sign_is_refused_and_reported(
         talk = await shelter.talk()
         believed = second() if attack is rollback else repository()
         found = await shelter.ask(talk, asked_under(believed))
-        assert isinstance(found, agent_pb2.Answer)
+        assert isinstance(found, agent_pb2.Ready)
         hub.policies = dict(forged)
         talk.send(hub.policies_changed())
         await until(lambda: any(x["event"] == "policy.refused" for x in lines))
@@ -280,7 +283,7 @@ async def test_what_the_board_did_not_sign_is_refused_and_reported(
     # An honest offer is believed again, and the doubt stays on record.
     hub.policies = files_of(believed, shelter.clock, dict(honest))
     found = await shelter.ask(talk, asked_under(believed))
-    assert isinstance(found, agent_pb2.Answer)
+    assert isinstance(found, agent_pb2.Ready)
     shown = shelter.status()
     assert shown.trust.distrust is None
     assert [each.reason for each in shown.trust.suspicions] == [reason]
@@ -290,7 +293,7 @@ async def test_policies_that_nobody_refreshes_expire(shelter: Shelter) -> None:
     """Freeze: the hub goes on showing what was once the newest."""
     talk = await shelter.talk()
     assert isinstance(
-        await shelter.ask(talk, asked_under(repository())), agent_pb2.Answer
+        await shelter.ask(talk, asked_under(repository())), agent_pb2.Ready
     )
     shelter.clock.now = NOW + datetime.timedelta(hours=25)
     late = dataclasses.replace(
@@ -303,7 +306,7 @@ async def test_policies_that_nobody_refreshes_expire(shelter: Shelter) -> None:
     assert list(found.clauses) == ["POLICY_EXPIRED"]
     assert "clock" in dict(shelter.status().lines())["trust"]
     shelter.hub.publish(repository(), shelter.clock.now)
-    assert isinstance(await shelter.ask(talk, late), agent_pb2.Answer)
+    assert isinstance(await shelter.ask(talk, late), agent_pb2.Ready)
 
 
 async def test_an_unknown_version_is_refused(shelter: Shelter) -> None:
@@ -327,14 +330,7 @@ async def test_agencies_that_are_shown_different_policies_do_not_answer_together
     shelters = [
         await shelter_at(hub, tmp_path / label, label) for label in (AGENCY, OTHERS[0])
     ]
-    text = edited(
-        repository(),
-        "members.yaml",
-        (text_of(key(OTHERS[0])), text_of(shelters[1].state.agency_key())),
-    )
-    first = republish(repository(), {"members.yaml": text}, now=NOW)
-    other = edited(first, PATH, ("version: 2", "version: 3"))
-    newer = republish(first, {PATH: other}, now=NOW)
+    first, newer = repository(), second()
     clock = shelters[0].clock
     old = files_of(first, clock)
     hub.shown = {AGENCY: old, OTHERS[0]: files_of(newer, clock, old)}
@@ -345,7 +341,7 @@ async def test_agencies_that_are_shown_different_policies_do_not_answer_together
                 await each.ask(talk, asked_under(asked))
                 for each, talk in zip(shelters, talks, strict=True)
             ]
-            assert [isinstance(x, agent_pb2.Answer) for x in found] == answers
+            assert [isinstance(x, agent_pb2.Ready) for x in found] == answers
             (refused,) = [x for x in found if isinstance(x, agent_pb2.Refusal)]
             assert refused.reason == common_pb2.REFUSAL_REASON_POLICY_DIFFERS
     finally:
@@ -370,7 +366,7 @@ async def test_a_running_agent_obeys_its_staff_at_once(
 
     async def outcome() -> str:
         found = await shelter.ask(talk, requisition())
-        if isinstance(found, agent_pb2.Answer):
+        if isinstance(found, agent_pb2.Ready):
             return "answered"
         assert found.reason == common_pb2.REFUSAL_REASON_LOCAL_RULE
         return ",".join(found.clauses)
