@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import sqlite3
 from collections.abc import Iterator, Sequence
 
 import structlog
@@ -75,16 +76,16 @@ class StoreAnswerer:
         self._state = state
         self._clock = clock
         self._checks = Checks(state, keys=keys, settings=settings, clock=clock)
-        self._pairs = Pairs(state, keys)
+        self._pairs = Pairs(keys)
         self._readying = Readying(
-            state, keys=keys, checks=self._checks, pairs=self._pairs, clock=clock
+            keys=keys, checks=self._checks, pairs=self._pairs, clock=clock
         )
         self._masking = Masking(
             state, keys=keys, checks=self._checks, pairs=self._pairs, clock=clock
         )
         self._opening = Opening(state, keys=keys, checks=self._checks, clock=clock)
         self._ending = Ending(
-            state, keys=keys, keep_days=settings.audit.keep_days, clock=clock
+            keys=keys, keep_days=settings.audit.keep_days, clock=clock
         )
 
     @property
@@ -131,11 +132,14 @@ class StoreAnswerer:
 
     def state_sequence(self) -> int:
         """Return how many steps in rounds this agent's state has taken."""
-        return fence.standing(self._state).sequence
+        with self._state.ledger() as connection:
+            return fence.standing(self._state, connection).sequence
 
     def heard_of(self, sequence: int) -> None:
         """Note the highest sequence that the hub has heard from this agency."""
-        if fence.heard_of(self._state, sequence):
+        with self._state.ledger() as connection:
+            restored = fence.heard_of(self._state, connection, sequence)
+        if restored:
             structlog.get_logger().error("state.restored", reason="STATE_RESTORED")
 
     def encapsulations(self) -> tuple[Encapsulation, ...]:
@@ -143,7 +147,8 @@ class StoreAnswerer:
 
         There may be more after every refresh, also after one that `ready` made.
         """
-        return self._pairs.sent(self._directories())
+        with self._state.ledger() as connection:
+            return self._pairs.sent(connection, self._directories())
 
     def ready(
         self, payload: bytes, signature: bytes, attempt: int, fetch: Fetch
@@ -153,10 +158,10 @@ class StoreAnswerer:
         Raises:
             RequisitionRefused: with a reason from the closed list.
         """
-        with self._step():
+        with self._step() as connection:
             if not self._checks.up_to_date(payload, signature):
                 self.refresh(fetch)
-            return self._readying.ready(payload, signature, attempt)
+            return self._readying.ready(connection, payload, signature, attempt)
 
     def mask(
         self,
@@ -171,9 +176,9 @@ class StoreAnswerer:
         Raises:
             RequisitionRefused: with a reason from the closed list.
         """
-        with self._step():
-            row = self._row(query_id, attempt)
-            return self._masking.mask(row, cohort, readies, encapsulations)
+        with self._step() as connection:
+            row = self._row(connection, query_id, attempt)
+            return self._masking.mask(connection, row, cohort, readies, encapsulations)
 
     def reveal(self, query_id: str, attempt: int, receipts: Sequence[Receipt]) -> bytes:
         """Return the seed of this agency's own mask, the same at every retry.
@@ -181,9 +186,9 @@ class StoreAnswerer:
         Raises:
             RequisitionRefused: with a reason from the closed list.
         """
-        with self._step():
-            row = self._row(query_id, attempt)
-            return self._opening.reveal(row, receipts)
+        with self._step() as connection:
+            row = self._row(connection, query_id, attempt)
+            return self._opening.reveal(connection, row, receipts)
 
     def settle(self, query_ids: Sequence[str]) -> tuple[ErasedStep, ...]:
         """Erase what is kept for queries that have ended; say what can never open.
@@ -191,14 +196,16 @@ class StoreAnswerer:
         A restored copy erases nothing and says nothing: what it believes to be closed
         may have been opened since.
         """
-        if fence.standing(self._state).restored:
-            return ()
-        return self._ending.settle(query_ids)
+        with self._state.ledger() as connection:
+            if fence.standing(self._state, connection).restored:
+                return ()
+            return self._ending.settle(connection, query_ids)
 
     def expire(self) -> None:
         """Erase what has expired; called now and then."""
-        if not fence.standing(self._state).restored:
-            self._ending.expire()
+        with self._state.ledger() as connection:
+            if not fence.standing(self._state, connection).restored:
+                self._ending.expire(connection)
 
     def _directories(self) -> Iterator[Directory]:
         """Yield the members of every agreement that this agency is a party of."""
@@ -208,13 +215,13 @@ class StoreAnswerer:
             except AccordError as error:
                 structlog.get_logger().warning("policy.refused", reason=error.reason)
 
-    def _row(self, query_id: str, attempt: int) -> Row:
+    def _row(self, connection: sqlite3.Connection, query_id: str, attempt: int) -> Row:
         """Return the row of a query that can still be answered, at this attempt.
 
         Raises:
             RequisitionRefused: OUT_OF_ORDER, ALREADY_OPENED or EXPIRED.
         """
-        with self._state.ledger() as connection, transaction(connection) as tx:
+        with transaction(connection) as tx:
             row = rows.find(tx, query_id)
         if row is None:
             refuse("OUT_OF_ORDER", "This agency is not in a round of this query.")
@@ -229,11 +236,12 @@ class StoreAnswerer:
         return row
 
     @contextlib.contextmanager
-    def _step(self) -> Iterator[None]:
+    def _step(self) -> Iterator[sqlite3.Connection]:
         """Take one step on the newest state; remember why it was refused."""
         try:
-            fence.require_newest(self._state)
-            yield
+            with self._state.ledger() as connection:
+                fence.require_newest(self._state, connection)
+                yield connection
         except RequisitionRefused as refused:
             # The refusal goes out even where nothing can be written.
             with contextlib.suppress(AccordError):

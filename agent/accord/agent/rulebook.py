@@ -13,7 +13,6 @@ import dataclasses
 import datetime
 import getpass
 import os
-import sqlite3
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
@@ -75,13 +74,13 @@ class Kept:
         }
 
 
-def rules_in_force(connection: sqlite3.Connection) -> tuple[Rule, ...]:
+def rules_in_force(tx: Transaction) -> tuple[Rule, ...]:
     """Return the rules that hold now.
 
     Raises:
         ConfigurationError: RULE_UNREADABLE; nothing may be answered then.
     """
-    return tuple(kept.rule for kept in _kept(connection) if kept.removed_at is None)
+    return tuple(kept.rule for kept in _kept(tx) if kept.removed_at is None)
 
 
 def rules_of(state: AgentState, *, removed: bool = False) -> tuple[Kept, ...]:

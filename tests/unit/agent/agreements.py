@@ -9,10 +9,12 @@ import functools
 import uuid
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accord.agent.answer import StoreAnswerer
-from accord.agent.network.worker import AnswerVector
+from accord.agent.rounds.steps import ReadyStep
 from accord.agent.settings import Settings
 from accord.agent.state import AgentState
 from accord.core.agreement import Agreement, load_agreement
@@ -23,10 +25,14 @@ from accord.core.privacy import NANO, Accounting, Loss
 from accord.core.query import Query, canonical_query
 from accord.core.terms import Requisition, mechanism_for, terms
 from accord.rpc.codec import HeldEdition, requisition_to_bytes, sign_requisition
+from accord.secagg.keys import SecretKeys
+from accord.trust.keys import text_of
 from accord.trust.repository import Repository
 from accord.trust.trusted import Trusted
+from accord.v1.agent_pb2 import RequisitionPayload
 from tests.policies import fetching, key, served, signed_repository
 from tests.unit.agent.agencies import MODEL, MODEL_TEXT, NOW
+from tests.unit.agent.hub_rounds import HubRounds, Member, Puppet, Round
 
 AGENCY = "shelter"
 OTHERS = ("police", "hotline", "clinic", "inspection")
@@ -157,14 +163,46 @@ class Offer:
 
 
 @dataclasses.dataclass(frozen=True)
+class Answer:
+    """What one agency's rounds came to."""
+
+    vector: npt.NDArray[np.int64]
+    """Its own: all others counted nothing."""
+    round: Round
+
+
+@dataclasses.dataclass(frozen=True)
 class Agent:
     """An answerer with the hub that it fetches its policies from."""
 
     answerer: StoreAnswerer
     offer: Offer
 
-    def answer(self, payload: bytes, signature: bytes) -> AnswerVector:
-        return self.answerer.answer(payload, signature, self.offer.fetch)
+    def answer(self, payload: bytes, signature: bytes) -> Answer:
+        """Lead the agency through all rounds, together with puppets."""
+        hub = self.hub()
+        found = hub.ready((payload, signature), "", [AGENCY])
+        asked = RequisitionPayload.FromString(payload)
+        found.cohort = asked.cohort
+        rest = [label for label in asked.members if label != AGENCY]
+        others = hub.ready((payload, signature), asked.cohort, rest)
+        found.steps |= others.steps
+        return Answer(hub.reveal(hub.mask(found)).sum(), found)
+
+    def ready(self, payload: bytes, signature: bytes, attempt: int = 1) -> ReadyStep:
+        return self.answerer.ready(payload, signature, attempt, self.offer.fetch)
+
+    def hub(self) -> HubRounds:
+        """Return a hub with this agency and puppets for all others."""
+        found = self.offer.repository.policies().policy("small-trends")
+        assert found is not None
+        members: dict[str, Member] = {AGENCY: self.answerer}
+        members |= {
+            name: puppet(name, found)
+            for name in OTHERS
+            if found.members.members[name].key == text_of(key(name))
+        }
+        return HubRounds(members, self.offer.fetch)
 
     def refresh(self) -> bool:
         return self.answerer.refresh(self.offer.fetch)
@@ -174,6 +212,18 @@ class Agent:
 
     def ledger_height(self) -> int:
         return self.answerer.ledger_height()
+
+
+_PUPPETS: dict[tuple[str, str], Puppet] = {}
+
+
+def puppet(name: str, policy: Policy) -> Puppet:
+    """Return a party that counts nothing, the same one under the same policies."""
+    place = name, policy.digest
+    if place not in _PUPPETS:
+        keys = SecretKeys.from_seed(name, key(name).private_bytes_raw())
+        _PUPPETS[place] = Puppet(keys, policy)
+    return _PUPPETS[place]
 
 
 def pin(state: AgentState, offered: Repository) -> None:

@@ -25,6 +25,7 @@ from accord.core.privacy import (
     Loss,
 )
 from accord.core.query import Query
+from accord.core.terms import terms
 from accord.ledger import verify
 from accord.ledger.sqlite import transaction
 from tests.unit.agent.agencies import MODEL, NOW, ingest_rows, new_state, row
@@ -34,6 +35,7 @@ from tests.unit.agent.agreements import (
     PURE_TEXT,
     Clock,
     agent,
+    agreement,
     question,
     requisition,
     signed,
@@ -67,7 +69,7 @@ def test_the_vector_is_that_of_the_edition(state: AgentState) -> None:
     agent = taught(state)
     asked = requisition()
     found = agent.answer(*signed(asked))
-    assert found.layout_digest == asked.layout_digest
+    assert len(found.vector) == terms(agreement(), MODEL, asked.query).layout.size
     # north, south, west, unknown; two persons; nothing dropped
     assert found.vector.tolist() == [CELL_SCALE, CELL_SCALE, CELL_SCALE, 0, 2, 0]
     ingest_rows(state, [row()])
@@ -76,17 +78,31 @@ def test_the_vector_is_that_of_the_edition(state: AgentState) -> None:
 
 def test_a_retry_gives_the_same_and_costs_nothing(state: AgentState) -> None:
     asked = requisition()
-    first = taught(state).answer(*signed(asked))
-    later = NOW + datetime.timedelta(minutes=30)
-    again = taught(state).answer(
-        *signed(asked, issued_at=later, expires_at=later + datetime.timedelta(hours=1))
-    )
-    assert (first.vector == again.vector).all()
+    first = taught(state).answer(*signed(asked)).round
+    masked, seed = first.masked[AGENCY], first.seeds[AGENCY]
+    hub = taught(state).hub()
+    again = hub.mask_one(first, AGENCY)
+    assert again.receipt == masked.receipt
+    assert (again.vector == masked.vector).all()
+    assert hub.reveal_one(first, AGENCY) == seed
     held = spent(state, AGENCY, Accounting.ZCDP, Settings(), NOW)
     assert (held.spent, held.reserved) == (asked.loss.nano_rho, 0)
     with state.ledger() as connection, transaction(connection) as tx:
         assert verify(tx) == 2
     assert taught(state).ledger_height() == 2
+
+
+def test_an_opened_query_is_never_answered_in_another_way(state: AgentState) -> None:
+    agent, asked = taught(state), requisition()
+    agent.answer(*signed(asked))
+    later = NOW + datetime.timedelta(minutes=30)
+    times = {"issued_at": later, "expires_at": later + datetime.timedelta(hours=1)}
+    for attempt in (1, 2):
+        for changes in ({}, times):
+            with pytest.raises(RequisitionRefused) as caught:
+                agent.ready(*signed(asked, **changes), attempt=attempt)
+            assert caught.value.reason == "ALREADY_OPENED"
+    assert spent(state, AGENCY, Accounting.ZCDP, Settings(), NOW).reserved == 0
 
 
 def test_pure_accounting_has_its_own_account(state: AgentState) -> None:
@@ -229,19 +245,19 @@ def test_the_agencys_own_cap_holds(state: AgentState, text: str) -> None:
     agent = taught(state, text, settings=settings)
     agreement = load_agreement(text, "a", {"small": MODEL})
     cap = lifetime_cap(settings, agreement.accounting)
-    answered = [requisition(text=text)]
-    one = answered[0].loss.nano_rho + answered[0].loss.nano_epsilon
-    agent.answer(*signed(answered[0]))
+    first = requisition(text=text)
+    one = first.loss.nano_rho + first.loss.nano_epsilon
+    answered = [agent.answer(*signed(first)).round]
     while one * (len(answered) + 1) <= cap:
-        answered.append(requisition(text=text))
-        agent.answer(*signed(answered[-1]))
+        answered.append(agent.answer(*signed(requisition(text=text))).round)
     with pytest.raises(RequisitionRefused) as caught:
         agent.answer(*signed(requisition(text=text)))
     assert caught.value.reason == "BUDGET_EXHAUSTED"
     used = spent(state, AGENCY, agreement.accounting, settings, NOW).used
     assert used == one * len(answered) <= cap < used + one
     # What was paid for is answered again.
-    agent.answer(*signed(answered[0]))
+    seed = answered[0].seeds[AGENCY]
+    assert agent.hub().reveal_one(answered[0], AGENCY) == seed
 
 
 def test_unsafe_test_mode_lifts_caps_but_checks_all_else(state: AgentState) -> None:

@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 import sqlite3
 import unicodedata
+import uuid
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -159,11 +160,51 @@ def test_the_reason_of_staff_goes_nowhere(state: AgentState) -> None:
 
 def test_a_retry_of_what_was_paid_is_refused_too(state: AgentState) -> None:
     agent, asked = taught(state), requisition()
-    agent.answer(*signed(asked))
+    found = agent.answer(*signed(asked)).round
     add_rule(state, Rule(kind=Kind.STOP_SHARING), NOW)
     assert refusal(agent, asked).reason == "LOCAL_RULE"
+    with pytest.raises(RequisitionRefused, match="rule of this agency"):
+        agent.hub().mask_one(found, AGENCY)
     resume(state, "", NOW)
-    agent.answer(*signed(asked))
+    agent.hub().mask_one(found, AGENCY)
+
+
+def test_a_rule_that_is_made_between_two_steps_stops_the_next(
+    state: AgentState,
+) -> None:
+    agent, asked = taught(state), requisition()
+    hub = agent.hub()
+    found = hub.ready(signed(asked), "all", asked.members)
+    for step in (hub.mask_one, hub.reveal_one):
+        add_rule(state, Rule(kind=Kind.VETO_ANALYST, subject="kim"), NOW)
+        before = used(state)
+        with pytest.raises(RequisitionRefused) as caught:
+            step(found, AGENCY)
+        assert caught.value.reason == "LOCAL_RULE"
+        assert used(state) == before
+        remove_rule(state, rules_of(state)[0].rule.id, "", NOW)
+        if step == hub.mask_one:
+            hub.mask(found)
+    hub.reveal(found)
+    assert found.sum()[-2] == 1
+
+
+def test_a_cohort_that_a_rule_forbids_is_refused_in_the_second_round(
+    state: AgentState,
+) -> None:
+    """The first round names the largest cohort, the second one the one that answers."""
+    agent, asked = taught(state), requisition()
+    hub = agent.hub()
+    add_rule(state, Rule(kind=Kind.COHORT_AT_LEAST, number=4), NOW)
+    found = hub.ready(signed(asked), "fallback", FALLBACK["members"])
+    with pytest.raises(RequisitionRefused) as caught:
+        hub.mask_one(found, AGENCY)
+    refused = caught.value
+    assert (refused.reason, refused.metadata["codes"]) == (
+        "LOCAL_RULE",
+        "cohort-at-least",
+    )
+    assert used(state) == 0
 
 
 @pytest.mark.parametrize("subject", ["", "small-trends"])
@@ -184,9 +225,10 @@ def test_a_period_counts_what_was_spent_before_the_rule_and_slides(
     assert refusal(agent, retry, expires_at=late).metadata["codes"] == "cap-period"
     clock.now = NOW + datetime.timedelta(days=30)
     agent.offer.freshen()
-    agent.answer(*signed(retry, expires_at=late))
+    found = agent.answer(*signed(retry, expires_at=late)).round
     # What is paid for is free within the period.
-    agent.answer(*signed(retry, expires_at=late))
+    seed = found.seeds[AGENCY]
+    assert agent.hub().reveal_one(found, AGENCY) == seed
 
 
 def test_each_agreement_has_an_account_of_its_own(state: AgentState) -> None:
@@ -283,8 +325,9 @@ def test_no_rule_turns_a_refusal_into_an_answer(
     agent, asked = taught(shared), asked_with(changes)
 
     def outcome() -> str:
+        new = dataclasses.replace(asked, query_id=str(uuid.uuid4()))
         try:
-            return str(agent.answer(*signed(asked)).vector.tolist())
+            return str(agent.answer(*signed(new)).vector.tolist())
         except RequisitionRefused as refused:
             return refused.reason
 

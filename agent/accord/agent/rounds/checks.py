@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import sqlite3
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -43,6 +44,7 @@ from accord.core.placement import NoisePlan
 from accord.core.policy import Policy
 from accord.core.privacy import mechanism_class
 from accord.core.terms import Requisition, Terms, noise_plan, terms
+from accord.ledger.sqlite import transaction
 from accord.rpc.codec import policy_of, requisition_from_bytes, verify_requisition
 from accord.secagg.directory import directory_of
 from accord.secagg.keys import Directory, SecretKeys
@@ -117,17 +119,25 @@ class Checks:
         if key is not None:
             verify_requisition(key, payload, signature)
 
-    def examine(self, payload: bytes) -> Examined:
+    def examine(self, connection: sqlite3.Connection, payload: bytes) -> Examined:
         """Make all checks of a requisition but those of store and ledger.
+
+        Args:
+            connection: to the agency's own rules.
+            payload: exactly the bytes that the hub signed.
 
         Raises:
             RequisitionRefused: with the reason of the first check that fails.
         """
         self._check_trust()
         requisition, policy = self._opened(payload)
+        standing = fence.standing(self._state, connection)
+        fence.require_after(standing.confirmed_at, requisition.issued_at)
         self._check_members(requisition, policy)
         self._check_decision(requisition, policy)
-        rules = self._check_rules(requisition, policy)
+        with transaction(connection) as tx:
+            rules = rules_in_force(tx)
+        self._check_objections(requisition, policy, rules)
         found = self._check_terms(requisition, policy)
         try:
             directory = directory_of(policy)
@@ -241,9 +251,6 @@ class Checks:
             refuse("EXPIRED", "The requisition came too late.")
         if str(uuid.UUID(requisition.query_id)) != requisition.query_id:
             refuse("TERMS_MISMATCH", "The id has another spelling than ids have.")
-        fence.require_after(
-            fence.standing(self._state).confirmed_at, requisition.issued_at
-        )
         return requisition, policy
 
     def _check_members(self, requisition: Requisition, policy: Policy) -> None:
@@ -268,15 +275,6 @@ class Checks:
         if requisition.cohort not in covering_cohorts(policy, requisition.query):
             codes = ["deny.coverage"]
             refuse("COHORT_NOT_PERMITTED", "Too few members cover a figure.", codes)
-
-    def _check_rules(
-        self, requisition: Requisition, policy: Policy
-    ) -> tuple[Rule, ...]:
-        """Return the agency's own rules, none of which objects."""
-        with self._state.ledger() as connection:
-            rules = rules_in_force(connection)
-        self._check_objections(requisition, policy, rules)
-        return rules
 
     def _check_objections(
         self, requisition: Requisition, policy: Policy, rules: Sequence[Rule]

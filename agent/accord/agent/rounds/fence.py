@@ -19,6 +19,7 @@ import dataclasses
 import datetime
 import fcntl
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -70,23 +71,24 @@ def begin(path: Path) -> None:
         _write(path, 0)
 
 
-def standing(state: AgentState) -> Standing:
+def standing(state: AgentState, connection: sqlite3.Connection) -> Standing:
     """Return how database and file compare; changes nothing."""
-    with state.ledger() as connection, transaction(connection) as tx:
+    with transaction(connection) as tx:
         return _standing(state, tx)
 
 
-def require_newest(state: AgentState) -> None:
+def require_newest(state: AgentState, connection: sqlite3.Connection) -> None:
     """Refuse every step on an old copy; brings the file up to the database.
 
     Raises:
         RequisitionRefused: STATE_RESTORED
+        PreconditionFailed: SEQUENCE_NOT_WRITABLE
     """
-    found = standing(state)
+    found = standing(state, connection)
     if found.restored:
         raise RequisitionRefused("STATE_RESTORED", _RESTORED)
     if found.known != found.sequence:
-        publish(state)
+        publish(state, connection)
 
 
 def require_after(
@@ -104,19 +106,22 @@ def require_after(
         )
 
 
-def publish(state: AgentState) -> int:
-    """Write the database's sequence into the file, if it is higher, and return it."""
+def publish(state: AgentState, connection: sqlite3.Connection) -> None:
+    """Write the database's sequence into the file, if it is higher.
+
+    Raises:
+        PreconditionFailed: SEQUENCE_NOT_WRITABLE; nothing may be said then.
+    """
     with _alone(state):
-        found = standing(state)
+        found = standing(state, connection)
         if found.known is not None and found.known < found.sequence:
             _write(state.sequence_file, found.sequence)
-    return found.sequence
 
 
-def heard_of(state: AgentState, sequence: int) -> bool:
+def heard_of(state: AgentState, connection: sqlite3.Connection, sequence: int) -> bool:
     """Note what the hub has heard; return whether that makes this an old copy."""
     with _alone(state):
-        found = standing(state)
+        found = standing(state, connection)
         heard = min(sequence, MOST)
         if found.known is None or heard <= max(found.known, found.sequence):
             return found.restored
@@ -124,7 +129,9 @@ def heard_of(state: AgentState, sequence: int) -> bool:
     return True
 
 
-def confirm(state: AgentState, now: datetime.datetime) -> int:
+def confirm(
+    state: AgentState, connection: sqlite3.Connection, now: datetime.datetime
+) -> int:
     """Go on from a restored copy; return how many open queries were ended by it.
 
     What is open here may have been revealed in the time that the copy does not know,
@@ -132,20 +139,19 @@ def confirm(state: AgentState, now: datetime.datetime) -> int:
     """
     ended = 0
     with _alone(state):
-        with state.ledger() as connection:
-            with transaction(connection) as tx:
-                found = _standing(state, tx)
-                for row in rows.open_rows(tx):
-                    _charge_if_reserved(tx, row.query_id, now)
-                    ended += rows.erase(tx, row.query_id)
-                    rows.disown(tx, row.query_id)
-                above = max(found.sequence, found.known or 0) + 1
-                tx.execute(
-                    "UPDATE agent_head SET sequence = :sequence, confirmed_at = :now",
-                    # A requisition of this very second may have been answered already.
-                    {"sequence": above, "now": int(now.timestamp()) + 1},
-                )
-            rows.checkpoint(connection)
+        with transaction(connection) as tx:
+            found = _standing(state, tx)
+            for row in rows.open_rows(tx):
+                _charge_if_reserved(tx, row.query_id, now)
+                ended += rows.erase(tx, row.query_id)
+                rows.disown(tx, row.query_id)
+            above = max(found.sequence, found.known or 0) + 1
+            tx.execute(
+                "UPDATE agent_head SET sequence = :sequence, confirmed_at = :now",
+                # A requisition of this very second may have been answered already.
+                {"sequence": above, "now": int(now.timestamp()) + 1},
+            )
+        rows.checkpoint(connection)
         _write(state.sequence_file, above)
     return ended
 

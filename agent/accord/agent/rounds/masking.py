@@ -11,6 +11,7 @@ reservation behind, and takes the step again with other noise and other seeds.
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Sequence
 
 import numpy as np
@@ -60,6 +61,7 @@ class Masking:
 
     def mask(
         self,
+        connection: sqlite3.Connection,
         row: Row,
         cohort: str,
         readies: Sequence[ReadyLike],
@@ -68,6 +70,7 @@ class Masking:
         """Return receipt and vector, the same whenever the same cohort is called.
 
         Args:
+            connection: to the agent's database.
             row: the query, at the attempt that the call is for.
             cohort: its name in the agreement.
             readies: as the hub shows them.
@@ -76,7 +79,7 @@ class Masking:
         Raises:
             RequisitionRefused: with a reason from the closed list.
         """
-        examined = self._checks.examine(row.payload)
+        examined = self._checks.examine(connection, row.payload)
         if examined.spec.digest != row.spec_digest:
             refuse("POLICY_DIFFERS", "Another list of keys is in force by now.")
         chosen = self._checks.cohort(examined, cohort)
@@ -93,25 +96,25 @@ class Masking:
             row.spec_digest, row.attempt, cohort, chosen.plan.digest(), shown
         )
         if row.stage is not Stage.READY:
-            return self._again(row.query_id, row.attempt, seen)
-        return self._first(row, examined, chosen, shown, seen, encapsulations)
+            return self._again(connection, row, seen)
+        self._pairs.keep(connection, examined.directory, encapsulations)
+        return self._first(connection, row, examined, chosen, shown, seen)
 
     def _first(
         self,
+        connection: sqlite3.Connection,
         row: Row,
         examined: Examined,
         chosen: Cohort,
         shown: Sequence[Ready],
         seen: bytes,
-        encapsulations: Sequence[Encapsulation],
     ) -> MaskStep:
-        self._pairs.keep(examined.directory, encapsulations)
         keys = pair_keys(
             self._keys,
             row.ephemeral or b"",
             shown,
             seen,
-            self._pairs.secrets(examined.directory, chosen.members),
+            self._pairs.secrets(connection, examined.directory, chosen.members),
         )
         public = read_public(self._state)
         folder = self._checks.edition(examined)
@@ -121,8 +124,8 @@ class Masking:
         except AccordError as error:
             refuse("STORE_UNAVAILABLE", error.sentence)
         with columns:
-            if not self._reserve(row, examined):
-                return self._again(row.query_id, row.attempt, seen)
+            if not self._reserve(connection, row, examined):
+                return self._again(connection, row, seen)
             try:
                 vector = counts(
                     columns, examined.terms, examined.requisition.query, model
@@ -147,9 +150,9 @@ class Masking:
             signature=receipt.signature,
             at=self._clock(),
         )
-        if not self._commit(row, examined, masked, words, sealed):
-            return self._again(row.query_id, row.attempt, seen)
-        fence.publish(self._state)
+        if not self._commit(connection, row, examined, masked, words, sealed):
+            return self._again(connection, row, seen)
+        fence.publish(self._state, connection)
         return MaskStep(receipt=receipt, vector=words)
 
     def _masked(
@@ -167,18 +170,20 @@ class Masking:
             pair_keys=record.pair_keys,
         )
 
-    def _reserve(self, row: Row, examined: Examined) -> bool:
+    def _reserve(
+        self, connection: sqlite3.Connection, row: Row, examined: Examined
+    ) -> bool:
         """Reserve the loss; tell whether the row is still ready."""
         bill = self._checks.bill(examined)
-        with self._state.ledger() as connection, transaction(connection) as tx:
-            now = rows.find(tx, row.query_id)
-            if now is None or now != row:
+        with transaction(connection) as tx:
+            if rows.find(tx, row.query_id) != row:
                 return False
             reserve_once(tx, bill, self._clock())
         return True
 
     def _commit(
         self,
+        connection: sqlite3.Connection,
         row: Row,
         examined: Examined,
         masked: Masked,
@@ -189,24 +194,25 @@ class Masking:
         view = self._checks.policies.view()
         documents = {} if view is None else view.documents
         named = documents_of(examined.policy, documents)
-        with self._state.ledger() as connection:
-            with transaction(connection) as tx:
-                if not rows.put_masked(tx, row, masked, vector_bytes(words)):
-                    return False
-                put_record(tx, row.query_id, sealed, named)
-            rows.checkpoint(connection)
+        with transaction(connection) as tx:
+            if not rows.put_masked(tx, row, masked, vector_bytes(words)):
+                return False
+            put_record(tx, row.query_id, sealed, named)
+        rows.checkpoint(connection)
         return True
 
-    def _again(self, query_id: str, attempt: int, seen: bytes) -> MaskStep:
+    def _again(
+        self, connection: sqlite3.Connection, asked: Row, seen: bytes
+    ) -> MaskStep:
         """Return what was said to the same transcript.
 
         Raises:
             RequisitionRefused: COHORT_CHANGED, ALREADY_OPENED or OUT_OF_ORDER.
         """
-        with self._state.ledger() as connection, transaction(connection) as tx:
-            row = rows.find(tx, query_id)
-            content = rows.vector_of(tx, query_id)
-        if row is None or row.attempt != attempt or row.masked is None:
+        with transaction(connection) as tx:
+            row = rows.find(tx, asked.query_id)
+            content = rows.vector_of(tx, asked.query_id)
+        if row is None or row.attempt != asked.attempt or row.masked is None:
             refuse("OUT_OF_ORDER", "The attempt has ended here.")
         if row.masked.transcript != seen or content is None:
             refuse(*_NOT_AGAIN[row.stage])

@@ -8,6 +8,7 @@ ever; whoever asks again gets the same seed.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 
 from accord.agent.rounds import fence, rows
@@ -33,10 +34,13 @@ class Opening:
         self._checks = checks
         self._clock = clock
 
-    def reveal(self, row: Row, receipts: Sequence[Receipt]) -> bytes:
+    def reveal(
+        self, connection: sqlite3.Connection, row: Row, receipts: Sequence[Receipt]
+    ) -> bytes:
         """Return the seed, the same whenever it is asked for.
 
         Args:
+            connection: to the agent's database.
             row: the query, at the attempt that the call is for.
             receipts: as the hub shows them.
 
@@ -47,13 +51,19 @@ class Opening:
         if masked is None:
             refuse("OUT_OF_ORDER", "This agency has not masked anything for it.")
         if row.stage is not Stage.REVEALED:
-            self._check(row, masked, receipts)
-            self._open(row, masked)
-        fence.publish(self._state)
+            self._check(connection, row, masked, receipts)
+            self._open(connection, row, masked)
+        fence.publish(self._state, connection)
         return _seed(masked)
 
-    def _check(self, row: Row, masked: Masked, receipts: Sequence[Receipt]) -> None:
-        examined = self._checks.examine(row.payload)
+    def _check(
+        self,
+        connection: sqlite3.Connection,
+        row: Row,
+        masked: Masked,
+        receipts: Sequence[Receipt],
+    ) -> None:
+        examined = self._checks.examine(connection, row.payload)
         if examined.spec.digest != row.spec_digest:
             refuse("POLICY_DIFFERS", "Another list of keys is in force by now.")
         chosen = self._checks.cohort(examined, masked.cohort)
@@ -63,9 +73,9 @@ class Opening:
                 "RECEIPTS_INVALID", "This agency's receipt was exchanged on the way."
             )
 
-    def _open(self, row: Row, masked: Masked) -> None:
+    def _open(self, connection: sqlite3.Connection, row: Row, masked: Masked) -> None:
         """Charge, and let the seed go; another process may have done so already."""
-        with self._state.ledger() as connection, transaction(connection) as tx:
+        with transaction(connection) as tx:
             if rows.put_revealed(tx, row, masked.transcript):
                 charge(tx, row.query_id, self._clock())
                 return

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from accord.agent.state import AgentState
 from accord.core.errors import RequisitionRefused
 from accord.ledger.sqlite import transaction
 from accord.ledger.transaction import Transaction
@@ -59,13 +59,14 @@ class _Kept:
 class Pairs:
     """Pairs of one agency; belongs to one thread at a time."""
 
-    def __init__(self, state: AgentState, keys: SecretKeys) -> None:
-        self._state = state
+    def __init__(self, keys: SecretKeys) -> None:
         self._keys = keys
         self._bare = keys.without_kem()
         self._secrets: dict[tuple[bytes, str, bytes], bytes] = {}
 
-    def sent(self, directories: Iterable[Directory]) -> tuple[Encapsulation, ...]:
+    def sent(
+        self, connection: sqlite3.Connection, directories: Iterable[Directory]
+    ) -> tuple[Encapsulation, ...]:
         """Return all that this agency is the sender of; makes what is not there yet."""
         peers = {
             peer.label: peer
@@ -74,26 +75,30 @@ class Pairs:
             if self._keys.label < peer.label
         }
         made: list[Encapsulation] = []
-        with self._state.ledger() as connection, transaction(connection) as tx:
+        with transaction(connection) as tx:
             for label in sorted(peers):
                 # A key that is none costs a pair its rounds, and nobody else.
                 with contextlib.suppress(RequisitionRefused):
                     made.append(self._made(tx, peers[label]).encapsulation)
         return tuple(made)
 
-    def lacking(self, directory: Directory, members: Sequence[str]) -> tuple[str, ...]:
+    def lacking(
+        self, tx: Transaction, directory: Directory, members: Sequence[str]
+    ) -> tuple[str, ...]:
         """Return the members whose encapsulation this agency has not got yet."""
-        with self._state.ledger() as connection:
-            return tuple(
-                peer.label
-                for peer in self._partners(directory)
-                if peer.label in members
-                and peer.label < self._keys.label
-                and self._found(connection, peer, self._keys.public) is None
-            )
+        return tuple(
+            peer.label
+            for peer in self._partners(directory)
+            if peer.label in members
+            and peer.label < self._keys.label
+            and self._found(tx, peer, self._keys.public) is None
+        )
 
     def keep(
-        self, directory: Directory, encapsulations: Iterable[Encapsulation]
+        self,
+        connection: sqlite3.Connection,
+        directory: Directory,
+        encapsulations: Iterable[Encapsulation],
     ) -> None:
         """Keep what others made for this agency, each checked.
 
@@ -105,22 +110,25 @@ class Pairs:
             return
         for each in given:
             opened(self._own(directory), self._member(directory, each.sender), each)
-        with self._state.ledger() as connection, transaction(connection) as tx:
+        with transaction(connection) as tx:
             for each in given:
                 self._put(tx, directory[each.sender], self._keys.public, each, None)
 
-    def secrets(self, directory: Directory, members: Sequence[str]) -> dict[str, bytes]:
+    def secrets(
+        self,
+        connection: sqlite3.Connection,
+        directory: Directory,
+        members: Sequence[str],
+    ) -> dict[str, bytes]:
         """Return what this agency shares with each other member, 32 bytes by label.
 
         Raises:
             RequisitionRefused: READY_INVALID, an encapsulation that is needed is not
                 here, or a member is not listed.
         """
-        with self._state.ledger() as connection:
+        with transaction(connection) as tx:
             return {
-                label: self._secret(
-                    connection, directory, self._member(directory, label)
-                )
+                label: self._secret(tx, directory, self._member(directory, label))
                 for label in members
                 if label != self._keys.label
             }

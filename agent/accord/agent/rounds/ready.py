@@ -8,13 +8,14 @@ nothing can open it once the new key is signed.
 
 from __future__ import annotations
 
+import sqlite3
+
 from accord.agent.rounds import rows
 from accord.agent.rounds.checks import Checks, Clock, Examined, refuse, substance_of
 from accord.agent.rounds.pairs import Pairs
 from accord.agent.rounds.rows import Row, Stage
 from accord.agent.rounds.steps import ReadyStep
 from accord.agent.spending import require_affordable
-from accord.agent.state import AgentState
 from accord.agent.store.columns import Columns
 from accord.core.errors import AccordError
 from accord.ledger.sqlite import transaction
@@ -28,27 +29,37 @@ class Readying:
 
     def __init__(
         self,
-        state: AgentState,
         *,
         keys: SecretKeys,
         checks: Checks,
         pairs: Pairs,
         clock: Clock,
     ) -> None:
-        self._state = state
         self._keys = keys
         self._checks = checks
         self._pairs = pairs
         self._clock = clock
 
-    def ready(self, payload: bytes, signature: bytes, attempt: int) -> ReadyStep:
+    def ready(
+        self,
+        connection: sqlite3.Connection,
+        payload: bytes,
+        signature: bytes,
+        attempt: int,
+    ) -> ReadyStep:
         """Return the ready of this attempt, the same whenever it is asked for.
+
+        Args:
+            connection: to the agent's database.
+            payload: exactly the bytes that the hub signed.
+            signature: the hub's.
+            attempt: number of the attempt.
 
         Raises:
             RequisitionRefused: with a reason from the closed list.
         """
         self._checks.verify(payload, signature)
-        examined = self._checks.examine(payload)
+        examined = self._checks.examine(connection, payload)
         requisition = examined.requisition
         self._checks.cohort(examined, requisition.cohort)
         folder = self._checks.edition(examined)
@@ -56,42 +67,48 @@ class Readying:
             Columns.open(folder, model_digest=examined.policy.model.digest).close()
         except AccordError as error:
             refuse("STORE_UNAVAILABLE", error.sentence)
-        ready = self._kept(examined, signature, attempt)
-        lacking = self._pairs.lacking(examined.directory, requisition.members)
+        ready = self._kept(connection, examined, signature, attempt)
+        with transaction(connection) as tx:
+            lacking = self._pairs.lacking(tx, examined.directory, requisition.members)
         return ReadyStep(ready=ready, lacking=lacking)
 
-    def _kept(self, examined: Examined, signature: bytes, attempt: int) -> Ready:
+    def _kept(
+        self,
+        connection: sqlite3.Connection,
+        examined: Examined,
+        signature: bytes,
+        attempt: int,
+    ) -> Ready:
         """Return the ready that is kept, or make one and keep it."""
         requisition, spec = examined.requisition, examined.spec
         substance = substance_of(requisition)
-        with self._state.ledger() as connection:
-            with transaction(connection) as tx:
-                row = rows.find(tx, requisition.query_id)
-                if row is not None and _same(row, substance, spec.digest, attempt):
-                    return row.ready(self._keys.label)
-                bill = self._checks.bill(examined)
-                require_affordable(tx, bill, self._clock())
-                ready, ephemeral = make_ready(self._keys, spec, attempt)
-                begun = rows.put_ready(
-                    tx,
-                    Row(
-                        query_id=requisition.query_id,
-                        substance=substance,
-                        stage=Stage.READY,
-                        attempt=attempt,
-                        spec_digest=spec.digest,
-                        payload=spec.payload,
-                        signature=signature,
-                        expires_at=requisition.expires_at,
-                        ephemeral=ephemeral,
-                        ephemeral_key=ready.ephemeral_key,
-                        ready_signature=ready.signature,
-                    ),
-                )
-                if not begun:
-                    refuse("OUT_OF_ORDER", "The attempt cannot begin any more.")
-            if row is not None:
-                rows.checkpoint(connection)
+        with transaction(connection) as tx:
+            row = rows.find(tx, requisition.query_id)
+            if row is not None and _same(row, substance, spec.digest, attempt):
+                return row.ready(self._keys.label)
+            bill = self._checks.bill(examined)
+            require_affordable(tx, bill, self._clock())
+            ready, ephemeral = make_ready(self._keys, spec, attempt)
+            begun = rows.put_ready(
+                tx,
+                Row(
+                    query_id=requisition.query_id,
+                    substance=substance,
+                    stage=Stage.READY,
+                    attempt=attempt,
+                    spec_digest=spec.digest,
+                    payload=spec.payload,
+                    signature=signature,
+                    expires_at=requisition.expires_at,
+                    ephemeral=ephemeral,
+                    ephemeral_key=ready.ephemeral_key,
+                    ready_signature=ready.signature,
+                ),
+            )
+            if not begun:
+                refuse("OUT_OF_ORDER", "The attempt cannot begin any more.")
+        if row is not None:
+            rows.checkpoint(connection)
         return ready
 
 

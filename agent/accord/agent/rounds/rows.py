@@ -339,9 +339,11 @@ def checkpoint(connection: sqlite3.Connection) -> None:
 
     Another process that reads keeps this from happening; the next call does it then.
     """
+    (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
     connection.execute(f"PRAGMA busy_timeout = {_PATIENCE}").fetchall()
     with contextlib.suppress(sqlite3.OperationalError):
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    connection.execute(f"PRAGMA busy_timeout = {patience}").fetchall()
 
 
 def _count(tx: Transaction) -> None:
