@@ -47,6 +47,9 @@ OFFICER = "data protection officer"
 NOW = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)
 """For tests with a clock of their own."""
 
+Listed = AnyKey | Mapping[str, str]
+"""An agency's identity key, or all lines of its entry by name."""
+
 Text = str | bytes
 
 Changes = Mapping[str, Text | None]
@@ -110,7 +113,7 @@ def filled_members(
     *,
     hub_key: AnyKey | None = None,
     freshness_key: AnyKey | None = None,
-    agencies: Mapping[str, AnyKey] | None = None,
+    agencies: Mapping[str, Listed] | None = None,
     signatories: Mapping[str, AnyKey] | None = None,
 ) -> bytes:
     """Write the keys of the hub and of agencies into a text of ``members.yaml``.
@@ -125,7 +128,11 @@ def filled_members(
         if given is not None:
             tree.setdefault("hub", {})[entry] = written(given)
     for label, each in (agencies or {}).items():
-        tree["members"][label] |= {"key": written(each), **other_keys(each)}
+        tree["members"][label] |= (
+            each
+            if isinstance(each, Mapping)
+            else {"key": written(each), **other_keys(each)}
+        )
     for label, each in (signatories or {}).items():
         tree["members"][label]["signatory"] = written(each)
     out = io.BytesIO()
@@ -151,7 +158,7 @@ def founding(
     *,
     hub_key: AnyKey,
     freshness_key: AnyKey,
-    agencies: Mapping[str, AnyKey] | None = None,
+    agencies: Mapping[str, Listed] | None = None,
     signatories: Mapping[str, AnyKey] | None = None,
     board: Board = THREE,
     signers: Iterable[str] | None = None,
@@ -187,7 +194,7 @@ def signed_repository(
     *,
     hub_key: AnyKey,
     freshness_key: AnyKey,
-    agencies: Mapping[str, AnyKey] | None = None,
+    agencies: Mapping[str, Listed] | None = None,
     signatories: Mapping[str, AnyKey] | None = None,
     board: Board = THREE,
     now: datetime.datetime = NOW,

@@ -29,10 +29,6 @@ from tools.documents import blocks
 pytestmark = pytest.mark.federation
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "how-to-board.md"
-AGENCIES = (
-    *("shelter-north", "city-police", "national-hotline"),
-    *("labour-inspectorate", "health-service"),
-)
 SECONDS = 120
 
 STEP = re.compile(
@@ -146,8 +142,6 @@ class Day:
         keys = re.findall(r"ed25519:[0-9a-f]{64}", said)
         if who == "operator" and "accord-hub keys" in step.commands:
             self.told |= dict(zip(("HUB_KEY", "FRESHNESS_KEY"), keys, strict=True))
-        if who in AGENCIES and keys:
-            self.told[f"{who.upper().replace('-', '_')}_KEY"] = keys[0]
         for token in re.findall(r"accord_a1_\S+", said):
             self.told[f"token of {who}"] = token
         if "tells the proposal" in step.notes:
@@ -220,7 +214,7 @@ def test_the_page_is_what_happens(day: Day) -> None:
     assert set(known.board.members) == {"alice", "bela", "dana"}
     assert known.agreements["regional-trends"].form.version == 3
     assert "gender" in known.agreements["regional-trends"].form.may_ask.group_by
-    assert all(member.key for member in known.members.members.values())
+    assert all(member.kem for member in known.members.members.values())
     drafts = [path for path in (day.folder / "dossier").rglob("*") if path.is_file()]
     assert drafts
 

@@ -43,6 +43,7 @@ BROKEN = "".join(
         f"shelter-north = {NORTH.key}\n{lines(NORTH).partition(chr(10))[2]}",
         f"shelter-north:\r\n{lines(NORTH)}".replace("\n", "\r\n"),
         f"shelter-north:\n{BROKEN}",
+        f"# by mail\nshelter-north:\n{lines(NORTH)}# SHA-256 of kem: 0123\n",
         f"shelter-north:\n{''.join(sorted(lines(NORTH).splitlines(keepends=True)))}",
     ],
 )

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from fractions import Fraction
 
 import pytest
 
+from accord.core.afford import cost_of_width, noise_of, sensitivity_of
 from accord.core.agreement_form import PRESETS
 from accord.core.epsilon_delta import epsilon_to_rho_tight, rho_to_epsilon_tight
 from accord.core.lint import errors, lint
+from accord.core.placement import Placement
 from accord.core.policy import load_policy_set
 from accord.core.preset import Preset, load_preset
 from tests.policies import shipped
@@ -116,7 +119,28 @@ def test_the_figures_for_a_person_known_to_several_agencies_are_right() -> None:
         assert words in uk
         assert float(rho_to_epsilon_tight(rho, DELTA)) <= float(said[0]) + 1e-9
         assert float(rho_to_epsilon_tight(rho, DELTA)) >= float(said[0]) - 0.1
-    assert 2 * 2.6 <= epsilon_to_rho_tight(30, DELTA) / 1e9 < 3 * 2.6
+    lifetime = epsilon_to_rho_tight(30, DELTA) / 1e9
+    assert 2 * 2.8 <= lifetime < 3 * 2.8
+
+
+def test_the_price_of_a_years_bulletin_and_questions_is_right() -> None:
+    """And how much dearer the shares of the noise make it."""
+    uk = " ".join(preset("uk_partner").form.because)
+    known = "{person_in_at_most: 2, reason_for_fewer_agencies: counted}"
+    documents = extending("uk_partner", "{groups_per_person: 1}", known)
+    agreement = load_policy_set(documents).agreements["extending"]
+    sensitivity, noise = sensitivity_of(agreement), noise_of(agreement)
+    each = cost_of_width(noise, 15, sensitivity)
+    by_hub = dataclasses.replace(noise, placement=Placement.HUB)
+    alone = cost_of_width(by_hub, 15, sensitivity)
+    assert each is not None
+    assert alone is not None
+    assert f"ρ = {each / 1e9:.3f}, ρ = {37 * each / 1e9:.1f} together" in uk
+    assert f"about {100 * (each / alone - 1):.0f} % dearer" in uk
+
+
+def test_the_figures_for_a_person_known_to_one_agency_are_right() -> None:
+    """Of five, by the square of the share in rho."""
     for name, cap, said_one in (("us_vsp", 8, 1.4), ("crisis", 10, 1.8)):
         share = math.ceil(Fraction(epsilon_to_rho_tight(cap, DELTA), 25))
         assert f"about {said_one}" in " ".join(preset(name).form.because)

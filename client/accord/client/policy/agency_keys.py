@@ -7,8 +7,9 @@ An agency's entry has up to three keys, which belong together::
     exchange: x25519:…
     kem: mlkem768:…
 
-They come by mail or on paper, so lines can be indented or broken. Several agencies are
-told apart by a line with the agency's label before its keys.
+They come by mail or on paper, so lines can be indented or broken; what follows a # at
+the beginning of a line is for people. Several agencies are told apart by a line with
+the agency's label before its keys.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def pasted_keys(text: str, language: str = "en") -> dict[str, AgencyKeys]:
     """
     found: dict[str, dict[str, str]] = {}
     label, open_entry = "", ""
-    for line in (each.strip() for each in text.splitlines()):
+    for line in (each.strip() for each in text.splitlines() if each.strip()[:1] != "#"):
         own = found.get(label, {})
         named = _KEY_LINE.fullmatch(line)
         if named is not None:
