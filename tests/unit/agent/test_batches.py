@@ -151,6 +151,25 @@ async def test_a_later_refusal_names_the_payload_of_the_first_round(
     )
 
 
+async def test_an_agent_that_was_started_again_refuses_without_a_payload(
+    world: World,
+) -> None:
+    """It knows the query by its id; the hub takes that."""
+
+    def refuse(_query_id: str) -> None:
+        raise RequisitionRefused("BUDGET_EXHAUSTED", "no")
+
+    world.answerer.work = refuse
+    world.start()
+    talk = await world.talk()
+    [query_id] = new_ids(1)
+    talk.send(response(cohort_calls(query_id)))
+    await until(talk.refusals)
+    [refusal] = talk.refusals()
+    assert refusal.query_id == query_id
+    assert refusal.payload_digest == codec.UNKNOWN_PAYLOAD
+
+
 async def test_of_a_failure_nobody_hears_more_than_its_type(world: World) -> None:
     def fail(_query_id: str) -> None:
         raise LookupError("Ana Example")

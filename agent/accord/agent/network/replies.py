@@ -16,7 +16,7 @@ import structlog
 
 from accord.agent.rounds.steps import Answerer, MaskStep
 from accord.core.errors import AccordError, RequisitionRefused
-from accord.rpc.codec import payload_digest
+from accord.rpc.codec import UNKNOWN_PAYLOAD, payload_digest
 from accord.rpc.rounds import (
     PART_BYTES,
     encapsulation_from_message,
@@ -31,9 +31,6 @@ from accord.v1 import agent_pb2, common_pb2
 
 MOST_TOGETHER: Final = 256
 """Queries in one message, as the protocol has it."""
-
-_UNKNOWN: Final = "0" * 64
-"""Stands for the payload of a query of which nothing is known here."""
 
 _MOST_DIGESTS: Final = 4096
 _MOST_CLAUSES: Final = 32
@@ -152,7 +149,7 @@ class Replies:
         return agent_pb2.Refusal(
             query_id=query_id,
             attempt=attempt,
-            payload_digest=self._digests.get(query_id, _UNKNOWN),
+            payload_digest=self._digests.get(query_id, UNKNOWN_PAYLOAD),
             reason=_refusal_reason(reason),
             clauses=[code[:_MOST_CODE] for code in codes.split(",") if code][
                 :_MOST_CLAUSES

@@ -23,6 +23,7 @@ from accord.hub.rounds import rows
 from accord.hub.rounds.connections import Connections
 from accord.hub.rounds.journal import Journal
 from accord.hub.rounds.waiting import Waiting
+from accord.rpc.codec import UNKNOWN_PAYLOAD
 from accord.rpc.peer import PeerAgency
 from accord.rpc.rounds import (
     encapsulation_from_message,
@@ -224,7 +225,10 @@ class Intake:
 
     def _refusal(self, agency: str, message: agent_pb2.Refusal) -> Waiting | None:
         found = self._of(agency, message.query_id)
-        if found is None or message.payload_digest != found.round.call.payload_digest:
+        if found is None or message.payload_digest not in (
+            found.round.call.payload_digest,
+            UNKNOWN_PAYLOAD,
+        ):
             return None
         name = common_pb2.RefusalReason.Name(message.reason)
         reason = name.removeprefix("REFUSAL_REASON_")
