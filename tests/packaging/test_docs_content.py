@@ -23,16 +23,16 @@ from accord.agent.intake.mapping import (
 from accord.agent.intake.report import SENTENCES
 from accord.agent.state import AgentState
 from accord.client.decode import result_of
+from accord.core.afford import Sensitivity, noise_of, width_for
 from accord.core.agreement import Agreement, load_agreement
 from accord.core.agreement_form import AgreementForm
 from accord.core.board import BoardForm, DeclarationForm
 from accord.core.epsilon_delta import exact_epsilon
-from accord.core.interval import half_width
 from accord.core.members import MembersForm
 from accord.core.model import DataModel, DataModelForm, load_model
 from accord.core.preset import PresetForm
 from accord.core.query import canonical_query
-from accord.core.terms import Terms, mechanism_for, terms
+from accord.core.terms import Terms, terms
 from accord.hub.db.tables import METADATA
 from accord.hub.questions.pricing import loss_for
 from accord.ledger import SCHEMA
@@ -167,13 +167,14 @@ def test_the_promised_accuracy_is_right(
     sample: tuple[Agreement, DataModel, Terms],
 ) -> None:
     agreement, _, found = sample
+    wide = Sensitivity(d1=found.d1, d2_squared=found.d2_squared)
     text = section(page("how-to-analyst.md"), "## Price first")
     rows = re.findall(r"^\| ([\d.]+) \| ± (\d+) \|$", text, re.MULTILINE)
     assert len(rows) == 4
     for epsilon, promised in rows:
         loss = loss_for(agreement, exact_epsilon(Fraction(epsilon)))
-        mechanism = mechanism_for(agreement, found, at_most=loss)
-        width = half_width(mechanism).half_width / found.vector.cells.scale
+        width = width_for(noise_of(agreement), loss.nano_rho, wide)
+        assert width is not None
         assert abs(width - int(promised)) <= 0.5
 
 
