@@ -39,8 +39,8 @@ SIGNING_CONTEXT = b"accord.requisition.v1"
 """Stands before the payload in what is signed, so that no other bytes fit."""
 
 UNKNOWN_PAYLOAD = "0" * 64
-"""Stands for the payload in a refusal of a later round by an agent that was started again
-and cannot name it; the id of the query says what is refused."""
+"""Stands for the payload in a refusal of a later round, by an agent that was started
+again and cannot name it; the id of the query says what is refused."""
 
 _VALIDATOR = protovalidate.Validator()
 

@@ -987,6 +987,7 @@ class Refusal(_message.Message):
     ATTEMPT_FIELD_NUMBER: _builtins.int
     query_id: _builtins.str
     payload_digest: _builtins.str
+    """Zeros in a later round, where an agent was started again and cannot name it."""
     reason: _common_pb2.RefusalReason.ValueType
     attempt: _builtins.int
     @_builtins.property
