@@ -25,6 +25,7 @@ from accord.core.approval import (
 from accord.core.comparison.difference import compare
 from accord.core.errors import ConfigurationError, PolicyDenied
 from accord.core.policy import PolicySet
+from tests.member_keys import other_keys
 from tests.unit.core.small_policies import (
     AGREEMENT,
     BOARD,
@@ -81,6 +82,18 @@ def test_loosening_needs_the_seat() -> None:
     assert list(loosened(START, after)) == ["trends"]
 
 
+def test_when_machines_are_awake_needs_no_seat() -> None:
+    """Nobody's protection depends on it: the quorum decides."""
+    clause = {"every": "day", "at": "06:00", "open": 2, "deadline": 14}
+    later = clause | {"at": "18:00", "deadline": 7}
+    first = policy_set(changed(AGREEMENT, rounds=clause, version=2))
+    second = policy_set(changed(AGREEMENT, rounds=later, version=3))
+    third = policy_set(changed(AGREEMENT, version=4))
+    for before, after in ((START, first), (first, second), (second, third)):
+        assert refused(after, OTHERS, before) == "accepted"
+        assert seats_needed(before, after) == {}
+
+
 def test_the_seat_signs_the_metadata_that_bind_the_text() -> None:
     """Its signature of something else does not count."""
     after = policy_set(changed(AGREEMENT, **LOOSER))
@@ -124,6 +137,16 @@ WAYS_ROUND: dict[str, PolicySet] = {
     ),
     "a foreign agent": policy_set(
         AGREEMENT, members=changed(MEMBERS, members__work__key=key("x"))
+    ),
+    "an agency's key for the masks": policy_set(
+        AGREEMENT,
+        members=changed(MEMBERS, members__work__exchange=other_keys("x")["exchange"]),
+    ),
+    "an agency's key against later computers": policy_set(
+        AGREEMENT, members=changed(MEMBERS, members__work__kem=other_keys("x")["kem"])
+    ),
+    "no key against later computers": policy_set(
+        AGREEMENT, members=changed(MEMBERS, members__work__kem=...)
     ),
     "a foreign hub": policy_set(
         AGREEMENT, members=changed(MEMBERS, hub__key=key("x"))
