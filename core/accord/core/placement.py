@@ -12,6 +12,10 @@ Hub and agencies each compute the plan from what they verified themselves (the s
 agreement, the cohort), and compare its digest in the signed transcript. Everything is
 exact: fractions, integers and bounds that are rounded up; no float decides.
 
+What is really added, colluders left out, never costs more than the mechanism's exact
+loss, of which the charge is the rounded one. Both go with the square of the distance,
+so what is printed for persons known to fewer agencies, or to more, holds as well.
+
 The t agencies beyond the n - t are there too when all are honest. What they add is
 independent of the rest, so the loss stays within the price; `NoisePlan.opened` has it.
 
@@ -184,24 +188,19 @@ def plan_noise(
     if isinstance(mechanism, DiscreteLaplace):
         share = PolyaShare(scale=mechanism.scale, parts=parts)
         return plan(share=share, top_up=None, hub_loss=_rounded(exact))
-    charged = nano_up(exact)
-    towards_hub = charged
+    towards_hub = exact
     if placement is Placement.SHARED:
-        towards_hub *= HUB_SEES
-        if hub_rho_cap is not None:
-            towards_hub = min(towards_hub, hub_rho_cap)
+        towards_hub = _towards_hub(exact, hub_rho_cap)
     gaussian = _gaussian_share(
-        mechanism,
-        parts=parts,
+        parts,
         d2_squared=d2_squared,
-        charged=charged,
         towards_hub=towards_hub,
         at_least=_LEAST_SHARE if placement is Placement.SHARED else 1,
     )
     known = rho_upper(*_pooled(gaussian.scale**2, parts, None), d2_squared)
     top_up = None
-    if nano_up(known) > charged:
-        top_up = _top_up(mechanism, gaussian, parts, d2_squared, charged)
+    if known > exact:
+        top_up = _top_up(mechanism, gaussian, parts, d2_squared)
     return plan(share=gaussian, top_up=top_up, hub_loss=_rounded(known))
 
 
@@ -230,24 +229,22 @@ def _check(
         raise InvalidQuery("PLACEMENT_INVALID", sentence)
 
 
-def _gaussian_share(
-    mechanism: DiscreteGaussian,
-    *,
-    parts: int,
-    d2_squared: int,
-    charged: int,
-    towards_hub: int,
-    at_least: int,
-) -> DiscreteGaussian:
-    """Return the least share of which *parts* cost at most *towards_hub* nano-rho.
+def _towards_hub(exact: Fraction, cap: int | None) -> Fraction:
+    """Return the rho that shares keep towards the hub where it adds the rest.
 
-    Where that is no more than is *charged*, they have the mechanism's variance or
-    more: the price is rounded up, the noise is not to be less for it.
+    With a cap of no more than the price, they carry everything.
     """
-    variance = Fraction(d2_squared * NANO, 2 * towards_hub)
-    if towards_hub <= charged:
-        variance = max(variance, mechanism.scale**2)
-    first = max(_scale_of(variance / parts), at_least)
+    if cap is None:
+        return HUB_SEES * exact
+    most = Fraction(cap, NANO)
+    return min(exact if most <= _rounded(exact) else HUB_SEES * exact, most)
+
+
+def _gaussian_share(
+    parts: int, *, d2_squared: int, towards_hub: Fraction, at_least: int
+) -> DiscreteGaussian:
+    """Return the least share of which *parts* cost at most the rho *towards_hub*."""
+    first = max(_scale_of(d2_squared / (2 * towards_hub * parts)), at_least)
     if first < _LEAST_SHARE:
         raise InvalidQuery(
             TOO_SMALL,
@@ -258,28 +255,23 @@ def _gaussian_share(
 
     def enough(numerator: int) -> bool:
         share = Fraction(numerator, SCALE_DENOMINATOR) ** 2
-        known = rho_upper(*_pooled(share, parts, None), d2_squared)
-        return known * NANO <= towards_hub
+        return rho_upper(*_pooled(share, parts, None), d2_squared) <= towards_hub
 
     return DiscreteGaussian(scale=_least(first, enough))
 
 
 def _top_up(
-    mechanism: DiscreteGaussian,
-    share: DiscreteGaussian,
-    parts: int,
-    d2_squared: int,
-    charged: int,
+    mechanism: DiscreteGaussian, share: DiscreteGaussian, parts: int, d2_squared: int
 ) -> DiscreteGaussian:
-    """Return the least noise with which *parts* shares cost at most *charged*."""
+    """Return the least noise with which *parts* shares cost what *mechanism* does."""
     shares = share.scale**2
     missing = mechanism.scale**2 - parts * shares
     first = max(_scale_of(missing), _LEAST_SHARE) if missing > 0 else _LEAST_SHARE
+    price = mechanism.privacy_function(d2_squared)
 
     def enough(numerator: int) -> bool:
         extra = Fraction(numerator, SCALE_DENOMINATOR) ** 2
-        known = rho_upper(*_pooled(shares, parts, extra), d2_squared)
-        return known * NANO <= charged
+        return rho_upper(*_pooled(shares, parts, extra), d2_squared) <= price
 
     return DiscreteGaussian(scale=_least(first, enough))
 
