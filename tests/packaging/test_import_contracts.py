@@ -17,6 +17,7 @@ PLANTED = (
     ("pure-core", "core/accord/core/planted.py", "import sqlite3"),
     ("slim-agent", "agent/accord/agent/planted.py", "import sqlalchemy"),
     ("plain-ledger", "core/accord/ledger/planted.py", "import grpc"),
+    ("plain-noise", "core/accord/noise/planted.py", "import grpc"),
     ("plain-secagg", "core/accord/secagg/planted.py", "import sqlite3"),
     ("no-rows-at-the-hub", "hub/accord/hub/planted.py", "import duckdb"),
 )

@@ -5,7 +5,7 @@ Its weights ``mean^n / n!`` are rational, so a table holds those below a size K 
 numbers over one denominator, and one more entry for all the rest: from K on the ratio
 of neighbours is at most ``q = mean / (K + 1)``, so the rest is at most the weight of K
 times ``1 / (1 - q)``. A draw that falls there is K plus a geometric number i of ratio
-q, accepted with the product of ``(K + 1) / (K + 1 + h)`` for h up to i, or else drawn
+q, accepted with the product of ``(K + 1) / (K + h)`` for h from 1 to i, or else drawn
 again from the beginning.
 """
 
@@ -72,7 +72,7 @@ class PoissonTable:
             while _coin(words, self._ratio.numerator, self._ratio.denominator):
                 beyond += 1
             first = self._entries + 1
-            if all(_coin(words, first, more) for more in range(first + 1, beyond + 2)):
+            if all(_coin(words, first, more) for more in range(first, beyond + 1)):
                 return beyond
             found = int(self._table.draw(words, 1)[0])
         return found
