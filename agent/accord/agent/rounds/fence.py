@@ -179,9 +179,8 @@ def _read(path: Path) -> int | None:
         text = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         return None
-    if not text.isdecimal() or len(text) > len(str(MOST)):
-        return None
-    return min(int(text), MOST)
+    number = int(text) if text.isdecimal() and len(text) <= len(str(MOST)) else -1
+    return number if 0 <= number < 2 * MOST - 2**32 else None
 
 
 def _write(path: Path, sequence: int) -> None:
