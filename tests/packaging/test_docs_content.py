@@ -27,9 +27,14 @@ from accord.core.afford import Sensitivity, noise_of, width_for
 from accord.core.agreement import Agreement, load_agreement
 from accord.core.agreement_form import AgreementForm
 from accord.core.board import BoardForm, DeclarationForm
-from accord.core.epsilon_delta import exact_epsilon
+from accord.core.epsilon_delta import (
+    epsilon_to_rho_tight,
+    exact_epsilon,
+    rho_to_epsilon_tight,
+)
 from accord.core.members import MembersForm
 from accord.core.model import DataModel, DataModelForm, load_model
+from accord.core.placement import HUB_SEES
 from accord.core.preset import PresetForm
 from accord.core.query import canonical_query
 from accord.core.terms import Terms, terms
@@ -161,6 +166,24 @@ def test_the_worked_sensitivity_is_right(
     _, _, found = sample
     text = section(page("privacy-guarantee.md"), "## Sensitivity")
     assert f"D1 is {found.d1} and D2² is {found.d2_squared}" in text
+
+
+def test_what_the_hub_learns_over_time_is_right() -> None:
+    text = section(page("privacy-guarantee.md"), "### What the hub learns over time")
+    found = re.search(
+        r"δ = (\S+), where ε = ([\d., and]+) are the limits for everybody else,\s+"
+        r"([\d., and]+) are those for the hub",
+        text,
+    )
+    assert found is not None
+    delta = Fraction(found[1])
+    limits, hub = (re.findall(r"[\d.]+", found[part]) for part in (2, 3))
+    assert len(limits) == len(hub) == 3
+    for epsilon, stated in zip(limits, hub, strict=True):
+        rho = epsilon_to_rho_tight(Fraction(epsilon), delta)
+        exact = rho_to_epsilon_tight(HUB_SEES * rho, delta)
+        step = Fraction(1, 10) if exact < 10 else 1
+        assert 0 <= Fraction(stated) - exact < step  # two digits, rounded up
 
 
 def test_the_promised_accuracy_is_right(

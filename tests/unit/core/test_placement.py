@@ -337,6 +337,18 @@ def test_a_cap_on_what_the_hub_learns_enlarges_the_shares() -> None:
     assert float(4 * shares_of(strict).scale ** 2) == pytest.approx(1800, rel=1e-3)
 
 
+@pytest.mark.parametrize("placement", [Placement.SHARED, Placement.AGENTS])
+@pytest.mark.parametrize("more", [2, 4, 8])
+def test_more_colluders_than_agreed_cost_in_proportion(
+    placement: Placement, more: int
+) -> None:
+    """Gaussian shares of c fewer agencies: the rho goes with (n - t) / (n - c)."""
+    plan = planned(placement, gaussian(60), members=10)
+    assert plan.hub_loss is not None
+    left = published_rho(shares_of(plan).scale ** 2, 10 - more, None, 70, 1250)
+    assert float(left) == pytest.approx(float(plan.hub_loss) * 9 / (10 - more))
+
+
 def test_shared_noise_has_its_least_share_where_the_price_needs_less() -> None:
     """Ten least shares have a variance of 20; with 18 of it a price of 9 is covered."""
     many = planned(Placement.SHARED, gaussian(3), members=10)
