@@ -226,27 +226,6 @@ def test_a_table_shows_brackets_and_colons_as_they_are(capsys: Capture) -> None:
     assert line.split() == ["0.1", "[red]x[/red]", "[/x]", "[i],", ":m:"]
 
 
-def test_noise_that_the_hub_cannot_place_is_refused_with_its_place(
-    hub: Command,
-) -> None:
-    changes = {
-        "noise: hub": "noise: shared",
-        "  hub_sees_exact_pooled_sums: accepted": (
-            "  hub_sees_at_most: {epsilon: 6} #"
-        ),
-    }
-    proposal = first_proposal(bare(hub), **changes)
-    file = hub.state.parent / "first.json"
-    file.write_bytes(to_file(proposal))
-    code, out, err = hub("policies", "publish", str(file))
-    assert code == 3
-    assert not out
-    line = proposal.after[DOCUMENT].decode().split("noise: ")[0].count("\n") + 1
-    assert f"agreements/regional-trends.yaml:{line}:3" in err
-    assert "can only add the noise itself" in err
-    assert hub.json("policies", "show")["policies_version"] == 0
-
-
 def test_an_incomplete_proposal_is_not_published(hub: Command) -> None:
     state = bare(hub)
     complete = first_proposal(state)
