@@ -26,7 +26,7 @@ from accord.core.epsilon_delta import (
 )
 from accord.core.errors import InvalidQuery
 from accord.core.measure import CELL_SCALE, Component, ComponentVector
-from accord.core.opened import TOO_SMALL, half_width, noisiest_within
+from accord.core.opened import half_width, noisiest_within
 from accord.core.placement import NoisePlan, Placement, plan_noise
 from accord.core.privacy import Accounting, Loss, Mechanism, mechanism_class, nano_down
 from accord.core.query import Measure
@@ -214,7 +214,7 @@ def cost_of_width(
     try:
         mechanism = mechanism_of_width(noise, counts, sensitivity)
     except InvalidQuery as error:
-        if error.reason != TOO_SMALL:
+        if error.reason != "NOISE_TOO_SMALL":
             raise
         return None
     return cost_of(mechanism, sensitivity)

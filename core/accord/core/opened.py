@@ -35,9 +35,6 @@ from accord.core.privacy import (
     mechanism_class,
 )
 
-TOO_SMALL = "NOISE_TOO_SMALL"
-"""Reason: no noise is both small enough for what is wanted and enough for the hub."""
-
 _ARITHMETIC = 1e-9
 """Relative error of a tail in double precision, ten times what is stated."""
 
@@ -146,7 +143,7 @@ def noisiest_within(
         try:
             opened = opened_of(build(scale=Fraction(numerator, SCALE_DENOMINATOR)))
         except InvalidQuery as error:
-            if error.reason != TOO_SMALL:
+            if error.reason != "NOISE_TOO_SMALL":
                 raise
             return True
         return _outside_at_most(opened, half_width_at_most) <= outside
@@ -160,7 +157,7 @@ def noisiest_within(
         low, high = (middle, high) if quiet(middle) else (low, middle)
     if low < 1:
         raise InvalidQuery(
-            TOO_SMALL,
+            "NOISE_TOO_SMALL",
             "The least noise that hides anything from the hub is more than this error"
             " allows; ask for a larger one.",
         )

@@ -38,7 +38,7 @@ from fractions import Fraction
 
 from accord.core.canonical import digest
 from accord.core.errors import InvalidQuery
-from accord.core.opened import TOO_SMALL, GaussianSum, LaplaceSum, OpenedNoise
+from accord.core.opened import GaussianSum, LaplaceSum, OpenedNoise
 from accord.core.privacy import (
     LARGEST_SCALE,
     NANO,
@@ -247,7 +247,7 @@ def _gaussian_share(
     first = max(_scale_of(d2_squared / (2 * towards_hub * parts)), at_least)
     if first < _LEAST_SHARE:
         raise InvalidQuery(
-            TOO_SMALL,
+            "NOISE_TOO_SMALL",
             "So large an epsilon, or so small an error, leaves the agencies' shares of"
             " the noise too small to hide anything from the hub; ask for less epsilon,"
             " or for a larger error.",
