@@ -43,10 +43,10 @@ class Expectation:
         moment, now = self.expected_at, now or utc_now()
         if moment is None:
             return ""
-        if abs(moment - now) <= SOON:
-            return "expected at once, if no agency is away"
         words = f"expected by {spoken(moment)}"
-        if moment < now:
+        if abs(moment - now) <= SOON:
+            words = "expected at once if no agency is away"
+        elif moment < now:
             words = f"was {words}"
         if self.deadline_at is None:
             return words

@@ -148,6 +148,15 @@ class AnalystHub(AnalystServiceServicer):
         self.fingerprint = pki.fingerprint(self._authority)
         self.token = str(mint(TokenKind.ANALYST, self.fingerprint))
         self.address = ""
+        self.price = pb.PriceQueryResponse()
+        self.script: list[pb.Submission] = []
+        self.requests: list[Any] = []
+        self.begin_anew()
+        self._said: dict[str, list[pb.Submission]] = {}
+        self._releases: dict[str, pb.Release] = {}
+
+    def begin_anew(self) -> None:
+        """Have everybody answer at once; nothing has been asked yet."""
         self.price = pb.PriceQueryResponse(
             cost=pb.Cost(epsilon=2.0, rho=0.05),
             half_width=52,
@@ -155,10 +164,8 @@ class AnalystHub(AnalystServiceServicer):
             cells=24,
             edition="2026-10",
         )
-        self.script: list[pb.Submission] = [released(release())]
-        self.requests: list[Any] = []
-        self._said: dict[str, list[pb.Submission]] = {}
-        self._releases: dict[str, pb.Release] = {}
+        self.script = [released(release())]
+        self.requests.clear()
 
     def store(self, answer: pb.Release) -> str:
         """Put a release into the archive and return its id."""

@@ -38,7 +38,10 @@ def test_days_away_it_says_when_and_what_comes_if_somebody_is_away() -> None:
 @pytest.mark.parametrize("off", [-SOON, datetime.timedelta(), SOON])
 def test_now_is_at_once_although_clocks_differ(off: datetime.timedelta) -> None:
     found = expectation(NOW + off)
-    assert found.phrase(now=NOW) == "expected at once, if no agency is away"
+    assert found.phrase(now=NOW) == (
+        "expected at once if no agency is away; after Mon 2026-12-14 08:00 UTC a "
+        "fallback cohort answers, or nobody"
+    )
     assert found.is_soon(NOW)
 
 
