@@ -25,6 +25,14 @@ from accord.agent.network.identity import IdentityFiles
 from accord.agent.network.presence import OneContact
 from accord.agent.options import AsJson, StateOption, console, screen
 from accord.agent.policies import model_for_mapping, policies_of, read_document
+from accord.agent.round_commands import (
+    audit,
+    confirm_restore,
+    key_lines,
+    keys,
+    keys_json,
+)
+from accord.agent.rounds.sealing import AUDIT_KEY
 from accord.agent.rule_commands import resume_sharing, rules_app, stop_sharing
 from accord.agent.running import run_agent
 from accord.agent.screens import (
@@ -43,7 +51,6 @@ from accord.agent.store.editions import calendars, freeze_due, held_editions
 from accord.core.errors import InvalidQuery
 from accord.rpc.address import parse_address
 from accord.rpc.command import run_command
-from accord.trust.keys import text_of
 
 app = typer.Typer(
     name="accord-agent",
@@ -55,6 +62,9 @@ app = typer.Typer(
 app.add_typer(rules_app)
 app.command("stop-sharing")(stop_sharing)
 app.command("resume-sharing")(resume_sharing)
+app.command("keys")(keys)
+app.command("audit")(audit)
+app.command("confirm-restore")(confirm_restore)
 
 MappingOption = Annotated[
     Path, typer.Option("--mapping", "-m", help="Mapping file.", show_default=False)
@@ -93,9 +103,9 @@ def init(
 ) -> None:
     """Make the state directory with the agency's own keys."""
     made = AgentState.create(state_root(state), new_agency_key=new_agency_key)
-    public = text_of(made.agency_key())
+    public = made.secret_keys("").public
     if as_json:
-        print_json(console, {"state": str(made.root), "agency_key": public})
+        print_json(console, {"state": str(made.root), **keys_json(public)})
         return
     print_line(console, f"The agent's state is in {made.root}.")
     print_line(
@@ -106,10 +116,17 @@ def init(
     )
     print_line(
         console,
-        "Give this line to your board, in person or by another way that you trust, so "
-        "that it signs a list of members with it; until then this agency cannot join:",
+        f"The key of audits, {AUDIT_KEY} in that folder, is needed for audits only: it "
+        "may be moved to a place of its own.",
     )
-    print_line(console, f"key: {public}")
+    print_line(
+        console,
+        "Give these lines to your board, in person or by another way that you trust, "
+        "so that it signs a list of members with them; until then this agency cannot "
+        "join. `accord-agent keys` prints them again:",
+    )
+    for line in key_lines(public):
+        print_line(console, line)
 
 
 @app.command()

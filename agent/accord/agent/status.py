@@ -16,6 +16,7 @@ from accord.agent.policies import (
     policies_of,
     trouble_text,
 )
+from accord.agent.rounds import fence
 from accord.agent.rulebook import Kept, rules_of
 from accord.agent.screens import editions_json, parts_json
 from accord.agent.settings import Settings
@@ -31,6 +32,11 @@ from accord.rpc.pki import expiry_of
 from accord.trust.keys import text_of
 from accord.trust.metadata import BoardOfRoot, read_board
 from accord.trust.trusted import View
+
+_RESTORED = (
+    "This state was restored from an older copy, or its file state.sequence is gone. "
+    "Run `accord-agent confirm-restore`."
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +94,8 @@ class Trust:
 class Status:
     """A moment's view."""
 
+    standing: fence.Standing
+    """Whether the state is the newest there ever was."""
     agency: str | None
     agency_key: str
     """Its public key, as the board lists it."""
@@ -105,6 +113,8 @@ class Status:
     def lines(self) -> Iterator[tuple[str, str]]:
         """Yield what fits on a line, with its name."""
         yield "public key", self.agency_key
+        if self.standing.restored:
+            yield "state", f"NOTHING IS ANSWERED. STATE_RESTORED: {_RESTORED}"
         if self.agency is None or self.certificate_until is None:
             yield "agency", "not enrolled yet: `accord-agent enrol`"
             yield from self._rules()
@@ -133,6 +143,14 @@ class Status:
         return {
             "agency": self.agency,
             "agency_key": self.agency_key,
+            "state": {
+                "sequence": self.standing.sequence,
+                "known": self.standing.known,
+                "restored": self.standing.restored,
+                "confirmed_at": None
+                if self.standing.confirmed_at is None
+                else self.standing.confirmed_at.isoformat(),
+            },
             "hub": self.hub,
             "certificate_until": None if until is None else until.isoformat(),
             "agreements": [
@@ -160,7 +178,10 @@ def status_of(state: AgentState, settings: Settings, now: datetime.datetime) -> 
     identity = files.load() if files.enrolled() else None
     agency = None if identity is None else identity.membership.agency
     policies = policies_of(state)
+    with state.ledger() as connection:
+        standing = fence.standing(state, connection)
     return Status(
+        standing=standing,
         agency=agency,
         agency_key=text_of(state.agency_key()),
         hub=None if identity is None else str(identity.membership.hub),
