@@ -209,31 +209,36 @@ class ScriptedAgent:
                 self.welcome = message.welcome
             case "requisitions":
                 for each in message.requisitions.requisitions:
-                    verify_requisition(
-                        self.identity.hub_key, each.payload, each.signature
-                    )
-                    asked = Asked(self, self.agency.ready(each))
-                    self.asked.append(asked)
-                    await script(asked)
+                    await self._asked(each, script)
             case "cohorts":
                 for call in message.cohorts.calls:
-                    self.cohorts.append(call)
-                    if self._goes_on(call.query_id, script, "masked"):
-                        await self.mask(call)
+                    await self._shown(call, script)
             case "reveals":
                 for reveal in message.reveals.calls:
-                    self.reveals.append(reveal)
-                    if self._goes_on(reveal.query_id, script, "reveal"):
-                        await self.reveal(reveal)
+                    await self._told(reveal, script)
             case "settled":
                 self.settled.extend(message.settled.query_ids)
                 await self._erase(message.settled.query_ids)
             case "policies":
                 self.told.append(message.policies.policies_version)
-            case "heartbeat":
-                self.heartbeats += 1
             case _:
-                pass
+                self.heartbeats += message.HasField("heartbeat")
+
+    async def _asked(self, each: agent_pb2.Requisition, script: Script) -> None:
+        verify_requisition(self.identity.hub_key, each.payload, each.signature)
+        asked = Asked(self, self.agency.ready(each))
+        self.asked.append(asked)
+        await script(asked)
+
+    async def _shown(self, call: agent_pb2.CohortCall, script: Script) -> None:
+        self.cohorts.append(call)
+        if self._goes_on(call.query_id, script, "masked"):
+            await self.mask(call)
+
+    async def _told(self, reveal: agent_pb2.RevealCall, script: Script) -> None:
+        self.reveals.append(reveal)
+        if self._goes_on(reveal.query_id, script, "reveal"):
+            await self.reveal(reveal)
 
     def _goes_on(self, query: str, script: Script, stage: str) -> bool:
         if self.stop_before == stage:

@@ -23,7 +23,7 @@ from accord.core.errors import (
 from accord.hub.db.engine import Store
 from accord.hub.identity import registry
 from accord.hub.identity.authority import load_authority
-from accord.hub.rounds.connections import Connections
+from accord.hub.rounds.connections import MOST_WAITING, Connections
 from accord.hub.serve import utc_now
 from accord.rpc.enrolment_proof import sign_enrolment
 from accord.rpc.limits import SILENCE_SECONDS
@@ -40,6 +40,7 @@ from accord.rpc.pki import (
 from accord.trust.keys import raw_public, text_of
 from accord.trust.trusted import Trusted
 from accord.v1 import agent_pb2, agent_pb2_grpc
+from tests.member_keys import other_keys
 from tests.unit.hub.scripted import Identity, ScriptedAgent, answering, silent, until
 from tests.unit.hub.world import (
     AGREEMENT,
@@ -142,8 +143,10 @@ async def test_a_key_that_the_board_does_not_list_does_not_enrol(
 
 
 async def test_an_agency_without_a_listed_key_does_not_enrol(world: World) -> None:
-    listed = f"    key: {text_of(key_of_agency('city-police'))}\n"
-    edit(world.state, "members.yaml", (listed, ""))
+    key = key_of_agency("city-police")
+    listed = {"key": text_of(key), **other_keys(key)}
+    lines = [(f"    {name}: {value}\n", "") for name, value in listed.items()]
+    edit(world.state, "members.yaml", *lines)
     await until(lambda: world.hub.standing.version == 2)
     with pytest.raises(PolicyDenied, match="no key") as caught:
         await world.enrol(add_token(world.state, "city-police"))
@@ -255,7 +258,7 @@ async def test_a_renewed_certificate_works(world: World) -> None:
         authority=agent.identity.authority,
         hub_key=agent.identity.hub_key,
     )
-    second = ScriptedAgent(renewed, world.agents_at, world.model)
+    second = world.stream(renewed)
     await second.start(answering)
     assert second.welcome is not None
     await second.stop()
@@ -263,7 +266,7 @@ async def test_a_renewed_certificate_works(world: World) -> None:
 
 async def test_a_second_stream_of_an_agency_replaces_the_first(world: World) -> None:
     first = await world.agent("city-police")
-    second = ScriptedAgent(first.identity, world.agents_at, world.model)
+    second = world.stream(first.identity)
     await second.start(answering)
     await until(lambda: first.ended is not None)
     assert isinstance(first.ended, Conflict)
@@ -278,7 +281,7 @@ async def test_revocation_ends_the_stream_and_everything_else(world: World) -> N
     await until(lambda: agent.ended is not None, seconds=5)
     assert isinstance(agent.ended, PolicyDenied)
     assert agent.ended.reason == "CERTIFICATE_REVOKED"
-    again = ScriptedAgent(agent.identity, world.agents_at, world.model)
+    again = world.stream(agent.identity)
     await again.start(answering)
     assert isinstance(again.ended, PolicyDenied)
     async with agent.channel() as channel:
@@ -372,7 +375,7 @@ async def test_a_certificate_that_expires_ends_its_stream(world: World) -> None:
             renewed=False,
         )
     store.close()
-    agent = ScriptedAgent(identity, world.agents_at, world.model)
+    agent = world.stream(identity)
     await agent.start(answering)
     await until(lambda: agent.ended is not None, seconds=10)
     assert isinstance(agent.ended, Unauthenticated)
@@ -380,7 +383,7 @@ async def test_a_certificate_that_expires_ends_its_stream(world: World) -> None:
 
 
 async def test_a_certificate_that_was_never_given_out_is_refused(world: World) -> None:
-    agent = ScriptedAgent(forged(world), world.agents_at, world.model)
+    agent = world.stream(forged(world))
     await agent.start(answering)
     assert isinstance(agent.ended, PolicyDenied)
 
@@ -409,7 +412,7 @@ async def test_a_foreign_authority_s_certificate_does_not_connect(
         authority=good.authority,
         hub_key=good.hub_key,
     )
-    agent = ScriptedAgent(identity, world.agents_at, world.model)
+    agent = world.stream(identity)
     await agent.start(answering)
     assert isinstance(agent.ended, Unreachable)
 
@@ -472,7 +475,7 @@ class TestConnections:
 
     async def test_an_agent_that_does_not_read_loses_its_stream(self) -> None:
         connection = Connections(utc_now).open(self.peer())
-        for _ in range(2000):
+        for _ in range(MOST_WAITING + 1):
             connection.send(agent_pb2.ConnectResponse())
         with pytest.raises(AccordError) as caught:
             await connection.ended()

@@ -8,6 +8,7 @@ import sqlite3
 import pytest
 
 from accord.core.errors import ConfigurationError
+from accord.hub.rounds.stages import Stage
 from accord.hub.serve import Hub
 from accord.v1 import analyst_pb2, common_pb2
 from tests.unit.hub.scripted import answering, silent, until
@@ -41,14 +42,15 @@ async def test_a_question_survives_a_restart(world: World) -> None:
     stub = world.analyst(token)
     again = (await call(stub.SubmitQuery(asked))).submission
     assert again.state == analyst_pb2.SUBMISSION_STATE_COLLECTING
-    assert list(again.awaited) == list(PARTIES)  # answers were in memory only
+    assert list(again.answered) == ["city-police"]
     payload = police.asked[0].payload
     for label in PARTIES:
         await world.agent(label, answering)
     found = await finished(stub, asked.id)
     assert found.state == analyst_pb2.SUBMISSION_STATE_RELEASED
     # the same signed bytes, so that an agency's ledger sees a repeat
-    assert world.agents["city-police"].asked[0].payload == payload
+    assert world.agents["shelter-north"].asked[0].payload == payload
+    assert not world.agents["city-police"].asked  # its key was not lost
     assert account(world, f"agreement/{AGREEMENT}") == (before[0], 0)
 
 
@@ -167,12 +169,11 @@ async def test_a_full_disk_delays_a_release_and_loses_nothing(world: World) -> N
     for agent in world.agents.values():
         await until(lambda agent=agent: len(agent.asked) == 1)  # type: ignore[misc]
         await agent.asked[0].answer()
+    # Everything but the opening goes on without the disk.
     entry = world.hub._collection._open[asked.id]
-    await until(lambda: entry.retry_at > 0)
-    waiting = await call(
-        stub.GetSubmission(analyst_pb2.GetSubmissionRequest(id=asked.id))
-    )
-    assert list(waiting.submission.answered) == list(PARTIES)
+    await until(lambda: entry.round.current.stage is Stage.REVEAL)
+    await until(lambda: world.hub._collection._journal.is_delayed)
+    assert not any(agent.reveals for agent in world.agents.values())
     await store.run(limit_pages, 2**30)
     found = await finished(stub, asked.id)
     assert found.state == analyst_pb2.SUBMISSION_STATE_RELEASED
@@ -184,6 +185,13 @@ async def test_the_unsafe_test_mode_has_no_caps_and_says_so(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.stop_hub()
+    edit_agreement(
+        world.state,
+        {
+            "noise: shared ": "noise: hub ",
+            "hub_sees_at_most: {epsilon: 6} ": "hub_sees_exact_pooled_sums: accepted ",
+        },
+    )
     monkeypatch.setenv("ACCORD_HUB_UNSAFE_TEST_MODE", "1")
     await world.start()
     await world.all_agents()

@@ -27,6 +27,7 @@ from tests.unit.hub.world import (
     World,
     a_query,
     a_submission,
+    account,
     add_analyst,
     call,
     finished,
@@ -200,21 +201,9 @@ async def test_a_refusal_in_every_cohort_ends_it_and_gives_back(world: World) ->
     assert all(not account.spent.nano_rho for account in budget.accounts)
 
 
-@pytest.mark.parametrize("broken", ["layout", "length", "negative", "huge"])
-async def test_an_answer_that_cannot_be_one_is_not_taken(
-    world: World, broken: str
-) -> None:
+async def test_a_vector_of_another_length_counts_as_a_refusal(world: World) -> None:
     async def badly(asked: Asked) -> None:
-        size = asked.layout.size
-        match broken:
-            case "layout":
-                await asked.answer(layout_digest="0" * 64)
-            case "length":
-                await asked.answer([0] * (size + 1))
-            case "negative":
-                await asked.answer([-1] * size)
-            case _:
-                await asked.answer([2**60] * size)
+        await asked.answer([0] * (asked.layout.size + 1))
 
     for label in PARTIES:
         await world.agent(label, badly if label == "city-police" else answering)
@@ -223,7 +212,27 @@ async def test_an_answer_that_cannot_be_one_is_not_taken(
     await call(stub.SubmitQuery(asked))
     found = await finished(stub, asked.id)
     assert found.failure.reason == "AGENCY_REFUSED"
-    assert "ANSWER_O" in found.failure.sentence
+    assert "city-police (VECTOR_WRONG)" in found.failure.sentence
+    assert "Nothing was charged" in found.failure.sentence
+
+
+async def test_a_sum_that_no_counts_can_have_is_not_released(world: World) -> None:
+    """It was opened, so that it is charged all the same."""
+
+    async def badly(asked: Asked) -> None:
+        await asked.answer([2**60] * asked.layout.size)
+
+    for label in PARTIES:
+        await world.agent(label, badly if label == "city-police" else answering)
+    stub = world.analyst(add_analyst(world.state, "ana"))
+    asked = a_submission()
+    await call(stub.SubmitQuery(asked))
+    found = await finished(stub, asked.id)
+    assert found.failure.reason == "SUM_IMPLAUSIBLE"
+    assert "was charged" in found.failure.sentence
+    used, reserved = account(world, "agency/city-police")
+    assert used > 0
+    assert reserved == 0
 
 
 async def test_repeated_late_and_foreign_answers_change_nothing(world: World) -> None:
@@ -233,16 +242,20 @@ async def test_repeated_late_and_foreign_answers_change_nothing(world: World) ->
     await call(stub.SubmitQuery(asked))
     for agent in world.agents.values():
         await until(lambda agent=agent: len(agent.asked) == 1)  # type: ignore[misc]
-    police = world.agents["city-police"].asked[0]
-    await police.answer(payload_digest="0" * 64)
-    await police.answer(query_id=str(uuid.uuid4()))
+    police = world.agents["city-police"]
+    await police.asked[0].refuse(payload_digest="1" * 64)
+    await police.asked[0].refuse(query_id=str(uuid.uuid4()))
+    await police.asked[0].refuse(attempt=7)
     for _ in range(3):
-        await police.answer()
+        await police.asked[0].answer()
     for label in PARTIES[1:]:
         await world.agents[label].asked[0].answer()
     first = (await finished(stub, asked.id)).reply.release
-    await police.answer([10**6] * police.layout.size)
-    await until(lambda: len(world.agents["city-police"].settled) >= 2)
+    settled = len(police.settled)
+    await police.mask(police.cohorts[0])
+    await police.reveal(police.reveals[0])
+    await police.asked[0].refuse()
+    await until(lambda: len(police.settled) >= settled + 3)
     again = (await finished(stub, asked.id)).reply.release
     assert first == again
 

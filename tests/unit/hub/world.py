@@ -217,15 +217,28 @@ class World:
         with governed(state) as standing:
             self.model = standing.newest().models["cases-v1"]
         self.agents: dict[str, ScriptedAgent] = {}
-        self.agencies = {
-            label: Agency(label, key_of_agency(label), self._policy)
-            for label in PARTIES
-        }
-        """What outlives an agent's connection."""
+        self._agencies: dict[str, Agency] = {}
         self._hub: Hub | None = None
         self._channels: list[grpc.aio.Channel] = []
         self.public = ""
         self.agents_at = ""
+
+    def agency(self, label: str) -> Agency:
+        """Return what outlives an agent's connection."""
+        if label not in self._agencies:
+            made = Agency(label, key_of_agency(label), self._policy)
+            self._agencies[label] = made
+        return self._agencies[label]
+
+    def stream(self, identity: Identity, stop_before: str = "") -> ScriptedAgent:
+        """Return an agent that is not connected yet."""
+        return ScriptedAgent(
+            identity,
+            self.agents_at,
+            self.model,
+            self.agency(identity.agency),
+            stop_before=stop_before,
+        )
 
     def _policy(self) -> Policy:
         """Return the sample agreement as it is in force."""
@@ -341,13 +354,7 @@ class World:
             identity = self.agents[label].identity
         else:
             identity = await self.enrol(add_token(self.state, label), agency=label)
-        agent = ScriptedAgent(
-            identity,
-            self.agents_at,
-            self.model,
-            self.agencies[label],
-            stop_before=stop_before,
-        )
+        agent = self.stream(identity, stop_before)
         self.agents[label] = agent
         await agent.start(script, editions=editions, state_sequence=state_sequence)
         return agent

@@ -90,6 +90,7 @@ class Collection:
             clock=clock,
             news=self._news,
             arrived=self._show_held_back,
+            members=lambda: standing.newest().members.members,
         )
         """Takes what agencies say."""
         self._log = structlog.get_logger()

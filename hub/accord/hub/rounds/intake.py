@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
 import sqlalchemy as sa
@@ -54,6 +54,8 @@ class Intake:
     """Told which rounds have something new."""
     arrived: Callable[[], None]
     """Told when there are new encapsulations."""
+    members: Callable[[], Collection[str]]
+    """The agencies that the board lists: nobody keeps keys for others."""
     pairs: dict[tuple[str, str], Encapsulation] = dataclasses.field(
         default_factory=dict
     )
@@ -124,11 +126,15 @@ class Intake:
 
     def encapsulations(self, agency: str, message: agent_pb2.Encapsulations) -> None:
         """Keep the secrets that an agency encapsulated for others, until they ask."""
-        fresh = []
+        fresh, known = [], self.members()
         for each in message.encapsulations:
             made = encapsulation_from_message(each)
             key = (made.sender, made.receiver)
-            if made.sender == agency < made.receiver and self.pairs.get(key) != made:
+            if (
+                made.sender == agency < made.receiver
+                and made.receiver in known
+                and self.pairs.get(key) != made
+            ):
                 self.pairs[key] = made
                 fresh.append(made)
         if not fresh:
