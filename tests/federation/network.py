@@ -443,13 +443,6 @@ class Network:
         made = self.agent_command(label, "init")
         lines = {"key": made["agency_key"]}
         lines |= {name: made[name] for name in ("exchange", "kem") if made.get(name)}
-        if "exchange" not in lines:  # TEMPORARY until `init --json` has them
-            from accord.agent.state import AgentState
-            from accord.core.members import exchange_text, kem_text
-            own = AgentState.open(self.agent_state(label)).secret_keys(label).public
-            lines |= {"exchange": exchange_text(own.exchange)}
-            if own.kem is not None:
-                lines |= {"kem": kem_text(own.kem)}
         return lines
 
     def _join(self, label: str) -> None:
