@@ -16,6 +16,11 @@ from tests.federation.network import Network
 from tests.federation.processes import wait_until
 from tests.federation.small_world import PURPOSE, THREE, SmallWorld
 
+_EVENTS = "SELECT kind FROM ledger_event WHERE entry = ? ORDER BY height"
+
+_UNPAID: tuple[list[str], ...] = ([], ["reserve", "give back"])
+"""What a ledger says of a question that cost nothing."""
+
 
 class Asked:
     """One question on its way, with somebody waiting for its answer all the time."""
@@ -72,16 +77,28 @@ class Asked:
         """Return what came of it, to the one who waited."""
         return self._answer.result(60)
 
-    def progress(self) -> set[str]:
-        """Return whom the hub waits for."""
+    def progress(self) -> analyst_pb2.Submission:
+        """Return how far it is, as the hub tells its analyst."""
         request = analyst_pb2.GetSubmissionRequest(id=self.id)
         wire = self.hub._wire
-        found = wire.call(wire.stub.GetSubmission, request).submission
-        return set(found.awaited)
+        return wire.call(wire.stub.GetSubmission, request).submission
 
-    def wait_awaited(self, *labels: str) -> None:
-        """Return once the hub waits for these agencies only."""
-        wait_until(lambda: self.progress() == set(labels), f"only {labels} are awaited")
+    def wait_awaited(self, stage: str, *labels: str, attempt: int = 1) -> None:
+        """Return once the hub waits for these agencies only.
+
+        Args:
+            stage: ready, masked or reveal.
+            labels: who is awaited.
+            attempt: number of the attempt.
+        """
+        number = analyst_pb2.Stage.Value(f"STAGE_{stage.upper()}")
+
+        def look() -> bool:
+            found = self.progress()
+            here = found.stage, found.attempt, set(found.awaited)
+            return here == (number, attempt, set(labels))
+
+        wait_until(look, f"only {labels} are awaited in {stage} of {attempt}")
 
     def assert_answered_once(self) -> None:
         """The one who waited has the answer, it is right, and everything agrees."""
@@ -100,13 +117,30 @@ class Asked:
         assert self.hub.release(self.id) == result
         assert self.hub.release(result.id).rows == result.rows
 
-    def assert_given_back(self) -> None:
-        """It failed, and no account of the hub pays for it."""
+    def assert_given_back(self, agencies: tuple[str, ...] = THREE) -> None:
+        """It failed, and no account of the hub or of *agencies* pays for it.
+
+        Agencies hear of the end a moment later, when they erase what they masked.
+        """
         assert self.state() == "failed"
         assert self.network.charged() == self.charged
         assert not self.network.reserved()
-        events = "SELECT kind FROM ledger_event WHERE entry = ? ORDER BY height"
-        assert self.network.rows(events, self.id) == [("reserve",), ("give back",)]
+        assert self.network.rows(_EVENTS, self.id) == [("reserve",), ("give back",)]
+        for label in agencies:
+            wait_until(
+                lambda label=label: self.own_events(label) in _UNPAID,  # type: ignore[misc]  # bound now
+                f"{label} has nothing reserved: {self.own_events(label)}",
+            )
+
+    def own_events(self, label: str) -> list[str]:
+        """Return what an agency's own ledger says of it, from the oldest on."""
+        return [kind for (kind,) in self.network.agent_rows(label, _EVENTS, self.id)]
+
+    def stage_of(self, label: str) -> str | None:
+        """Return how far an agency is with it: ready, masked, revealed, erased."""
+        sql = "SELECT state FROM round WHERE query_id = ?"
+        found = self.network.agent_rows(label, sql, self.id)
+        return found[0][0] if found else None
 
     def _assert_charged_once(self, result: accord.Result) -> None:
         network, paid = self.network, round(result.cost.rho * 1e9)
@@ -118,13 +152,12 @@ class Asked:
             dict.fromkeys(accounts, paid)
         )
         assert not network.reserved()
-        events = "SELECT kind FROM ledger_event WHERE entry = ? ORDER BY height"
-        assert network.rows(events, self.id) == [("reserve",), ("charge",)]
+        assert network.rows(_EVENTS, self.id) == [("reserve",), ("charge",)]
         releases = network.rows("SELECT id FROM releases WHERE submission = ?", self.id)
         assert releases == [(result.id,)]
         for label in THREE:
-            own = network.agent_rows(label, events, self.id)
-            assert own == [("reserve",), ("charge",)]
+            assert self.own_events(label) == ["reserve", "charge"]
+            assert self.stage_of(label) == "revealed"
 
 
 def waits_for_lock(network: Network) -> bool:

@@ -8,14 +8,21 @@ import dataclasses
 import datetime
 from collections.abc import Iterator
 
+import numpy as np
+import numpy.typing as npt
 import sqlalchemy as sa
 
+from accord.agent.state import AgentState
 from accord.hub.db.engine import Store
 from accord.hub.identity import registry
 from accord.hub.identity.authority import Authority, load_authority
 from accord.rpc import pki
+from accord.rpc.rounds import masked_to_messages, receipt_from_masked, vector_bytes
 from accord.rpc.server import ServerIdentity
 from accord.rpc.tokens import TokenKind, mint
+from accord.secagg.keys import SecretKeys
+from accord.secagg.messages import vector_digest
+from accord.v1 import agent_pb2
 from tests.federation.network import HOST, Network
 
 
@@ -61,6 +68,25 @@ def stolen_identity(network: Network, label: str) -> ClientIdentity:
         key=(keys / "identity.key").read_bytes(),
         certificate=(keys / "identity.pem").read_bytes(),
     )
+
+
+def secret_keys(network: Network, label: str) -> SecretKeys:
+    """Return the keys with which an agency signs and shares masks."""
+    return AgentState.open(network.agent_state(label)).secret_keys(label)
+
+
+def masked_again(
+    keys: SecretKeys, said: agent_pb2.Masked, words: npt.NDArray[np.uint64]
+) -> agent_pb2.Masked:
+    """Sign for another vector in the place of the one that an agency said."""
+    receipt = receipt_from_masked(keys.label, said)
+    receipt = dataclasses.replace(
+        receipt, vector_digest=vector_digest(vector_bytes(words))
+    )
+    signed = dataclasses.replace(receipt, signature=keys.sign(receipt.body()))
+    (made,) = masked_to_messages(said.query_id, said.attempt, signed, words)
+    assert isinstance(made, agent_pb2.Masked)
+    return made
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 """Relays between agents and their hub, which a test may stand at.
 
 A `MessageRelay` passes messages on and can hold, drop, repeat or change them: the
-moment "answered, but the hub does not know it yet" is then a place where a test can
+moment "masked, but the hub does not know it yet" is then a place where a test can
 stay as long as it likes. A `ByteRelay` writes down the bytes, either as they are on the
 wire, or as both ends hand them to TLS and get them from it.
 
@@ -14,11 +14,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import dataclasses
 import ssl
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
@@ -28,13 +36,14 @@ import grpc
 from accord.core.errors import NotFound
 from accord.rpc.address import Address
 from accord.rpc.channel import agent_channel
+from accord.rpc.codec import query_id_of
 from accord.rpc.interceptors import ErrorBoundary
 from accord.rpc.limits import deadline
 from accord.rpc.peer import peer_agency
 from accord.rpc.pki import SERVER_NAME
 from accord.rpc.server import Listener, ServerIdentity, agent_server
 from accord.rpc.status import error_of
-from accord.v1 import agent_pb2, agent_pb2_grpc
+from accord.v1 import agent_pb2, agent_pb2_grpc, common_pb2
 from tests.federation.insider import server_identity, stolen_identity
 from tests.federation.network import HOST, Network
 from tests.federation.processes import wait_until
@@ -80,14 +89,67 @@ class _Thread:
             await asyncio.sleep(0)
 
 
+RECEIPTS = "receipts"
+"""The hub's third call, since both ways have a field ``reveals``."""
+
+_PARTS = {
+    "requisitions": "requisitions",
+    "readies": "readies",
+    "cohorts": "calls",
+    "masked": "masked",
+    RECEIPTS: "calls",
+    "reveals": "reveals",
+    "erasures": "erasures",
+    "refusals": "refusals",
+    "encapsulations": "encapsulations",
+}
+"""Messages that are about several queries or pairs, and where these are in them."""
+
+
+def kind_of(message: Message) -> str:
+    """Return the name of the field that a message has, such as ``masked``."""
+    field = message.WhichOneof("message") or ""
+    if field == "reveals" and isinstance(message, agent_pb2.ConnectResponse):
+        return RECEIPTS
+    return field
+
+
+def parts_of(message: Message) -> Sequence[Any]:
+    """Return what a message says of each query, or its one field."""
+    kind = kind_of(message)
+    found = getattr(message, message.WhichOneof("message") or "")
+    return getattr(found, _PARTS[kind]) if kind in _PARTS else [found]
+
+
+def each(change: Change) -> Change:
+    """Return a change of messages that changes what they say of each query."""
+
+    def changed(message: Message) -> list[Message]:
+        parts = [made for part in parts_of(message) for made in change(part)]
+        if not parts:
+            return []
+        other = copy.deepcopy(message)
+        held: Any = parts_of(other)
+        del held[:]
+        held.extend(parts)
+        return [other]
+
+    return changed
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """One message as it came in."""
 
     agency: str
     kind: str
-    """Name of the field that it has: hello, answer, requisition, …"""
+    """See `kind_of`."""
     message: Message
+
+    @property
+    def parts(self) -> Sequence[Any]:
+        """What it says of each query."""
+        return parts_of(self.message)
 
 
 class MessageRelay:
@@ -185,20 +247,22 @@ class MessageRelay:
         self._thread.call(lambda: queue.put_nowait(message))
 
     def of(self, agency: str, kind: str, *, query_id: str = "") -> list[Any]:
-        """Return the messages of a kind that came in, from the oldest on."""
+        """Return what came in of a kind, query by query, from the oldest on."""
         return [
-            getattr(each.message, kind)
-            for each in list(self.seen)
-            if each.agency == agency
-            and each.kind == kind
-            and (not query_id or _query_of(each.message, kind) == query_id)
+            part
+            for seen in list(self.seen)
+            if seen.agency == agency and seen.kind == kind
+            for part in seen.parts
+            if not query_id or query_of(part) == query_id
         ]
 
-    def wait_for(self, agency: str, kind: str, *, number: int = 1) -> Any:  # noqa: ANN401
-        """Return the newest message of a kind once there are *number* of them."""
+    def wait_for(
+        self, agency: str, kind: str, *, number: int = 1, query_id: str = ""
+    ) -> Any:  # noqa: ANN401
+        """Return the newest that came of a kind once there are *number* of them."""
 
         def look() -> list[Any]:
-            found = self.of(agency, kind)
+            found = self.of(agency, kind, query_id=query_id)
             return found if len(found) >= number else []
 
         return wait_until(look, f"{number} × {kind} of {agency}")[-1]
@@ -207,8 +271,8 @@ class MessageRelay:
         """Wait until a message of a kind went out again."""
         wait_until(
             lambda: any(
-                each.agency == agency and each.kind == kind
-                for each in list(self.passed)
+                seen.agency == agency and seen.kind == kind
+                for seen in list(self.passed)
             ),
             f"{kind} of {agency} passed on",
         )
@@ -254,14 +318,22 @@ class MessageRelay:
     ) -> None:
         """Move messages into a queue as the test wants it."""
         async for message in messages:
-            kind = message.WhichOneof("message") or ""
+            kind = kind_of(message)
             self.seen.append(Seen(agency=agency, kind=kind, message=message))
             while (agency, kind) in self._held:  # noqa: ASYNC110  # another thread's
                 await asyncio.sleep(_LOOK_SECONDS)
             change = self._changes.get((agency, kind))
-            for each in [message] if change is None else change(message):
-                await queue.put(each)
-                self.passed.append(Seen(agency=agency, kind=kind, message=each))
+            for made in [message] if change is None else change(message):
+                await queue.put(made)
+                self.passed.append(Seen(agency=agency, kind=kind, message=made))
+
+
+def refusals(relay: MessageRelay, agency: str, *, query_id: str = "") -> set[str]:
+    """Return the reasons that an agency gave the hub for not answering."""
+    return {
+        common_pb2.RefusalReason.Name(part.reason).removeprefix("REFUSAL_REASON_")
+        for part in relay.of(agency, "refusals", query_id=query_id)
+    }
 
 
 class _Stream:
@@ -343,8 +415,11 @@ async def _write(queue: asyncio.Queue[Any], context: Context) -> None:
         await context.write(await queue.get())
 
 
-def _query_of(message: Message, kind: str) -> str:
-    return str(getattr(getattr(message, kind), "query_id", ""))
+def query_of(part: Any) -> str:  # noqa: ANN401  # any message of the protocol
+    """Return which query a message, or a part of one, is about; nothing if none."""
+    if isinstance(part, agent_pb2.Requisition):
+        return query_id_of(part.payload)
+    return str(getattr(part, "query_id", ""))
 
 
 class ByteRelay:

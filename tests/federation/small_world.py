@@ -241,6 +241,8 @@ class SmallWorld:
                 "zoe": ("university", ("analyst",)),
             },
             agent_environment={
+                # Answers leave at once; one test keeps the default.
+                "ACCORD_AGENT_ANSWER_SLOT_SECONDS": "0",
                 "ACCORD_AGENT_INGEST__MEMORY": "256MiB",
                 "ACCORD_AGENT_LIFETIME__ZCDP__EPSILON": "1000",
                 "ACCORD_AGENT_LIFETIME__PURE__EPSILON": "1000",
