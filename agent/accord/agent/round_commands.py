@@ -16,7 +16,6 @@ import typer
 from accord.agent.answer import utc_now
 from accord.agent.enrolment import YES
 from accord.agent.keys import read_key
-from accord.agent.network.identity import IdentityFiles
 from accord.agent.options import AsJson, StateOption, console, screen
 from accord.agent.rounds import fence
 from accord.agent.rounds.auditing import Audited
@@ -57,9 +56,8 @@ def audit(
 ) -> None:
     """Check that this agency sent what it counted, for one question; shows no count."""
     opened = AgentState.open(state_root(state))
-    agency = IdentityFiles(opened.keys).load().membership.agency
     seed = _audit_seed(key or opened.keys / AUDIT_KEY)
-    found = audit_round(opened, agency, query, seed, utc_now())
+    found = audit_round(opened, query, seed, utc_now())
     if as_json:
         print_json(console, found.as_json())
         return

@@ -47,7 +47,7 @@ from tests.unit.agent.test_rounds_noise import TEXTS, WIDE
 def audited(world: World, found: Round, label: str = AGENCY) -> dict[str, object]:
     state = world.states[label]
     seed = read_key(state.keys / AUDIT_KEY)
-    done = audit(state, label, found.query_id, seed, world.clock.now)
+    done = audit(state, found.query_id, seed, world.clock.now)
     return done.as_json()
 
 
@@ -56,7 +56,7 @@ def outcome(world: World, found: Round, seed: bytes | None = None) -> AccordErro
     state = world.states[AGENCY]
     key = seed or read_key(state.keys / AUDIT_KEY)
     with pytest.raises(AccordError) as caught:
-        audit(state, AGENCY, found.query_id, key, world.clock.now)
+        audit(state, found.query_id, key, world.clock.now)
     return caught.value
 
 
@@ -294,7 +294,7 @@ def test_the_running_agent_needs_no_private_half(world: World) -> None:
     AgentState.create(state.root)  # does not make another
     assert not (state.keys / AUDIT_KEY).exists()
     seed = moved.read_bytes()
-    assert audit(state, AGENCY, found.query_id, seed, NOW).opened
+    assert audit(state, found.query_id, seed, NOW).opened
 
 
 def test_without_a_public_half_nothing_is_masked(world: World) -> None:

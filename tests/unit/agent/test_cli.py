@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from accord.agent.state import AgentState
+from accord.core.members import exchange_text, kem_text
 from accord.trust.keys import text_of
 from tests.unit.agent.agencies import MAPPING_TEXT, MODEL_TEXT, row, write_csv
 from tests.unit.agent.agreements import agent
@@ -60,8 +61,7 @@ def agency(
 def test_from_a_source_to_an_edition(agency: Agency) -> None:
     made = agency.json("init")
     opened = AgentState.open(agency.state)
-    public = text_of(opened.agency_key())
-    assert made == {"state": str(agency.state), "agency_key": public}
+    assert made == {"state": str(agency.state)} | agency.json("keys")
     assert agency.json("init") == made  # a second time changes nothing
     source = agency.sources(agency.source)
     report = agency.json("check", *source)
@@ -189,10 +189,14 @@ def test_a_wrong_address_is_refused(agency: Agency) -> None:
     assert not agency.state.exists()
 
 
-def test_the_board_gets_a_line_for_its_list_of_members(agency: Agency) -> None:
+def test_the_board_gets_lines_for_its_list_of_members(agency: Agency) -> None:
     said = agency.run("init").stdout
+    own = AgentState.open(agency.state).secret_keys("any").public
     public = text_of(AgentState.open(agency.state).agency_key())
-    assert said.endswith(f"key: {public}\n")
+    lines = [f"key: {public}", f"exchange: {exchange_text(own.exchange)}"]
+    lines += [] if own.kem is None else [f"kem: {kem_text(own.kem)}"]
+    assert said.splitlines()[-len(lines) :] == lines
+    assert agency.run("keys").stdout.splitlines() == lines
     assert "board" in said
     assert agency.json("status")["agency_key"] == public
     assert public in agency.run("status").stdout

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -81,13 +81,12 @@ class Audited:
 
 
 def audit(
-    state: AgentState, agency: str, query_id: str, seed: bytes, now: datetime.datetime
+    state: AgentState, query_id: str, seed: bytes, now: datetime.datetime
 ) -> Audited:
     """Make a round's vector again and compare it with what was signed.
 
     Args:
-        state: of the agency.
-        agency: its label.
+        state: of the agency, which need not be enrolled any more.
         query_id: of the round.
         seed: of the key of audits.
         now: the time in UTC.
@@ -111,7 +110,7 @@ def audit(
     try:
         if found is None or row.masked is None:
             raise _gone(query_id)
-        done = _Audit(state, agency, row, row.masked, *found).run(seed, now)
+        done = _Audit(state, row, row.masked, *found).run(seed, now)
     except AccordError as error:
         _remember(state, query_id, error.reason, now)
         raise
@@ -125,14 +124,12 @@ class _Audit:
     def __init__(
         self,
         state: AgentState,
-        agency: str,
         row: Row,
         masked: Masked,
         sealed: bytes,
         documents: Mapping[str, bytes],
     ) -> None:
         self._state = state
-        self._agency = agency
         self._row = row
         self._masked = masked
         self._sealed = sealed
@@ -143,14 +140,15 @@ class _Audit:
         content = unseal(seed, self._sealed, row.query_id, masked.transcript)
         record = Record.from_bytes(content)
         policy, requisition = self._asked()
-        self._check_receipt(policy)
         members = policy.agreement.cohorts.get(masked.cohort, ())
+        agency = _own_label(members, record)
+        self._check_receipt(agency, policy)
         found = terms(policy.agreement, policy.model, requisition.query)
         plan = noise_plan(policy.agreement, found, requisition.mechanism, len(members))
         vector = self._counts(policy, requisition)
         noise = share(plan, record.noise_seed, len(vector))
         self._check_commitment(vector, record)
-        self._check_masks(vector + noise, record, members)
+        self._check_masks(agency, vector + noise, record)
         return Audited(
             query_id=row.query_id,
             agreement=policy.name,
@@ -182,9 +180,9 @@ class _Audit:
         except AccordError:
             raise broken() from None
 
-    def _check_receipt(self, policy: Policy) -> None:
+    def _check_receipt(self, agency: str, policy: Policy) -> None:
         """Compare the receipt's signature with the key that the board listed then."""
-        receipt = self._masked.receipt(self._agency)
+        receipt = self._masked.receipt(agency)
         try:
             check_receipt(receipt, self._masked.transcript, directory_of(policy))
         except AccordError:
@@ -222,17 +220,14 @@ class _Audit:
                 " one since, or the agency sent other numbers than it counted.",
             )
 
-    def _check_masks(
-        self, vector: Vector, record: Record, members: tuple[str, ...]
-    ) -> None:
+    def _check_masks(self, agency: str, vector: Vector, record: Record) -> None:
         masked = self._masked
-        own = self_key(record.self_seed, masked.transcript, self._agency)
-        made = mask(vector, own, record.pair_keys, self._agency)
-        promised = seed_commitment(record.self_seed, masked.transcript, self._agency)
-        if (
-            {*record.pair_keys, self._agency} != set(members)
-            or vector_digest(vector_bytes(made)) != masked.vector_digest
-            or promised != masked.seed_commitment
+        own = self_key(record.self_seed, masked.transcript, agency)
+        made = mask(vector, own, record.pair_keys, agency)
+        promised = seed_commitment(record.self_seed, masked.transcript, agency)
+        if (vector_digest(vector_bytes(made)), promised) != (
+            masked.vector_digest,
+            masked.seed_commitment,
         ):
             raise IntegrityError(
                 "AUDIT_MASKS_DIFFER",
@@ -240,6 +235,14 @@ class _Audit:
                 " counts, its noise and its masks: the sum that was opened is not one"
                 " of what agencies counted.",
             )
+
+
+def _own_label(members: Sequence[str], record: Record) -> str:
+    """Return how this agency was called: it has a key with every other member."""
+    left = set(members) - set(record.pair_keys)
+    if len(left) != 1 or len(members) != len(record.pair_keys) + 1:
+        raise broken()
+    return left.pop()
 
 
 def _gone(query_id: str) -> PreconditionFailed:
