@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from accord.core.errors import RequisitionRefused
 from accord.core.layout import Layout, lay_out
 from accord.core.placement import NoisePlan, PolyaShare
 from accord.core.policy import Policy
@@ -183,7 +184,8 @@ class Agency:
                     self.secret, part.ephemeral, readies, shown, self._pairs(members)
                 ),
             )
-        assert shown == part.transcript
+        if shown != part.transcript:
+            raise RequisitionRefused("COHORT_CHANGED", "Another cohort was answered.")
         assert part.masked is not None
         return list(
             masked_to_messages(call.query_id, call.attempt, part.receipt, part.masked)
@@ -196,6 +198,7 @@ class Agency:
             self._got[made.sender] = secret
 
     def _pairs(self, members: Iterable[str]) -> dict[str, bytes]:
+        self.encapsulations()
         directory = self.directory
         return {
             label: pair_secret(

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 import grpc
 
 from accord.core.calendar import Period
+from accord.core.errors import RequisitionRefused
 from accord.core.layout import Layout
 from accord.core.model import DataModel
 from accord.core.terms import Requisition
@@ -166,6 +167,7 @@ class ScriptedAgent:
         *,
         editions: tuple[str, ...] = ("2026-08", "2026-09"),
         state_sequence: int = 0,
+        encapsulating: bool = True,
     ) -> None:
         """Open the stream and return once the hub has welcomed the agent."""
         hello = agent_pb2.Hello(
@@ -174,6 +176,13 @@ class ScriptedAgent:
             state_sequence=state_sequence,
         )
         await self.say(agent_pb2.ConnectRequest(hello=hello))
+        if encapsulating:
+            await self.encapsulate()
+        self._task = asyncio.create_task(self._run(script))
+        await until(lambda: self.welcome is not None or self.ended is not None)
+
+    async def encapsulate(self) -> None:
+        """Send the secrets that this agency makes for others."""
         made = [encapsulation_to_message(e) for e in self.agency.encapsulations()]
         if made:
             await self.say(
@@ -181,8 +190,6 @@ class ScriptedAgent:
                     encapsulations=agent_pb2.Encapsulations(encapsulations=made)
                 )
             )
-        self._task = asyncio.create_task(self._run(script))
-        await until(lambda: self.welcome is not None or self.ended is not None)
 
     async def _run(self, script: Script) -> None:
         async def outgoing() -> AsyncIterator[agent_pb2.ConnectRequest]:
@@ -246,9 +253,26 @@ class ScriptedAgent:
         return query in self.going or script is answering
 
     async def mask(self, call: agent_pb2.CohortCall) -> None:
-        """Send the masked vector."""
-        for message in masked_requests(self.agency.mask(call)):
+        """Send the masked vector, or decline a second cohort of one attempt."""
+        try:
+            masked = self.agency.mask(call)
+        except RequisitionRefused as error:
+            await self.refuse(call.query_id, call.attempt, error.reason)
+            return
+        for message in masked_requests(masked):
             await self.say(message)
+
+    async def refuse(self, query: str, attempt: int, reason: str) -> None:
+        """Decline in whatever round."""
+        refusal = agent_pb2.Refusal(
+            query_id=query,
+            payload_digest=digest_of(self.agency.parts[query].payload),
+            reason=common_pb2.RefusalReason.Value(f"REFUSAL_REASON_{reason}"),
+            attempt=attempt,
+        )
+        await self.say(
+            agent_pb2.ConnectRequest(refusals=agent_pb2.Refusals(refusals=[refusal]))
+        )
 
     async def reveal(self, call: agent_pb2.RevealCall) -> None:
         """Give the seed away."""

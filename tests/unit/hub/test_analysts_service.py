@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from accord.core.errors import (
     Conflict,
@@ -20,6 +21,7 @@ from accord.core.errors import (
     Unreachable,
 )
 from accord.hub.db.engine import Store
+from accord.hub.db.tables import RELEASES
 from accord.hub.identity import registry
 from accord.hub.serve import utc_now
 from accord.hub.services.callers import MOST_CALLS_OF_ONE
@@ -50,7 +52,11 @@ async def pure(
     """Return a hub whose agreement counts pure epsilon."""
     state = make_state(
         tmp_path,
-        **{"accounting: zcdp\n  delta: 1e-9": "accounting: pure"},
+        **{
+            "accounting: zcdp\n  delta: 1e-9": "accounting: pure",
+            "noise: shared ": "noise: agents ",
+            "hub_sees_at_most: {epsilon: 6} ": "",
+        },
     )
     capsys.readouterr()
     world = World(state)
@@ -233,6 +239,8 @@ async def test_pure_accounting_uses_laplace_and_epsilon(pure: World) -> None:
     await call(stub.SubmitQuery(asked))
     release = (await finished(stub, asked.id)).reply.release
     assert release.mechanism == "discrete-laplace"
+    assert release.noise_placement == "agents"
+    assert release.hub_epsilon == pytest.approx(release.cost.epsilon)
     assert release.cost.loss.nano_rho == 0
     assert 2.49 < release.cost.epsilon <= 2.5
     assert release.cost.epsilon == release.cost.loss.nano_epsilon / 1e9
@@ -327,7 +335,7 @@ async def test_nobody_fills_the_hub_with_questions(world: World) -> None:
 
 
 async def test_an_id_has_one_spelling_and_one_meaning(world: World) -> None:
-    """The id of a fallback release stands in the ledger, too: nobody may ask by it."""
+    """What pays for a fallback stands in the ledger, too: nobody may ask by its id."""
     for label in PARTIES:
         await world.agent(label, refusing if label == "health-service" else answering)
     stub = world.analyst(add_analyst(world.state, "ana"))
@@ -335,7 +343,12 @@ async def test_an_id_has_one_spelling_and_one_meaning(world: World) -> None:
     await call(stub.SubmitQuery(asked))
     release = (await finished(stub, asked.id)).reply.release
     assert release.coverage.missing
-    again = a_submission(id=release.id, query=a_query(edition="2026-08"))
+    store = Store(world.state.database)
+    with store.read() as tx:
+        entry = tx.execute(sa.select(RELEASES.c.ledger_entry)).scalar_one()
+    store.close()
+    assert entry != asked.id
+    again = a_submission(id=entry, query=a_query(edition="2026-08"))
     with pytest.raises(Conflict) as caught:
         await call(stub.SubmitQuery(again))
     assert caught.value.reason == "SUBMISSION_ID_USED"

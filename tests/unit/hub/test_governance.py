@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import errno
+import io
 import os
 import re
 import shutil
@@ -294,7 +295,7 @@ def test_files_that_are_older_than_the_database_are_written_again(
 
 
 async def test_no_release_slips_out_under_policies_that_were_replaced(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, lines: io.StringIO
 ) -> None:
     """All have answered before this process has heard of the change."""
     await world.all_agents(silent)
@@ -308,8 +309,7 @@ async def test_no_release_slips_out_under_policies_that_were_replaced(
         edit_agreement(world.state, {"suppress_below: 10": "suppress_below: 12"})
         for agent in world.agents.values():
             await agent.asked[0].answer()
-        waiting = world.hub._collection._open[asked.id]
-        await until(lambda: waiting.retry_at > 0)  # it came to the commit
+        await until(lambda: "round.delayed" in lines.getvalue())  # at the commit
         assert world.hub.standing.version == 1
     found = await finished(stub, asked.id)
     assert found.failure.reason == "AGREEMENT_CHANGED"

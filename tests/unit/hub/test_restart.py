@@ -34,7 +34,8 @@ async def test_a_question_survives_a_restart(world: World) -> None:
     asked = a_submission()
     await call(world.analyst(token).SubmitQuery(asked))
     police = world.agents["city-police"]
-    await until(lambda: len(police.asked) == 1)
+    progress = world.hub._collection.progress
+    await until(lambda: progress(asked.id).answered == ["city-police"])
     await world.stop_hub()
     before = account(world, f"agreement/{AGREEMENT}")
     assert before[0] == before[1] > 0

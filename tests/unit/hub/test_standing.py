@@ -6,13 +6,16 @@ from __future__ import annotations
 import pytest
 
 from accord.core.errors import PolicyDenied
+from accord.hub.rounds.stages import Stage
 from accord.rpc.pki import certificate_request, new_key
-from accord.v1 import agent_pb2, agent_pb2_grpc, analyst_pb2
-from tests.unit.hub.scripted import Asked, ScriptedAgent, answering, silent, until
+from accord.v1 import agent_pb2, agent_pb2_grpc
+from tests.unit.hub.scripted import Asked, answering, silent, until
 from tests.unit.hub.world import (
+    FALLBACK,
     PARTIES,
     World,
     a_submission,
+    account,
     add_analyst,
     call,
     change,
@@ -30,52 +33,54 @@ async def poisoning(asked: Asked) -> None:
     await asked.answer([4 * 10**6] * asked.layout.n_cells + [0, 0])
 
 
-async def answered_and_gone(world: World, submission: str) -> None:
-    """Let the agency answer, hang up and be revoked: no stream is there to end."""
-    agent = await world.agent(AGENCY, poisoning)
-    progress = world.hub._collection.progress
-    await until(lambda: progress(submission).answered == [AGENCY])
-    await agent.stop()
+async def gone(world: World) -> None:
+    """Let an agency hang up and be revoked: no stream is there to end."""
+    await world.agents[AGENCY].stop()
     await until(lambda: AGENCY not in world.hub._connections.connected())
     revoke(world.state, AGENCY)
     del world.agents[AGENCY]
 
 
-async def test_a_revoked_agency_s_answer_is_not_published(world: World) -> None:
+async def test_a_revoked_agency_s_figures_are_not_opened(world: World) -> None:
+    """They were handed in before: another attempt goes on without them."""
+    stub = world.analyst(add_analyst(world.state, "ana"))
+    for label in PARTIES:
+        if label == AGENCY:
+            await world.agent(label, poisoning)
+        else:
+            await world.agent(label, answering, stop_before="masked")
+    asked = a_submission(3.0)
+    await call(stub.SubmitQuery(asked))
+    progress = world.hub._collection.progress
+    await until(lambda: progress(asked.id).stage is Stage.MASKED)
+    await until(lambda: progress(asked.id).answered == [AGENCY])
+    await gone(world)
+    for label in PARTIES:
+        if label != AGENCY:
+            await world.agent(label, answering)
+    release = (await finished(stub, asked.id)).reply.release
+    assert list(release.coverage.answered) == list(FALLBACK)
+    assert all(abs(row.estimate.estimate) < 1000 for row in release.rows)
+    assert account(world, f"agency/{AGENCY}") == (0, 0)
+
+
+async def test_an_agency_that_is_let_in_again_goes_on(world: World) -> None:
+    """Its fresh key is signed with the key that the board lists, whatever it joined."""
     stub = world.analyst(add_analyst(world.state, "ana"))
     await world.all_agents(silent)
     asked = a_submission(3.0)
     await call(stub.SubmitQuery(asked))
-    await answered_and_gone(world, asked.id)
+    progress = world.hub._collection.progress
+    await world.agent(AGENCY, answering)
+    await until(lambda: progress(asked.id).answered == [AGENCY])
+    await gone(world)
     for label in PARTIES:
         if label != AGENCY:
             await world.agent(label, answering)
-    progress = world.hub._collection.progress
     await until(lambda: progress(asked.id).awaited == [AGENCY])
-    look = analyst_pb2.GetSubmissionRequest(id=asked.id)
-    waiting = (await call(stub.GetSubmission(look))).submission
-    assert waiting.state == analyst_pb2.SUBMISSION_STATE_COLLECTING
     await world.agent(AGENCY, answering)
     release = (await finished(stub, asked.id)).reply.release
     assert list(release.coverage.answered) == list(PARTIES)
-    assert all(abs(row.estimate.estimate) < 1000 for row in release.rows)
-
-
-async def test_an_agency_that_is_let_in_again_is_asked_again(world: World) -> None:
-    """Its new certificate does not stand for what it said under the old one."""
-    stub = world.analyst(add_analyst(world.state, "ana"))
-    await world.all_agents(silent)
-    asked = a_submission(3.0)
-    await call(stub.SubmitQuery(asked))
-    await answered_and_gone(world, asked.id)
-    back = await world.agent(AGENCY, answering)
-    assert not back.asked
-    for label in PARTIES:
-        if label != AGENCY:
-            await world.agent(label, answering)
-    release = (await finished(stub, asked.id)).reply.release
-    assert [each.requisition.query_id for each in back.asked] == [asked.id]
-    assert all(abs(row.estimate.estimate) < 1000 for row in release.rows)
 
 
 async def test_an_agency_that_the_boards_no_longer_list_is_out(world: World) -> None:
@@ -87,7 +92,7 @@ async def test_an_agency_that_the_boards_no_longer_list_is_out(world: World) -> 
     await before.stop()
     change(world.state, {"members.yaml": listed})
     await until(lambda: world.hub.standing.version == 3)
-    agent = ScriptedAgent(before.identity, world.agents_at, world.model)
+    agent = world.stream(before.identity)
     await agent.start(answering)
     assert isinstance(agent.ended, PolicyDenied)
     assert agent.ended.reason == "MEMBER_UNKNOWN"

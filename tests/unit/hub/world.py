@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from accord.core.decide import Analyst
 from accord.core.members import EXCHANGE, KEM, KEY, load_members
 from accord.core.policy import MEMBERS, Policy
+from accord.hub.audit import newest
 from accord.hub.cli.common import governed
 from accord.hub.cli.running import init
 from accord.hub.db.engine import LedgerTransaction, Store
@@ -264,6 +265,11 @@ class World:
             await channel.close()
         await self.stop_hub()
 
+    async def restart(self, clock: Callable[[], dt.datetime] = utc_now) -> None:
+        """Stop the hub and start it again; agents have to come back by themselves."""
+        await self.stop_hub()
+        await self.start(clock)
+
     async def stop_hub(self) -> None:
         if self._hub is not None:
             await self._hub.stop()
@@ -347,6 +353,7 @@ class World:
         editions: tuple[str, ...] = ("2026-08", "2026-09"),
         stop_before: str = "",
         state_sequence: int = 0,
+        encapsulating: bool = True,
     ) -> ScriptedAgent:
         """Enrol an agency if it is not yet, and connect its agent."""
         if label in self.agents:
@@ -356,12 +363,26 @@ class World:
             identity = await self.enrol(add_token(self.state, label), agency=label)
         agent = self.stream(identity, stop_before)
         self.agents[label] = agent
-        await agent.start(script, editions=editions, state_sequence=state_sequence)
+        await agent.start(
+            script,
+            editions=editions,
+            state_sequence=state_sequence,
+            encapsulating=encapsulating,
+        )
         return agent
 
     async def all_agents(self, script: Script = answering) -> None:
         for label in PARTIES:
             await self.agent(label, script)
+
+
+def audited(world: World, event: str) -> list[dict[str, object]]:
+    """Return the facts of every event of a kind, oldest first."""
+    store = Store(world.state.database)
+    with store.read() as tx:
+        found = newest(tx, 1000, event=event)
+    store.close()
+    return [dict(each.facts) for each in found]
 
 
 def account(world: World, name: str) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from accord.hub.policies import Policies
 from accord.hub.questions.planning import Question, decide_question, visible
 from accord.hub.questions.pricing import nothing
 from accord.hub.releases import archive
-from accord.hub.rounds.collection import Progress
+from accord.hub.rounds.progress import Progress
 from accord.hub.rounds.revisions import FINAL
 from accord.hub.rounds.stages import Stage
 from accord.hub.rounds.submissions import Ending, Submission

@@ -7,6 +7,7 @@ not shown to an agency before they are here: without them it could only refuse.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 from accord.hub.rounds.outbox import Call
@@ -18,7 +19,7 @@ from accord.rpc.rounds import (
     member_readies_to_messages,
     receipts_to_messages,
 )
-from accord.secagg.keys import Directory, Encapsulation
+from accord.secagg.keys import Directory, Encapsulation, PublicKeys
 from accord.v1 import agent_pb2
 
 Pairs = Mapping[tuple[str, str], Encapsulation]
@@ -100,4 +101,10 @@ def _valid(made: Encapsulation | None, directory: Directory) -> Encapsulation | 
     sender, receiver = directory.get(made.sender), directory.get(made.receiver)
     if sender is None or receiver is None:
         return None
-    return made if sender.has_signed(made.body(receiver), made.signature) else None
+    return made if _is_signed(made, sender, receiver) else None
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _is_signed(made: Encapsulation, sender: PublicKeys, receiver: PublicKeys) -> bool:
+    """Tell it from memory: of a pair it is the same for every question."""
+    return sender.has_signed(made.body(receiver), made.signature)

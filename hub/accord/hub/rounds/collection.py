@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import dataclasses
 import datetime as dt
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Final, TypeVar
@@ -18,11 +17,10 @@ from typing import Final, TypeVar
 import sqlalchemy as sa
 import structlog
 
-from accord.core.errors import AccordError
+from accord.core.errors import AccordError, Unreachable
 from accord.hub.audit import Event, Fact, note
 from accord.hub.db.engine import Store
 from accord.hub.governance.standing import Standing
-from accord.hub.questions.expectation import expected_at
 from accord.hub.rounds import rows, submissions
 from accord.hub.rounds.conclusion import Conclusion
 from accord.hub.rounds.connections import Connections
@@ -30,6 +28,7 @@ from accord.hub.rounds.endings import Why, failed, mistake, policies_changed, un
 from accord.hub.rounds.intake import Intake
 from accord.hub.rounds.journal import Journal
 from accord.hub.rounds.outbox import Call
+from accord.hub.rounds.progress import Progress, progress_of
 from accord.hub.rounds.revisions import Revisions
 from accord.hub.rounds.stages import Stage, Turn, Wanted
 from accord.hub.rounds.submissions import Submission
@@ -40,21 +39,6 @@ TICK_SECONDS: Final = 0.5
 """How often deadlines are looked at."""
 
 Made = TypeVar("Made")
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a submission is."""
-
-    answered: list[str]
-    """Who has said what the present stage asks for."""
-    awaited: list[str]
-    refused: list[str]
-    stage: Stage | None = None
-    attempt: int = 0
-    cohort: str = ""
-    expected_at: dt.datetime | None = None
-    deadline_at: dt.datetime | None = None
 
 
 class Collection:
@@ -138,12 +122,12 @@ class Collection:
         if found is None:
             return
 
-        def look() -> None:
+        def look() -> bool:
             with self._store.read() as tx:
-                restore(tx, found, now)
+                return restore(tx, found, now)
 
-        await self._store.run(look)
-        self._begin(found)
+        if await self._store.run(look):
+            self._begin(found)
 
     def _prepared(self, submission: Submission, now: dt.datetime) -> Waiting | None:
         if submission.id in self._open or submission.is_settled:
@@ -207,23 +191,8 @@ class Collection:
         """Return who answered so far; nobody where the hub has only just started."""
         found = self._open.get(submission)
         if found is None:
-            return Progress(answered=[], awaited=[], refused=[])
-        round_ = found.round
-        return Progress(
-            answered=round_.answered,
-            awaited=round_.awaited,
-            refused=sorted(round_.refused),
-            stage=round_.current.stage,
-            attempt=round_.current.number,
-            cohort=round_.current.cohort or found.submission.cohort,
-            expected_at=expected_at(
-                found.agreement,
-                round_.awaited,
-                self._connections.connected(),
-                self._clock(),
-            ),
-            deadline_at=round_.current.until,
-        )
+            return Progress()
+        return progress_of(found, self.reachable(), self._clock())
 
     # Rounds move on
 
@@ -289,14 +258,8 @@ class Collection:
             case Turn.OPENED:
                 self._settle(found, self._publish(found))
             case Turn.LOST:
-                self._settle(
-                    found,
-                    self._give_up(
-                        submission,
-                        found.why or unanswered(round_),
-                        all_erased=round_.current.all_erased,
-                    ),
-                )
+                why = found.why or unanswered(round_, found.submission)
+                self._settle(found, self._give_up(submission, why))
 
     def _keep_standing(
         self, found: Waiting, event: Event, at: dt.datetime
@@ -343,6 +306,9 @@ class Collection:
             self._settle(found, self._give_up(found.submission, policies_changed))
         except AlreadyEnded:
             self._close(found.submission.id, [])
+        except Unreachable:
+            # The hub stops, and its database cannot be written: a restart goes on.
+            raise
         except Exception as error:  # noqa: BLE001  # the boundary of a round
             known = error if isinstance(error, AccordError) else mistake()
             self._log.error("opening.failed", reason=known.reason)
@@ -363,12 +329,9 @@ class Collection:
         submission: Submission,
         why: Why,
         *,
-        all_erased: bool = False,
         promote: bool = True,
     ) -> None:
-        done, at = await self._conclusion.give_up(
-            submission, why, all_erased=all_erased, promote=promote
-        )
+        done, at = await self._conclusion.give_up(submission, why, promote=promote)
         self._close(submission.id, done.ended)
         for promoted in done.promoted:
             self.open(promoted, at)

@@ -17,7 +17,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 import structlog
 
-from accord.core.errors import AccordError, Unreachable
+from accord.core.errors import AccordError, InternalError, Unreachable
 from accord.hub.db.engine import Store
 from accord.hub.governance.standing import Standing
 from accord.hub.releases.opening import opened_sum
@@ -57,7 +57,12 @@ class Conclusion:
             PoliciesReplaced: the question has to be given up.
             AlreadyEnded: somebody else has ended it.
             BudgetExhausted: the same; a fallback cohort cannot pay.
+            InternalError: LOSS_MISMATCH, it was not reserved what it costs.
         """
+        if found.terms.loss(found.requisition.mechanism) != found.submission.loss:
+            raise InternalError(
+                "LOSS_MISMATCH", "The release would cost what nobody reserved."
+            )
         current, at = found.round.current, self.clock()
         opening = Opening(
             submission=found.submission.id,
@@ -81,6 +86,9 @@ class Conclusion:
 
         Returns:
             The submissions that it ended, or why there is no release.
+
+        Raises:
+            Unreachable: the hub stops, and its database cannot be written.
         """
         submission, round_ = found.submission, found.round
         current = round_.current
@@ -123,6 +131,8 @@ class Conclusion:
             return revoked(error.agencies)
         except PoliciesReplaced:
             return policies_changed
+        except Unreachable:
+            raise
         except Exception as error:  # noqa: BLE001  # the boundary of a round
             known = error if isinstance(error, AccordError) else mistake()
             structlog.get_logger().error(
@@ -146,7 +156,6 @@ class Conclusion:
         submission: Submission,
         why: Why,
         *,
-        all_erased: bool = False,
         promote: bool = True,
     ) -> tuple[Failed, dt.datetime]:
         """End a question without a release; return what that did, and when."""
@@ -158,7 +167,6 @@ class Conclusion:
                 self.standing.current(),
                 submission.id,
                 why,
-                all_erased=all_erased,
                 at=at,
                 promote=promote,
             )

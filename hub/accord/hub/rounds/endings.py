@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from accord.core.errors import AccordError, InternalError
 from accord.hub.rounds.round import Round
 from accord.hub.rounds.stages import Stage
-from accord.hub.rounds.submissions import Ending
+from accord.hub.rounds.submissions import Ending, Submission
 
 Why: TypeAlias = Callable[[bool], Ending]
 """Whether it was charged -> why it ended."""
@@ -35,8 +35,13 @@ def money(*, charged: bool) -> str:
     return "Nothing was charged."
 
 
-def unanswered(round_: Round) -> Why:
+def unanswered(round_: Round, submission: Submission) -> Why:
     """Return why no cohort could be published, naming who and in which round."""
+    left = (
+        "An answer of the whole cohort was asked for, and of no smaller one."
+        if submission.complete_only
+        else "No cohort of the agreement is left that could be published."
+    )
     if round_.current.stage is Stage.REVEAL:
         return _not_opened(round_)
     refused = dict(sorted(round_.refused.items()))
@@ -51,16 +56,15 @@ def unanswered(round_: Round) -> Why:
         who = ", ".join(f"{agency} ({reason})" for agency, reason in refused.items())
         return lambda charged: Ending(
             reason="AGENCY_REFUSED",
-            sentence=f"These agencies declined to answer: {who}. No cohort of the"
-            f" agreement is left that could be published. {money(charged=charged)}",
+            sentence=f"These agencies declined to answer: {who}. {left}"
+            f" {money(charged=charged)}",
             facts={**facts, "refused": ",".join(refused)},
         )
     who = ", ".join(f"{each} ({ROUND_NAMES[at]})" for each, at in missing.items())
     return lambda charged: Ending(
         reason="AGENCIES_AWAITED",
-        sentence=f"These agencies did not answer in time: {who}. No cohort of the"
-        f" agreement has answered as a whole. {money(charged=charged)} Ask again"
-        " later.",
+        sentence=f"These agencies did not answer in time: {who}. {left}"
+        f" {money(charged=charged)} Ask again later.",
         facts=facts,
     )
 

@@ -265,6 +265,18 @@ def vectors(tx: sa.Connection, submission: str, attempt: int) -> dict[str, bytes
     return {row.agency: row.vector for row in rows}
 
 
+def all_erased(tx: sa.Connection, submission: str, attempt: int) -> bool:
+    """Tell whether all who handed in have signed that their seeds are erased."""
+
+    def agencies(table: sa.Table) -> set[str]:
+        chosen = sa.select(table.c.agency).where(
+            table.c.submission == submission, table.c.attempt == attempt
+        )
+        return set(tx.execute(chosen).scalars())
+
+    return agencies(ROUND_RECEIPTS) <= agencies(ROUND_ERASURES)
+
+
 def held(tx: sa.Connection, submission: str, attempt: int) -> list[tuple[str, str]]:
     """Return the agencies of an attempt with their certificates' serial numbers."""
     rows = tx.execute(

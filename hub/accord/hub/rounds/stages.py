@@ -15,7 +15,7 @@ ERASING: Final = dt.timedelta(seconds=60)
 MOST_ATTEMPTS: Final = 1000
 """Attempts of one question; the protocol knows no higher number."""
 
-FORGETFUL: Final = frozenset({"COHORT_CHANGED", "OUT_OF_ORDER"})
+FORGETFUL: Final = frozenset({"COHORT_CHANGED", "EQUIVOCATION", "OUT_OF_ORDER"})
 """Reasons that another attempt can cure: hub and agency remember different things."""
 
 

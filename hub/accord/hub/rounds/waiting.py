@@ -144,11 +144,11 @@ def _plans(
             )
 
 
-def restore(tx: sa.Connection, found: Waiting, now: dt.datetime) -> None:
-    """Go on where the hub stopped."""
+def restore(tx: sa.Connection, found: Waiting, now: dt.datetime) -> bool:
+    """Go on where the hub stopped; tell whether the question still waits at all."""
     standing = rows.standing(tx, found.submission.id)
     if standing is None:
-        return
+        return False
     call = found.round.call
     found.round = Round.resume(
         call,
@@ -157,3 +157,4 @@ def restore(tx: sa.Connection, found: Waiting, now: dt.datetime) -> None:
         missing=standing.missing,
         now=now,
     )
+    return True

@@ -41,7 +41,6 @@ def fail(  # everything that an ending depends on
     submission: str,
     why: Why,
     *,
-    all_erased: bool,
     at: dt.datetime,
     promote: bool,
 ) -> Failed:
@@ -52,7 +51,6 @@ def fail(  # everything that an ending depends on
         policies: the policies in force; nothing where none can be used.
         submission: what failed.
         why: its sentence, once it is known whether it cost anything.
-        all_erased: whether every member has signed that it cannot be opened any more.
         at: now.
         promote: let the first follower that can pay ask by itself, others follow it;
             else they fail for the same reason.
@@ -60,7 +58,7 @@ def fail(  # everything that an ending depends on
     known = submissions.find(tx, submission)
     if known is None or known.is_settled:
         return Failed(ended=[], promoted=[])
-    charged = _settle(tx, known.id, at, all_erased=all_erased)
+    charged = _settle(tx, known.id, at)
     _end(tx, known, why(charged), at, charged=charged)
     ended, promoted = [known.id], list[Submission]()
     for follower in submissions.followers(tx, known.id):
@@ -87,22 +85,23 @@ def fail(  # everything that an ending depends on
     return Failed(ended=ended, promoted=promoted)
 
 
-def _settle(
-    tx: sa.Connection, submission: str, at: dt.datetime, *, all_erased: bool
-) -> bool:
+def _settle(tx: sa.Connection, submission: str, at: dt.datetime) -> bool:
     """End a reservation if there is one; tell whether it was charged.
 
     The ledger cannot keep a question open: what it does not hold is left alone.
     """
     ledger = LedgerTransaction(tx)
     standing = rows.standing(tx, submission)
-    opened = standing is not None and standing.stage is Stage.REVEAL
+    charged = (
+        standing is not None
+        and standing.stage is Stage.REVEAL
+        and not rows.all_erased(tx, submission, standing.attempt)
+    )
     entry = submission if standing is None else standing.ledger_entry
     found = known_entry(ledger, entry)
     rows.delete(tx, submission)
     if found is None or found.state is not State.RESERVED:
         return False
-    charged = opened and not all_erased
     (charge if charged else give_back)(ledger, entry, at)
     return charged
 
