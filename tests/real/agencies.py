@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import functools
 import gzip
-import operator
 import uuid
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
@@ -50,6 +48,7 @@ from tests.real.agreements import (
 from tests.real.published import NRM_PERSONS, nrm_persons
 from tests.real.questions import Question
 from tests.real.reference import Table
+from tests.unit.agent.hub_rounds import HubRounds
 
 Vector = npt.NDArray[np.int64]
 NOW = datetime.datetime(2026, 3, 15, 12, tzinfo=datetime.UTC)
@@ -225,19 +224,17 @@ class Agencies:
         mechanism = mechanism_for(asked, found, loss_for(asked, Fraction(epsilon)))
         payload = requisition_to_bytes(self._requisition(asked, query, mechanism))
         signature = sign_requisition(self._hub, payload)
-        vectors = []
-        for agency in self.agencies.values():
-            answerer = agency.lifted if unsafe else agency.answerer
-            answer = answerer.answer(payload, signature, self._fetch)
-            assert answer.layout_digest == found.layout.digest()
-            assert answer.vector.shape == (found.layout.size,)
-            vectors.append(answer.vector)
-        pooled = Pooled(
-            agreement=asked,
-            query=query,
-            terms=found,
-            vector=functools.reduce(operator.add, vectors),
+        hub = HubRounds(
+            {
+                label: agency.lifted if unsafe else agency.answerer
+                for label, agency in self.agencies.items()
+            },
+            self._fetch,
         )
+        # With `noise: hub` the sum that opens is exact.
+        opened = hub.whole((payload, signature), "all", sorted(self.agencies)).sum()
+        assert opened.shape == (found.layout.size,)
+        pooled = Pooled(agreement=asked, query=query, terms=found, vector=opened)
         self._pooled[query.key()] = pooled
         return pooled
 
