@@ -28,6 +28,7 @@ from accord.rpc.logs import allow_listed
 from accord.trust.keys import text_of
 from accord.trust.repository import Repository
 from accord.trust.trusted import REASONS
+from tests.member_keys import other_keys
 from tests.policies import edited, key, republish, signed_repository
 from tests.unit.agent.agencies import (
     MODEL,
@@ -193,6 +194,54 @@ def test_an_agency_that_the_board_does_not_list_answers_nothing(
     assert error is not None
     assert "board" in error.sentence
     assert [each.reason for each in suspicions(state)] == [reason]
+
+
+def listed_with(**changes: str | None) -> Repository:
+    """Return policies in which this agency's entry has other lines."""
+    content = repository().documents()["members.yaml"].decode()
+    own = AGENCY_KEY
+    lines = {"key": text_of(own), **other_keys(own)}
+    for name, value in changes.items():
+        line = f"    {name}: {lines[name]}\n"
+        assert line in content
+        content = content.replace(line, f"    {name}: {value}\n" if value else "")
+    return republish(repository(), {"members.yaml": content}, now=NOW)
+
+
+@pytest.mark.parametrize("name", ["key", "exchange", "kem"])
+def test_each_of_the_agencys_keys_must_be_the_listed_one(
+    state: AgentState, name: str
+) -> None:
+    made = taught(state)
+    other = key("another")
+    lines = {"key": text_of(other), **other_keys(other)}
+    offered = listed_with(**{name: lines[name]})
+    made.offer.publish(offered)
+    assert made.refresh()
+    policy = offered.policies().policy("small-trends")
+    assert policy is not None
+    found = refusal(made, policy_digest=policy.digest)
+    assert (found.reason, found.metadata["codes"]) == (
+        "POLICY_UNTRUSTED",
+        "AGENCY_KEY_DIFFERS",
+    )
+    error = distrust(state, AgencyPolicies(state, AGENCY), NOW)
+    assert error is not None
+    assert "accord-agent keys" in error.sentence
+
+
+def test_an_agency_for_which_no_kem_key_is_listed_answers_without(
+    state: AgentState,
+) -> None:
+    """As a machine that could not make one, and can since its upgrade."""
+    made = taught(state)
+    offered = listed_with(kem=None)
+    made.offer.publish(offered)
+    policy = offered.policies().policy("small-trends")
+    assert policy is not None
+    found = made.answer(*signed(requisition(), policy_digest=policy.digest))
+    assert found.round.steps[AGENCY].lacking == ()
+    assert found.vector[-2] == 1
 
 
 def test_the_hubs_key_is_the_one_that_the_board_signs(state: AgentState) -> None:
