@@ -84,7 +84,9 @@ def test_a_fallback_is_published_and_only_its_members_pay(
     result = question.release(
         epsilon=9, purpose=PURPOSE, submission_id=name, timeout=30
     )
-    assert result.coverage == accord.Coverage(answered=THREE, missing=("delta", "echo"))
+    assert result.coverage == accord.Coverage(
+        answered=THREE, missing=("delta", "echo"), cohort="fallback"
+    )
     truth = world.persons(THREE, lambda case: (case.district,))
     for row in result:
         assert row.estimate.estimate is not None
