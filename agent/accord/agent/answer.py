@@ -76,7 +76,7 @@ class StoreAnswerer:
         self._state = state
         self._clock = clock
         self._checks = Checks(state, keys=keys, settings=settings, clock=clock)
-        self._pairs = Pairs(keys)
+        self._pairs = Pairs(keys, clock)
         self._readying = Readying(
             keys=keys, checks=self._checks, pairs=self._pairs, clock=clock
         )

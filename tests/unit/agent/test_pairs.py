@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from collections.abc import Callable, Mapping
 
 import pytest
 
 from accord.agent.rounds.pairs import Pairs
 from accord.core.errors import RequisitionRefused
+from accord.core.terms import Requisition
 from accord.secagg.directory import directory_of
 from accord.secagg.keys import (
     Directory,
@@ -20,7 +22,7 @@ from accord.secagg.keys import (
 )
 from tests.policies import key
 from tests.unit.agent.agency_world import EVERYONE, THREE, World, expected, seed_of
-from tests.unit.agent.agreements import AGENCY, policy
+from tests.unit.agent.agreements import AGENCY, Clock, policy
 
 LISTED = directory_of(policy())
 
@@ -115,17 +117,43 @@ def test_a_forged_one_is_refused_and_not_kept(
     assert (world.hub.reveal(world.hub.mask(found)).sum() == expected(THREE)).all()
 
 
-def test_a_sender_that_lost_its_own_is_understood_again(world: World) -> None:
-    """The hub hands the newer one over, and it takes the place of the first."""
+@pytest.mark.parametrize("days", [1, -1])
+def test_a_sender_that_lost_its_own_is_understood_again_the_next_day(
+    world: World, days: int
+) -> None:
+    """Receivers ask anew, and what comes takes the place of the first."""
     world.whole(world.asked())
     before = world.hub.stored["hotline", AGENCY]
     database_lost(world, "hotline")
-    found = world.ready(world.asked())
-    after = world.hub.stored["hotline", AGENCY]
-    assert after != before
+    broken = world.whole(world.asked())
+    assert world.hub.stored["hotline", AGENCY] != before
+    assert abs(int(broken.sum()[0])) > 2**32  # the hub finds it implausible
+    world.clock.now += days * datetime.timedelta(days=1)
+    world.offer.freshen()
+    for answerer in world.answerers.values():
+        answerer.refresh(world.offer.fetch)
+    found = world.ready(asked_at(world))
     for label in ("police", AGENCY):
-        lacking = (*found.steps[label].lacking, "hotline")
-        found.steps[label] = dataclasses.replace(found.steps[label], lacking=lacking)
+        assert "hotline" in found.steps[label].lacking
+    assert (world.hub.reveal(world.hub.mask(found)).sum() == expected(THREE)).all()
+    assert "hotline" not in world.ready(asked_at(world)).steps[AGENCY].lacking
+
+
+def asked_at(world: World) -> Requisition:
+    return world.asked(expires_at=world.clock.now + datetime.timedelta(hours=1))
+
+
+def test_what_a_receiver_has_is_good_enough_where_nothing_newer_comes(
+    world: World,
+) -> None:
+    world.whole(world.asked())
+    world.clock.now += datetime.timedelta(hours=24)
+    world.offer.freshen()
+    for answerer in world.answerers.values():
+        answerer.refresh(world.offer.fetch)
+    found = world.ready(asked_at(world))
+    assert "hotline" in found.steps[AGENCY].lacking
+    world.hub.stored.clear()
     assert (world.hub.reveal(world.hub.mask(found)).sum() == expected(THREE)).all()
 
 
@@ -147,7 +175,7 @@ def keys_of(label: str) -> SecretKeys:
 
 @pytest.mark.parametrize("who", ["sender", "receiver"])
 def test_another_key_needs_another_secret(world: World, who: str) -> None:
-    pairs = Pairs(keys_of("police"))
+    pairs = Pairs(keys_of("police"), Clock())
     state = world.states["police"]
     with state.ledger() as connection:
         (first,) = pairs.sent(connection, [LISTED])
@@ -155,7 +183,7 @@ def test_another_key_needs_another_secret(world: World, who: str) -> None:
             new = SecretKeys.from_seed(AGENCY, b"n" * 32).public
             changed = listed(**{AGENCY: new})
         else:
-            pairs = Pairs(SecretKeys.from_seed("police", b"n" * 32))
+            pairs = Pairs(SecretKeys.from_seed("police", b"n" * 32), Clock())
             new = SecretKeys.from_seed("police", b"n" * 32).public
             changed = listed(police=new)
         (second,) = pairs.sent(connection, [changed])
@@ -179,7 +207,7 @@ def test_a_pair_without_two_listed_keys_uses_none(
     directory = listed(**without)
     secrets = []
     for label, other in (("police", AGENCY), (AGENCY, "police")):
-        pairs = Pairs(keys_of(label))
+        pairs = Pairs(keys_of(label), Clock())
         with world.states[label].ledger() as connection:
             pairs.sent(connection, [directory])
             assert other not in pairs.lacking(connection, directory, EVERYONE)
@@ -190,7 +218,7 @@ def test_a_pair_without_two_listed_keys_uses_none(
 
 def test_a_key_that_is_none_costs_only_its_own_pair(world: World) -> None:
     broken = dataclasses.replace(LISTED["police"], kem=b"\xff" * 1184)
-    pairs = Pairs(keys_of("hotline"))
+    pairs = Pairs(keys_of("hotline"), Clock())
     with world.states["hotline"].ledger() as connection:
         sent = pairs.sent(connection, [listed(police=broken)])
     assert [each.receiver for each in sent] == ["inspection", "shelter"]
@@ -198,7 +226,7 @@ def test_a_key_that_is_none_costs_only_its_own_pair(world: World) -> None:
 
 def test_a_member_without_keys_shares_nothing(world: World) -> None:
     fewer = Directory(each for each in LISTED.values() if each.label != "police")
-    pairs = Pairs(keys_of(AGENCY))
+    pairs = Pairs(keys_of(AGENCY), Clock())
     with world.states[AGENCY].ledger() as connection:
         refused = refusal(lambda: pairs.secrets(connection, fewer, THREE))
     assert refused.reason == "READY_INVALID"
@@ -206,7 +234,8 @@ def test_a_member_without_keys_shares_nothing(world: World) -> None:
 
 def test_keys_that_the_board_does_not_list_make_no_secrets(world: World) -> None:
     """An agency whose board lists another key answers nothing; nor does it send."""
-    pairs = Pairs(SecretKeys.from_seed("hotline", key("stranger").private_bytes_raw()))
+    stranger = key("stranger").private_bytes_raw()
+    pairs = Pairs(SecretKeys.from_seed("hotline", stranger), Clock())
     with world.states["hotline"].ledger() as connection:
         assert pairs.sent(connection, [LISTED]) == ()
         assert pairs.lacking(connection, LISTED, EVERYONE) == ()

@@ -11,8 +11,10 @@ import numpy.typing as npt
 import pytest
 import scipy.stats
 
+from accord.agent.rounds import vectors
 from accord.agent.rounds.vectors import counts, share
 from accord.agent.store.columns import Columns
+from accord.core.measure import LARGEST_ENTRY
 from accord.core.opened import GaussianSum, LaplaceSum
 from accord.core.placement import NoisePlan, Placement, PolyaShare
 from accord.core.privacy import DiscreteGaussian, DiscreteLaplace
@@ -162,3 +164,28 @@ def test_where_the_hub_adds_everything_agencies_add_nothing() -> None:
         hub_loss=None,
     )
     assert not share(hub, bytes(32), 7).any()
+
+
+@pytest.mark.parametrize(
+    ("counted", "kept"),
+    [
+        (-1, 0),
+        (0, 0),
+        (7, 7),
+        (LARGEST_ENTRY, LARGEST_ENTRY),
+        (LARGEST_ENTRY + 1, LARGEST_ENTRY),
+        (2**62, LARGEST_ENTRY),
+    ],
+)
+def test_no_entry_is_more_than_one_can_be(
+    world: World, monkeypatch: pytest.MonkeyPatch, counted: int, kept: int
+) -> None:
+    """Whatever a broken store counts, the hub's bound on honest sums holds."""
+    query = question()
+    found = terms(agreement(), MODEL, query)
+    monkeypatch.setattr(
+        vectors, "bounded_vector", lambda *_: np.full(found.layout.size, counted)
+    )
+    folder = world.states["police"].editions / "month-30" / query.edition
+    with Columns.open(folder) as columns:
+        assert (counts(columns, found, query, MODEL) == kept).all()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from accord.agent.settings import load_settings
+from accord.agent.settings import Settings, load_settings
+from accord.agent.state import AgentState
 from accord.core.errors import ConfigurationError
 
 
@@ -56,6 +57,11 @@ def test_the_environment_wins(config: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ("[lifetime.zcdp]\nepsilon = inf", "lifetime.zcdp.epsilon"),
         ("[lifetime.zcdp]\nepsilon = nan", "lifetime.zcdp.epsilon"),
         ("[lifetime.zcdp]\ndelta = 0.5", "lifetime.zcdp.delta"),
+        ("answer_slot_seconds = -0.1", "answer_slot_seconds"),
+        ("answer_slot_seconds = 61", "answer_slot_seconds"),
+        ("stay_connected = 'never'", "stay_connected"),
+        ("[audit]\nkeep_days = 0", "audit.keep_days"),
+        ("[audit]\nkeep_day = 5", "audit.keep_day: .*Did you mean 'keep_days'"),
         ("unsafe_test_mode = ", "not valid TOML"),
     ],
 )
@@ -82,3 +88,17 @@ def test_a_file_that_is_no_text_is_refused(config: Path) -> None:
     config.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigurationError, match="UTF-8"):
         load_settings(config)
+
+
+def test_the_sample_that_init_writes_has_every_setting_with_its_default(
+    tmp_path: Path,
+) -> None:
+    """Whoever removes a # changes nothing by that."""
+    state = AgentState.create(tmp_path / "state")
+    lines = state.config.read_text().splitlines()[1:]
+    wanted = [line.removeprefix("#").strip() for line in lines]
+    state.config.write_text("\n".join(wanted))
+    assert state.settings() == Settings()
+    for name in Settings.model_fields:
+        if name != "unsafe_test_mode":
+            assert any(name in line for line in wanted)

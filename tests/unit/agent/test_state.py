@@ -136,3 +136,25 @@ def test_a_key_that_a_board_may_know_is_not_replaced_by_itself(
     assert not (state.keys / "agency.key").exists()
     AgentState.create(state.root, new_agency_key=True)
     assert text_of(state.agency_key()) != public
+
+
+def test_a_new_state_has_a_key_of_audits_and_its_public_half(tmp_path: Path) -> None:
+    made = AgentState.create(tmp_path / "state")
+    key = made.keys / "audit.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    first = made.audit_public.read_bytes()
+    assert first.startswith(b"x25519:")
+    assert AgentState.create(made.root).audit_public.read_bytes() == first
+    assert made.sequence_file.read_bytes() == b"0\n"
+
+
+def test_all_keys_of_the_board_follow_from_one_secret(tmp_path: Path) -> None:
+    made = AgentState.create(tmp_path / "state")
+    public = made.secret_keys("one").public
+    assert public.sign == made.agency_key().public_key().public_bytes_raw()
+    other = made.secret_keys("another").public
+    assert (other.sign, other.exchange, other.kem) == (
+        public.sign,
+        public.exchange,
+        public.kem,
+    )

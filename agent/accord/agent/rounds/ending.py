@@ -68,7 +68,7 @@ class Ending:
         with transaction(connection) as tx:
             ended = rows.ended_by(tx, now)
             opened = rows.opened_by(tx, now)
-            audited = rows.audited_by(tx, now - self._keep)
+            audited = rows.audited_by(tx, now, now - self._keep)
             for row in ended:
                 _end(tx, row, now)
             for row in opened:

@@ -3,19 +3,22 @@
 
 The lower label of a pair encapsulates an ML-KEM secret for the higher one, once for
 their keys, and keeps it in its database, since it cannot be computed again; the
-higher one keeps the ciphertext. An encapsulation that the hub hands over anew replaces
-the one that was kept: its sender may have lost the first. Whether a pair needs one
-follows from the board's list alone.
+higher one keeps the ciphertext. It asks for it anew once a day, and what the hub then
+hands over replaces what was kept: the sender may have lost the first with its database,
+and without this the two would never understand each other again. Whether a pair needs
+one follows from the board's list alone.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from accord.agent.rounds.checks import Clock
 from accord.core.errors import RequisitionRefused
 from accord.ledger.sqlite import transaction
 from accord.ledger.transaction import Transaction
@@ -32,35 +35,41 @@ from accord.secagg.keys import (
 )
 
 _FIND = """
-SELECT ciphertext, signature, secret FROM encapsulation
+SELECT ciphertext, signature, secret, kept_at FROM encapsulation
 WHERE sender = :sender AND receiver = :receiver AND sender_keys = :sender_keys
     AND receiver_keys = :receiver_keys
 """
 
 _PUT = """
 INSERT INTO encapsulation (sender, receiver, sender_keys, receiver_keys, ciphertext,
-    signature, secret)
+    signature, secret, kept_at)
 VALUES (:sender, :receiver, :sender_keys, :receiver_keys, :ciphertext, :signature,
-    :secret)
+    :secret, :kept_at)
 ON CONFLICT (sender, receiver) DO UPDATE SET sender_keys = excluded.sender_keys,
     receiver_keys = excluded.receiver_keys, ciphertext = excluded.ciphertext,
-    signature = excluded.signature, secret = excluded.secret
+    signature = excluded.signature, secret = excluded.secret,
+    kept_at = excluded.kept_at
 """
 
 _MOST_CACHED = 4096
+
+_ANEW = datetime.timedelta(days=1)
+"""After which a receiver asks for what it has."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Kept:
     encapsulation: Encapsulation
     secret: bytes | None = dataclasses.field(repr=False)
+    at: datetime.datetime
 
 
 class Pairs:
     """Pairs of one agency; belongs to one thread at a time."""
 
-    def __init__(self, keys: SecretKeys) -> None:
+    def __init__(self, keys: SecretKeys, clock: Clock) -> None:
         self._keys = keys
+        self._clock = clock
         self._bare = keys.without_kem()
         self._secrets: dict[tuple[bytes, str, bytes], bytes] = {}
 
@@ -85,13 +94,17 @@ class Pairs:
     def lacking(
         self, tx: Transaction, directory: Directory, members: Sequence[str]
     ) -> tuple[str, ...]:
-        """Return the members whose encapsulation this agency has not got yet."""
+        """Return the members whose encapsulation this agency has not got yet.
+
+        Also those whose encapsulation it has had for a day; it goes on with what it
+        has if nothing comes.
+        """
         return tuple(
             peer.label
             for peer in self._partners(directory)
             if peer.label in members
             and peer.label < self._keys.label
-            and self._found(tx, peer, self._keys.public) is None
+            and not self._is_recent(self._found(tx, peer, self._keys.public))
         )
 
     def keep(
@@ -132,6 +145,9 @@ class Pairs:
                 for label in members
                 if label != self._keys.label
             }
+
+    def _is_recent(self, kept: _Kept | None) -> bool:
+        return kept is not None and abs(self._clock() - kept.at) < _ANEW
 
     def _secret(self, tx: Transaction, directory: Directory, peer: PublicKeys) -> bytes:
         own, shared = self._own(directory), None
@@ -181,7 +197,7 @@ class Pairs:
             return found
         made, secret = encapsulate(self._keys, peer)
         self._put(tx, self._keys.public, peer, made, secret)
-        return _Kept(encapsulation=made, secret=secret)
+        return _Kept(encapsulation=made, secret=secret, at=self._clock())
 
     def _found(
         self, tx: Transaction, sender: PublicKeys, receiver: PublicKeys
@@ -189,7 +205,7 @@ class Pairs:
         found = tx.execute(_FIND, _place(sender, receiver)).fetchall()
         if not found:
             return None
-        ciphertext, signature, secret = found[0]
+        ciphertext, signature, secret, kept_at = found[0]
         return _Kept(
             encapsulation=Encapsulation(
                 sender=sender.label,
@@ -198,6 +214,7 @@ class Pairs:
                 signature=signature,
             ),
             secret=secret,
+            at=datetime.datetime.fromtimestamp(kept_at, datetime.UTC),
         )
 
     def _put(
@@ -210,7 +227,8 @@ class Pairs:
     ) -> None:
         place = _place(sender, receiver)
         sent = {"ciphertext": made.ciphertext, "signature": made.signature}
-        tx.execute(_PUT, {**place, **sent, "secret": secret})
+        kept = {"secret": secret, "kept_at": int(self._clock().timestamp())}
+        tx.execute(_PUT, {**place, **sent, **kept})
 
 
 def _place(sender: PublicKeys, receiver: PublicKeys) -> dict[str, Any]:

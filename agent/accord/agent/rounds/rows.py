@@ -163,13 +163,16 @@ def opened_by(tx: Transaction, now: datetime.datetime) -> list[Row]:
     return _where(tx, where, now)
 
 
-def audited_by(tx: Transaction, moment: datetime.datetime) -> list[Row]:
-    """Return the revealed rows with a record that were masked before a moment."""
+def audited_by(
+    tx: Transaction, now: datetime.datetime, since: datetime.datetime
+) -> list[Row]:
+    """Return the expired rows with a record that were masked before a moment."""
     where = (
-        "state = 'revealed' AND masked_at < :moment"
+        "state = 'revealed' AND expires_at <= :moment"
         " AND query_id IN (SELECT query_id FROM audit_record)"
     )
-    return _where(tx, where, moment)
+    found = _where(tx, where, now)
+    return [row for row in found if row.masked is not None and row.masked.at < since]
 
 
 def open_rows(tx: Transaction) -> list[Row]:

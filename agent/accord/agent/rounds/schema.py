@@ -113,6 +113,7 @@ CREATE TABLE encapsulation (
     ciphertext BLOB NOT NULL,
     signature BLOB NOT NULL,
     secret BLOB,
+    kept_at INTEGER NOT NULL,
     PRIMARY KEY (sender, receiver)
 )
 """,

@@ -88,7 +88,10 @@ class Answerer(Protocol):
         """
 
     def encapsulations(self) -> Sequence[Encapsulation]:
-        """Return all that this agency is the sender of, made once and kept."""
+        """Return all that this agency is the sender of, made once and kept.
+
+        There may be more after a refresh, also after one that `ready` made by itself.
+        """
 
     def ready(
         self, payload: bytes, signature: bytes, attempt: int, fetch: Fetch
