@@ -153,7 +153,7 @@ def test_the_scan_finds_reasons_in_every_form() -> None:
     """One of each: raised, in a table of errors, passed on, in a base class."""
     assert {
         *("UNKNOWN_LEVEL", "HUB_UNREACHABLE", "AGENCIES_AWAITED"),
-        *("DOCUMENT_INVALID", "ANSWER_OUT_OF_RANGE", "LOCAL_RULE"),
+        *("DOCUMENT_INVALID", "OPENING_INCOMPLETE", "LOCAL_RULE"),
         *("POLICY_SEAT_MISSING", "POLICY_VERSION_REUSED"),
     } <= reasons_in_code()
 

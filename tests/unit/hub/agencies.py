@@ -119,8 +119,12 @@ class Agency:
         model = self._policy().model
         requisition = requisition_from_bytes(message.payload, lambda *_: model)
         known = self.parts.get(requisition.query_id)
+        if known is not None and known.revealed:
+            raise RequisitionRefused("ALREADY_OPENED", "It was answered before.")
         if known is not None and known.attempt == message.attempt:
             return known
+        if known is not None and known.attempt > message.attempt:
+            raise RequisitionRefused("OUT_OF_ORDER", "A later attempt has begun.")
         layout = lay_out(requisition.query, model)
         spec = Spec(
             query_id=requisition.query_id,

@@ -17,7 +17,12 @@ from accord.core.model import DataModel
 from accord.core.terms import Requisition
 from accord.rpc.address import parse_address
 from accord.rpc.channel import agent_channel
-from accord.rpc.codec import HeldEdition, edition_to_message, verify_requisition
+from accord.rpc.codec import (
+    HeldEdition,
+    edition_to_message,
+    query_id_of,
+    verify_requisition,
+)
 from accord.rpc.codec import payload_digest as digest_of
 from accord.rpc.rounds import encapsulation_to_message, masked_requests
 from accord.rpc.status import error_of
@@ -233,7 +238,12 @@ class ScriptedAgent:
 
     async def _asked(self, each: agent_pb2.Requisition, script: Script) -> None:
         verify_requisition(self.identity.hub_key, each.payload, each.signature)
-        asked = Asked(self, self.agency.ready(each))
+        try:
+            part = self.agency.ready(each)
+        except RequisitionRefused as error:
+            await self.refuse(query_id_of(each.payload), each.attempt, error.reason)
+            return
+        asked = Asked(self, part)
         self.asked.append(asked)
         await script(asked)
 

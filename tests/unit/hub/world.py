@@ -424,6 +424,7 @@ def a_submission(
     id: str | None = None,  # noqa: A002  # as in the protocol
     purpose: str = PURPOSE,
     query: common_pb2.Query | None = None,
+    complete_only: bool = False,
 ) -> analyst_pb2.SubmitQueryRequest:
     """Return a call that asks `a_query`."""
     return analyst_pb2.SubmitQueryRequest(
@@ -431,6 +432,7 @@ def a_submission(
         query=query or a_query(),
         spending=analyst_pb2.Spending(epsilon=epsilon),
         purpose=purpose,
+        complete_only=complete_only,
     )
 
 
