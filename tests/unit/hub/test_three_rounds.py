@@ -277,7 +277,7 @@ async def test_encapsulations_outlive_the_hub_and_are_sent_once(world: World) ->
 async def test_nobody_sends_encapsulations_in_another_s_name(world: World) -> None:
     agent = await world.agent("national-hotline", silent)
     pairs = world.hub._collection.intake.pairs
-    await until(lambda: ("national-hotline", "shelter-north") in pairs)
+    await until(lambda: pairs.get("national-hotline", "shelter-north") is not None)
     made = agent_pb2.Encapsulation(
         sender="city-police",
         receiver="shelter-north",
@@ -299,8 +299,24 @@ async def test_nobody_sends_encapsulations_in_another_s_name(world: World) -> No
     await agent.say(agent_pb2.ConnectRequest(heartbeat=agent_pb2.Heartbeat()))
     stream = world.hub._connections._open["national-hotline"]
     await until(lambda: stream.heard_at > heard)
-    assert {sender for sender, _ in pairs} == {"national-hotline"}
-    assert ("national-hotline", "zzz") not in pairs
+    assert pairs.get("city-police", "shelter-north") is None
+    assert pairs.get("national-hotline", "zzz") is None
+
+
+async def test_who_lost_its_keys_database_is_understood_again(world: World) -> None:
+    """The others get what it encapsulates anew, though they lack nothing."""
+    await world.all_agents()
+    await asking(world)
+    police = world.agents["city-police"]
+    police.agency._sent.clear()
+    await world.agent("city-police", answering)
+    stub = world.analyst(add_analyst(world.state, "ben"))
+    asked = a_submission(3.0)
+    await call(stub.SubmitQuery(asked))
+    found = await finished(stub, asked.id)
+    assert list(found.reply.release.coverage.answered) == list(PARTIES)
+    shown = world.agents["shelter-north"].cohorts[-1].encapsulations
+    assert [each.sender for each in shown] == ["city-police"]
 
 
 async def test_the_transcript_of_a_release_can_be_checked_by_an_auditor(

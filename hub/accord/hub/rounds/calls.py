@@ -8,7 +8,6 @@ not shown to an agency before they are here: without them it could only refuse.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 
 from accord.hub.rounds.outbox import Call
 from accord.hub.rounds.round import Round
@@ -22,8 +21,37 @@ from accord.rpc.rounds import (
 from accord.secagg.keys import Directory, Encapsulation, PublicKeys
 from accord.v1 import agent_pb2
 
-Pairs = Mapping[tuple[str, str], Encapsulation]
-"""The newest encapsulation by sender and receiver."""
+
+class Pairs:
+    """The newest encapsulation by sender and receiver."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._newest: dict[tuple[str, str], Encapsulation] = {}
+        self._replaced: dict[str, set[str]] = {}
+
+    def put(self, made: Encapsulation) -> bool:
+        """Keep one; tell whether it is new."""
+        key = (made.sender, made.receiver)
+        before = self._newest.get(key)
+        if before == made:
+            return False
+        self._newest[key] = made
+        if before is not None:
+            self._replaced.setdefault(made.receiver, set()).add(made.sender)
+        return True
+
+    def get(self, sender: str, receiver: str) -> Encapsulation | None:
+        """Return the newest of a pair, if there is any."""
+        return self._newest.get((sender, receiver))
+
+    def replaced(self, receiver: str) -> frozenset[str]:
+        """Return who made another one since the hub was started.
+
+        The receiver may not know: it would go on with a secret that the sender has
+        lost.
+        """
+        return frozenset(self._replaced.get(receiver, ()))
 
 
 class Calls:
@@ -54,11 +82,11 @@ class Calls:
             self._made[key] = made
         if not isinstance(made, agent_pb2.CohortCall):
             return made
-        needed = round_.current.lacking.get(agency, frozenset())
-        senders = sorted(needed.intersection(round_.current.members))
-        if not senders:
+        lacking = round_.current.lacking.get(agency, frozenset())
+        needed = (lacking | pairs.replaced(agency)).intersection(round_.current.members)
+        if not needed:
             return made
-        found = [_valid(pairs.get((each, agency)), directory) for each in senders]
+        found = [_valid(pairs.get(each, agency), directory) for each in sorted(needed)]
         if not all(found):
             self.held_back.add(agency)
             return None

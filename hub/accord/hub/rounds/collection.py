@@ -87,7 +87,7 @@ class Collection:
         def look() -> list[Submission]:
             with self._store.read() as tx:
                 for made in rows.encapsulations(tx):
-                    self.intake.pairs[made.sender, made.receiver] = made
+                    self.intake.pairs.put(made)
                 return submissions.collecting(tx)
 
         for submission in await self._store.run(look):

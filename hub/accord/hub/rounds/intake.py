@@ -20,6 +20,7 @@ import structlog
 from accord.core.errors import IntegrityError, RequisitionRefused
 from accord.hub.audit import Event, note
 from accord.hub.rounds import rows
+from accord.hub.rounds.calls import Pairs
 from accord.hub.rounds.connections import Connections
 from accord.hub.rounds.journal import Journal
 from accord.hub.rounds.waiting import Waiting
@@ -31,7 +32,6 @@ from accord.rpc.rounds import (
     ready_from_message,
     receipt_from_masked,
 )
-from accord.secagg.keys import Encapsulation
 from accord.secagg.messages import check_erased, check_ready, check_receipt
 from accord.v1 import agent_pb2, common_pb2
 
@@ -56,10 +56,8 @@ class Intake:
     """Told when there are new encapsulations."""
     members: Callable[[], Collection[str]]
     """The agencies that the board lists: nobody keeps keys for others."""
-    pairs: dict[tuple[str, str], Encapsulation] = dataclasses.field(
-        default_factory=dict
-    )
-    """The newest encapsulation by sender and receiver."""
+    pairs: Pairs = dataclasses.field(default_factory=Pairs)
+    """What agencies encapsulated for each other."""
 
     def take(self, peer: PeerAgency, message: agent_pb2.ConnectRequest) -> None:
         """Take whatever is about a round; other messages are none of it."""
@@ -126,17 +124,15 @@ class Intake:
 
     def encapsulations(self, agency: str, message: agent_pb2.Encapsulations) -> None:
         """Keep the secrets that an agency encapsulated for others, until they ask."""
-        fresh, known = [], self.members()
-        for each in message.encapsulations:
-            made = encapsulation_from_message(each)
-            key = (made.sender, made.receiver)
-            if (
-                made.sender == agency < made.receiver
-                and made.receiver in known
-                and self.pairs.get(key) != made
-            ):
-                self.pairs[key] = made
-                fresh.append(made)
+        known = self.members()
+        fresh = [
+            made
+            for each in message.encapsulations
+            if (made := encapsulation_from_message(each)).sender == agency
+            and agency < made.receiver
+            and made.receiver in known
+            and self.pairs.put(made)
+        ]
         if not fresh:
             return
 
