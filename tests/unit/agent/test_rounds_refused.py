@@ -103,7 +103,9 @@ READIES: list[tuple[Callable[[Sequence[Any]], list[Any]], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("forge", "reason"), READIES, ids=lambda x: str(x)[:30])
+@pytest.mark.parametrize(
+    ("forge", "reason"), READIES, ids=[forge.__name__ for forge, _ in READIES]
+)
 def test_readies_that_are_not_as_signed_are_refused(
     world: World, forge: Callable[[Sequence[Any]], list[Any]], reason: str
 ) -> None:
@@ -117,6 +119,10 @@ def test_readies_that_are_not_as_signed_are_refused(
     assert [each.reason for each in suspicions(world.states[AGENCY])] == [reason]
     # The honest call is answered all the same.
     assert (world.hub.reveal(world.hub.mask(found)).sum() == expected(THREE)).all()
+
+
+def nothing(_given: Sequence[Any]) -> list[Any]:
+    return []
 
 
 def other_transcript(given: Sequence[Any]) -> list[Any]:
@@ -137,11 +143,13 @@ RECEIPTS: list[tuple[Callable[[Sequence[Any]], list[Any]], str]] = [
     (one_stranger, "INCOMPLETE_COHORT"),
     (other_transcript, "EQUIVOCATION"),
     (my_receipt_exchanged, "RECEIPTS_INVALID"),
-    (lambda _given: [], "INCOMPLETE_COHORT"),
+    (nothing, "INCOMPLETE_COHORT"),
 ]
 
 
-@pytest.mark.parametrize(("forge", "reason"), RECEIPTS, ids=lambda x: str(x)[:30])
+@pytest.mark.parametrize(
+    ("forge", "reason"), RECEIPTS, ids=[forge.__name__ for forge, _ in RECEIPTS]
+)
 def test_receipts_that_are_not_everybodys_keep_the_seed_in(
     world: World, forge: Callable[[Sequence[Any]], list[Any]], reason: str
 ) -> None:
