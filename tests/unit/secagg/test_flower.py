@@ -39,6 +39,7 @@ IMPORTED = {
     "__future__",
     "collections",
     "dataclasses",
+    "functools",
     "hashlib",
     "hmac",
     "itertools",
