@@ -135,6 +135,10 @@ def _audit_lines(found: Audited) -> Iterator[str]:
         "It agrees: counts, noise and masks, made again from the frozen edition and the"
         " sealed record, are those that this agency signed for."
     )
+    yield (
+        f"Transcript {found.transcript}; the hub and every other member have the same,"
+        " or it was another round."
+    )
     if not found.opened:
         yield "This agency has not given away what opens it."
 

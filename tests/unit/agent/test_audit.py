@@ -17,6 +17,7 @@ import pytest
 from accord.agent.keys import read_key
 from accord.agent.rounds import masking, rows
 from accord.agent.rounds.auditing import audit
+from accord.agent.rounds.record import Record, find_record
 from accord.agent.rounds.sealing import (
     AUDIT_KEY,
     AuditPublic,
@@ -28,17 +29,21 @@ from accord.agent.rounds.sealing import (
 from accord.agent.rounds.vectors import Vector, counts, share
 from accord.agent.settings import Audit
 from accord.agent.state import AgentState
+from accord.agent.store.columns import Columns
 from accord.core.errors import AccordError, ConfigurationError
+from accord.core.terms import terms
 from accord.trust.repository import Repository
 from tests.policies import edited, republish
-from tests.unit.agent.agencies import NOW
+from tests.unit.agent.agencies import MODEL, NOW
 from tests.unit.agent.agency_world import THREE, World
 from tests.unit.agent.agreements import (
     AGENCY,
     PATH,
+    agreement,
     question,
     repository,
     requisition,
+    signed,
 )
 from tests.unit.agent.hub_rounds import Round
 from tests.unit.agent.test_rounds_noise import TEXTS, WIDE
@@ -244,6 +249,72 @@ def test_a_database_that_was_changed_by_hand_is_found(
     with world.states[AGENCY].ledger() as connection:
         connection.execute(change)
     assert outcome(world, found).reason == reason
+
+
+def test_the_answer_to_another_question_is_found(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else an agency sends what it likes, and audits a question of which that is true.
+
+    It commits to the counts of a narrower question, and afterwards puts that question's
+    bytes, which the hub signed, in the place of those that it was asked.
+    """
+    minors = question(where={"age_band": ["0-17"]})
+
+    def of_the_other(columns: Columns, *_asked: object) -> Vector:
+        return counts(columns, terms(agreement(), MODEL, minors), minors, MODEL)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(masking, "counts", of_the_other)
+        found = world.whole(world.asked())
+    assert outcome(world, found).reason == "AUDIT_COMMITMENT_DIFFERS"
+    with world.states[AGENCY].ledger() as connection:
+        connection.execute(
+            "UPDATE round SET payload = ?, signature = ?", signed(requisition(minors))
+        )
+    assert outcome(world, found).reason == "AUDIT_RECORD_BROKEN"
+
+
+@pytest.mark.parametrize("change", ["attempt = 2", "cohort = 'all'"])
+def test_attempt_and_cohort_are_those_of_the_receipt(world: World, change: str) -> None:
+    found = world.whole(world.asked())
+    with world.states[AGENCY].ledger() as connection:
+        connection.execute(f"UPDATE round SET {change}")
+    assert outcome(world, found).reason == "AUDIT_RECORD_BROKEN"
+
+
+def test_a_round_that_the_others_never_signed_is_found(world: World) -> None:
+    """Whoever holds only this agency's key cannot make up a round with others in it."""
+    found = world.ready(world.asked())
+    strangers = dataclasses.replace(found.steps["police"].ready, signature=bytes(64))
+    state = world.states[AGENCY]
+    world.hub.reveal(world.hub.mask(found))
+    with state.ledger() as connection:
+        sealed, _ = find_record(connection, found.query_id) or (b"", {})
+        row = rows.find(connection, found.query_id)
+    assert row is not None
+    assert row.masked is not None
+    seed, seen = read_key(state.keys / AUDIT_KEY), row.masked.transcript
+    record = Record.from_bytes(unseal(seed, sealed, found.query_id, seen))
+    changed = dataclasses.replace(
+        record,
+        readies=[
+            strangers if each.agency == "police" else each for each in record.readies
+        ],
+    )
+    again = seal(read_public(state), changed.to_bytes(), found.query_id, seen)
+    with state.ledger() as connection:
+        connection.execute("UPDATE audit_record SET sealed = ?", (again,))
+    assert outcome(world, found).reason == "AUDIT_RECORD_BROKEN"
+
+
+def test_what_the_hub_has_too_is_shown(world: World) -> None:
+    """An auditor compares it: what lies on one machine can be made up as a whole."""
+    found = world.whole(world.asked())
+    receipt = found.masked[AGENCY].receipt
+    for label in THREE:
+        assert audited(world, found, label)["transcript"] == receipt.transcript.hex()
+    assert audited(world, found)["vector_digest"] == receipt.vector_digest.hex()
 
 
 def test_a_record_of_another_round_does_not_fit(world: World) -> None:

@@ -55,7 +55,7 @@ def test_an_audit_that_agrees_says_so_and_shows_no_count(staff: Staff) -> None:
     assert shown["result"] == "agrees"
     assert set(shown) == {
         *("query_id", "result", "agreement", "edition", "cohort", "members"),
-        *("attempt", "opened", "masked_at", "at"),
+        *("attempt", "opened", "transcript", "vector_digest", "masked_at", "at"),
     }
 
 

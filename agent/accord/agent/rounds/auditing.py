@@ -4,8 +4,14 @@
 Everything is made again from what cannot have been changed since without a trace: the
 counts from the frozen edition, under the documents that the hub-signed requisition
 names; the noise from its seed; the masks from the sealed keys. It is compared with the
-receipt that this agency signed in the second round. The auditor learns whether they
-agree, and never a count. Every audit is remembered, however it ended.
+receipt that this agency signed in the second round. What that receipt's transcript
+stands for is made again as well, from keys that every member of the cohort signed for
+this question: an answer to another question does not fit. The auditor learns whether
+all of it agrees, and the transcript, but never a count. Every audit is remembered,
+however it ended.
+
+What lies on this machine cannot show that it is what the hub got. So the transcript and
+the receipt's digests are printed: the hub and every other member have them too.
 """
 
 from __future__ import annotations
@@ -32,16 +38,20 @@ from accord.core.errors import (
     PreconditionFailed,
 )
 from accord.core.model import DataModel
+from accord.core.placement import NoisePlan
 from accord.core.policy import Policy, load_policy_set
 from accord.core.terms import Requisition, noise_plan, terms
 from accord.ledger.sqlite import transaction
 from accord.rpc.codec import policy_of, requisition_from_bytes, verify_requisition
 from accord.secagg.directory import directory_of
 from accord.secagg.masks import mask, self_key, vector_bytes
+from accord.secagg.member import check_readies
 from accord.secagg.messages import (
+    Spec,
     check_receipt,
     commit_input,
     seed_commitment,
+    transcript,
     vector_digest,
 )
 from accord.trust.keys import raw_public
@@ -61,6 +71,10 @@ class Audited:
     attempt: int
     opened: bool
     """Whether the agency's seed went out."""
+    transcript: str
+    """In hex; the same at the hub and at every member, or it is another round."""
+    vector_digest: str
+    """Of what this agency sent, in hex, as the hub has it in the receipt."""
     masked_at: datetime.datetime
     at: datetime.datetime
 
@@ -75,6 +89,8 @@ class Audited:
             "members": list(self.members),
             "attempt": self.attempt,
             "opened": self.opened,
+            "transcript": self.transcript,
+            "vector_digest": self.vector_digest,
             "masked_at": self.masked_at.isoformat(),
             "at": self.at.isoformat(),
         }
@@ -145,6 +161,7 @@ class _Audit:
         self._check_receipt(agency, policy)
         found = terms(policy.agreement, policy.model, requisition.query)
         plan = noise_plan(policy.agreement, found, requisition.mechanism, len(members))
+        self._check_transcript(policy, members, plan, record)
         vector = self._counts(policy, requisition)
         noise = share(plan, record.noise_seed, len(vector))
         self._check_commitment(vector, record)
@@ -157,6 +174,8 @@ class _Audit:
             members=members,
             attempt=row.attempt,
             opened=row.stage is rows.Stage.REVEALED,
+            transcript=masked.transcript.hex(),
+            vector_digest=masked.vector_digest.hex(),
             masked_at=masked.at,
             at=now,
         )
@@ -176,9 +195,12 @@ class _Audit:
             def find_model(*_named: str) -> DataModel:
                 return model
 
-            return policy, requisition_from_bytes(self._row.payload, find_model)
+            requisition = requisition_from_bytes(self._row.payload, find_model)
         except AccordError:
             raise broken() from None
+        if requisition.query_id != self._row.query_id:
+            raise broken()
+        return policy, requisition
 
     def _check_receipt(self, agency: str, policy: Policy) -> None:
         """Compare the receipt's signature with the key that the board listed then."""
@@ -192,6 +214,32 @@ class _Audit:
                 " by the key that the board listed then: somebody changed the database"
                 " by other means.",
             ) from None
+
+    def _check_transcript(
+        self,
+        policy: Policy,
+        members: Sequence[str],
+        plan: NoisePlan,
+        record: Record,
+    ) -> None:
+        """Make the transcript again: this question, attempt, cohort and noise."""
+        row, masked = self._row, self._masked
+        directory = directory_of(policy)
+        spec = Spec(
+            query_id=row.query_id,
+            payload=row.payload,
+            directory_digest=directory.digest,
+        )
+        readies = record.readies
+        try:
+            check_readies(spec, row.attempt, readies, members, directory, None)
+        except AccordError:
+            raise broken() from None
+        made = transcript(
+            spec.digest, row.attempt, masked.cohort, plan.digest(), readies
+        )
+        if made != masked.transcript:
+            raise broken()
 
     def _counts(self, policy: Policy, requisition: Requisition) -> Vector:
         folder = self._folder(policy, requisition)

@@ -137,6 +137,7 @@ class Masking:
             salt=os.urandom(KEY_BYTES),
             self_seed=os.urandom(KEY_BYTES),
             pair_keys=keys,
+            readies=shown,
         )
         receipt, words = self._masked(chosen, seen, vector, record)
         sealed = seal(public, record.to_bytes(), row.query_id, seen)

@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an audit of one round will need, as it is kept until then.
 
-Sealed: the seeds and keys with which this agency made its masked vector. In the clear:
-the signed documents under which it was asked, each stored once however many rounds
-name it, so that counts and noise can be computed again after the agreement has changed.
+Sealed: the seeds and keys with which this agency made its masked vector, and what every
+member signed in the first round, without which nobody could say what the transcript of
+the receipt stands for. In the clear: the signed documents under which it was asked,
+each stored once however many rounds name it, so that counts and noise can be computed
+again after the agreement has changed.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from accord.agent.rounds.rows import forget_record
 from accord.core.canonical import bytes_digest
 from accord.core.errors import IntegrityError
 from accord.core.policy import AGREEMENTS, EMERGENCIES, MEMBERS, MODELS, PRESETS, Policy
 from accord.ledger.transaction import Transaction
+from accord.secagg.messages import Ready
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,8 @@ class Record:
     salt: bytes = dataclasses.field(repr=False)
     self_seed: bytes = dataclasses.field(repr=False)
     pair_keys: Mapping[str, bytes] = dataclasses.field(repr=False)
+    readies: Sequence[Ready]
+    """Those of the whole cohort, in the order of labels."""
 
     def to_bytes(self) -> bytes:
         """Return the content to seal."""
@@ -38,6 +44,16 @@ class Record:
                 "pair_keys": {
                     label: key.hex() for label, key in sorted(self.pair_keys.items())
                 },
+                "readies": [
+                    {
+                        "agency": each.agency,
+                        "spec_digest": each.spec_digest.hex(),
+                        "attempt": each.attempt,
+                        "ephemeral_key": each.ephemeral_key.hex(),
+                        "signature": each.signature.hex(),
+                    }
+                    for each in self.readies
+                ],
             }
         ).encode()
 
@@ -58,9 +74,20 @@ class Record:
                     label: bytes.fromhex(key)
                     for label, key in found["pair_keys"].items()
                 },
+                readies=tuple(_ready(each) for each in found["readies"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             raise broken() from None
+
+
+def _ready(found: Mapping[str, Any]) -> Ready:
+    return Ready(
+        agency=str(found["agency"]),
+        spec_digest=bytes.fromhex(found["spec_digest"]),
+        attempt=int(found["attempt"]),
+        ephemeral_key=bytes.fromhex(found["ephemeral_key"]),
+        signature=bytes.fromhex(found["signature"]),
+    )
 
 
 def broken() -> IntegrityError:
