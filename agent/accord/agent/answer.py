@@ -133,14 +133,15 @@ class StoreAnswerer:
     def state_sequence(self) -> int:
         """Return how many steps in rounds this agent's state has taken."""
         with self._state.ledger() as connection:
-            return fence.standing(self._state, connection).sequence
+            found = fence.standing(self._state, connection)
+        _tell(restored=found.restored)
+        return found.sequence
 
     def heard_of(self, sequence: int) -> None:
         """Note the highest sequence that the hub has heard from this agency."""
         with self._state.ledger() as connection:
             restored = fence.heard_of(self._state, connection, sequence)
-        if restored:
-            structlog.get_logger().error("state.restored", reason="STATE_RESTORED")
+        _tell(restored=restored)
 
     def encapsulations(self) -> tuple[Encapsulation, ...]:
         """Return all that this agency is the sender of, made once and kept.
@@ -250,3 +251,9 @@ class StoreAnswerer:
                 if refused.reason == "EXPIRED":
                     self.expire()
             raise
+
+
+def _tell(*, restored: bool) -> None:
+    """Say in the log, at each contact, why nothing is answered."""
+    if restored:
+        structlog.get_logger().error("state.restored", reason="STATE_RESTORED")

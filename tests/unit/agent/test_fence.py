@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from accord.agent.rounds import fence, rows
 from accord.agent.rounds.rows import Stage
@@ -21,6 +22,7 @@ from accord.core.errors import (
 )
 from accord.core.terms import Requisition
 from accord.ledger import entry
+from accord.rpc.logs import allow_listed
 from tests.unit.agent.agencies import NOW
 from tests.unit.agent.agency_world import THREE, World, expected
 from tests.unit.agent.agreements import AGENCY, signed
@@ -139,7 +141,11 @@ def test_the_hub_finds_a_whole_directory_that_was_restored(world: World) -> None
     for heard in (0, 1):
         answerer.heard_of(heard)
         assert not standing(world).restored
-    answerer.heard_of(7)
+    with capture_logs(processors=[allow_listed]) as lines:
+        answerer.heard_of(7)
+        assert answerer.state_sequence() == 1
+    said = {"event": "state.restored", "reason": "STATE_RESTORED"}
+    assert [{key: line[key] for key in said} for line in lines] == [said, said]
     assert standing(world).restored
     assert refused(world.hub.reveal_one, found, AGENCY) == "STATE_RESTORED"
     # Another program of this agency knows it too.

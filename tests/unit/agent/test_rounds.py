@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from accord.agent.answer import StoreAnswerer
 from accord.agent.rounds import rows
 from accord.agent.rounds.rows import Row, Stage
+from accord.agent.settings import Settings
 from accord.agent.spending import agreement_account
 from accord.core.errors import RequisitionRefused
 from accord.core.terms import Requisition
@@ -70,6 +72,30 @@ def test_money_is_reserved_at_the_second_round_and_charged_at_the_third(
     assert (held.spent, held.reserved) == (0, loss)
     world.hub.reveal(found)
     assert world.spent(AGENCY) == (loss, 0)
+
+
+def test_what_two_queries_could_pay_and_not_both_is_refused_in_time(
+    world: World,
+) -> None:
+    """Both are affordable when they are asked; the second finds nothing left."""
+    first, second = world.asked(), world.asked()
+    tight = Settings.model_validate({"lifetime": {"zcdp": {"epsilon": "1.2"}}})
+    world.answerers[AGENCY] = StoreAnswerer(
+        world.states[AGENCY], agency=AGENCY, settings=tight, clock=world.clock
+    )
+    world.hub.members[AGENCY] = world.answerers[AGENCY]
+    rounds = [world.ready(asked) for asked in (first, second)]
+    world.hub.mask(rounds[0])
+    assert refused(world.hub.mask_one, rounds[1], AGENCY) == "BUDGET_EXHAUSTED"
+    assert row_of(world, second).stage is Stage.READY
+    third = signed(world.asked())
+    fetch = world.offer.fetch
+    reason = refused(world.answerers[AGENCY].ready, *third, 1, fetch)
+    assert reason == "BUDGET_EXHAUSTED"
+    world.answerers[AGENCY].settle([first.query_id])
+    world.hub.mask(rounds[1])
+    assert (world.hub.reveal(rounds[1]).sum() == expected(THREE)).all()
+    assert world.spent(AGENCY) == (second.loss.nano_rho, 0)
 
 
 # Replays
