@@ -10,13 +10,14 @@ import pytest
 
 from accord.client.policy.agency_keys import AgencyKeys, agency_keys, pasted_keys
 from accord.core.errors import ConfigurationError, InvalidQuery
-from accord.trust.keys import new_key, text_of
+from accord.trust.keys import text_of
 from tests.member_keys import other_keys
+from tests.policies import key
 
 
-def listed(key: str) -> AgencyKeys:
-    """Return all keys of the agency that has *key*."""
-    return AgencyKeys(key=key, **other_keys(key))
+def listed(identity: str) -> AgencyKeys:
+    """Return all keys of the agency that has *identity*."""
+    return AgencyKeys(key=identity, **other_keys(identity))
 
 
 def lines(keys: AgencyKeys, indent: str = "") -> str:
@@ -26,7 +27,7 @@ def lines(keys: AgencyKeys, indent: str = "") -> str:
     )
 
 
-NORTH, POLICE = listed(text_of(new_key())), listed(text_of(new_key()))
+NORTH, POLICE = listed(text_of(key("north"))), listed(text_of(key("police")))
 BROKEN = "".join(
     "\n".join(textwrap.wrap(line, 76, break_on_hyphens=False)) + "\n"
     for line in lines(NORTH).splitlines()
