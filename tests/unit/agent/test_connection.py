@@ -27,6 +27,7 @@ from accord.core.errors import (
 )
 from accord.rpc import codec, pki
 from accord.rpc.logs import allow_listed
+from accord.trust.trusted import Fetch
 from accord.v1 import agent_pb2, common_pb2
 from tests.unit.agent.answering import (
     AnswererDouble,
@@ -398,6 +399,28 @@ async def test_a_stream_that_ends_without_a_word_is_opened_again(world: World) -
         (await world.talk()).send(None)
         await world.talk(1)
     assert "STREAM_ENDED" in {line.get("reason") for line in lines}
+
+
+async def test_a_stream_that_ends_before_it_is_open_is_opened_again(
+    world: World,
+) -> None:
+    """What is still to be said over it does not hold the agent for ever."""
+    world.answerer.made = [encapsulation("union")]
+    world.hub.policies["metadata/timestamp.json"] = b"newer"
+    refresh, loop = world.answerer.refresh, asyncio.get_running_loop()
+
+    def meanwhile(fetch: Fetch) -> bool:
+        if len(world.hub.conversations) == 1:
+            talk = world.hub.conversations[0]
+            loop.call_soon_threadsafe(talk.send, None)
+            asyncio.run_coroutine_threadsafe(until(lambda: talk.ended), loop).result()
+        # the answer to this comes after the end of the stream
+        return refresh(fetch)
+
+    world.answerer.refresh = meanwhile  # type: ignore[method-assign]
+    world.start()
+    again = await world.talk(1)
+    await until(again.encapsulations)
 
 
 @pytest.mark.parametrize(

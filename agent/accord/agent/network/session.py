@@ -183,7 +183,7 @@ class Session:
             self._told = held
             editions = [edition_to_message(edition) for edition in held]
             message = agent_pb2.Editions(editions=editions)
-            await self._outgoing.send(agent_pb2.ConnectRequest(editions=message))
+            self._outgoing.post(agent_pb2.ConnectRequest(editions=message))
 
     async def _give_encapsulations(self) -> None:
         """Send those that this stream has not carried yet."""
@@ -195,7 +195,7 @@ class Session:
             message = agent_pb2.Encapsulations(
                 encapsulations=[encapsulation_to_message(each) for each in some]
             )
-            await self._outgoing.send(agent_pb2.ConnectRequest(encapsulations=message))
+            self._outgoing.post(agent_pb2.ConnectRequest(encapsulations=message))
 
     async def _policies(self) -> None:
         while True:
@@ -209,7 +209,8 @@ class Session:
         """Look for newer policies; they may want other editions and other keys.
 
         A requisition may have brought policies before this looked for them, so that
-        encapsulations are compared whether there were any or not.
+        encapsulations are compared whether there were any or not. What there is to say
+        is only put in line: while the stream opens, nobody else would notice its end.
         """
         if await self._worker.refresh():
             await self._tell_editions()
