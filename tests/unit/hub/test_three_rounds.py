@@ -37,7 +37,9 @@ from tests.unit.hub.world import (
     add_analyst,
     audited,
     call,
+    edit_agreement,
     finished,
+    revoke,
 )
 
 OUTSIDE = "health-service"
@@ -392,3 +394,115 @@ async def test_an_agent_that_comes_back_is_asked_for_what_is_still_wanted(
     assert not agent.asked
     assert not agent.cohorts
     assert len(agent.reveals) == 1
+
+
+async def waiting_for_a_seed(
+    world: World, *, stop: tuple[str, ...]
+) -> tuple[Stub, str]:
+    """Ask; some agencies reveal, and some fall silent before."""
+    for label in PARTIES:
+        last = "reveal" if label in stop else ""
+        await world.agent(label, answering, stop_before=last)
+    stub, submission = await submitted(world)
+    for label in stop:
+        agent = world.agents[label]
+        await until(lambda agent=agent: len(agent.reveals) == 1)  # type: ignore[misc]
+    progress = world.hub._collection.progress
+    others = [label for label in PARTIES if label not in stop]
+    await until(lambda: progress(submission).answered == others)
+    return stub, submission
+
+
+async def test_a_sum_with_figures_of_who_was_thrown_out_is_not_released(
+    world: World,
+) -> None:
+    """It can have been opened before anybody knew; then it is charged all the same."""
+    stub, submission = await waiting_for_a_seed(world, stop=(OUTSIDE,))
+    await world.agents["city-police"].stop()
+    await until(lambda: "city-police" not in world.hub._connections.connected())
+    revoke(world.state, "city-police")
+    await world.agent(OUTSIDE, answering)
+    found = await finished(stub, submission)
+    assert found.failure.reason == "AGENCY_REVOKED"
+    assert "city-police" in found.failure.sentence
+    assert account(world, f"agreement/{AGREEMENT}")[0] > 0
+
+
+async def test_an_agreement_that_changes_before_any_seed_is_out_costs_nothing(
+    world: World,
+) -> None:
+    stub, submission = await waiting_for_a_seed(world, stop=PARTIES)
+    edit_agreement(world.state, {"suppress_below: 10": "suppress_below: 12"})
+    found = await finished(stub, submission)
+    assert found.failure.reason == "AGREEMENT_CHANGED"
+    assert "Nothing was charged" in found.failure.sentence
+    assert account(world, f"agreement/{AGREEMENT}") == (0, 0)
+
+
+async def test_an_agreement_that_changes_after_a_seed_is_out_is_charged(
+    world: World,
+) -> None:
+    stub, submission = await waiting_for_a_seed(world, stop=(OUTSIDE,))
+    edit_agreement(world.state, {"suppress_below: 10": "suppress_below: 12"})
+    found = await finished(stub, submission)
+    assert found.failure.reason == "AGREEMENT_CHANGED"
+    assert "was charged" in found.failure.sentence
+    used, reserved = account(world, f"agreement/{AGREEMENT}")
+    assert used > 0
+    assert reserved == 0
+
+
+async def test_erasures_of_before_a_restart_count(world: World) -> None:
+    """Who has erased need not say so twice."""
+    _, submission = await waiting_for_a_seed(world, stop=PARTIES)
+    await world.agents[OUTSIDE].stop()
+    await until(lambda: OUTSIDE not in world.hub._connections.connected())
+    await world.agents["city-police"].refuse(submission, 1, "EQUIVOCATION")
+    await until(lambda: rows_of(world, ROUND_ERASURES) == len(PARTIES) - 1)
+    await world.restart()
+    await world.agent(OUTSIDE, silent)
+    await until(lambda: rows_of(world, ROUNDS) == 0)
+    assert account(world, f"agreement/{AGREEMENT}") == (0, 0)
+    (failed,) = audited(world, "query.failed")
+    assert (failed["reason"], failed["charged"]) == ("OPENING_INCOMPLETE", False)
+
+
+async def test_a_restart_while_seeds_come_in_asks_for_all_of_them_again(
+    world: World,
+) -> None:
+    token = add_analyst(world.state, "ben")
+    _, submission = await waiting_for_a_seed(world, stop=(OUTSIDE,))
+    await world.restart()
+    progress = world.hub._collection.progress
+    assert progress(submission).stage is Stage.REVEAL
+    assert progress(submission).answered == []
+    for label in PARTIES:
+        await world.agent(label, answering)
+    await until(lambda: rows_of(world, ROUNDS) == 0)
+    for label in PARTIES:
+        assert [each.attempt for each in world.agents[label].reveals] == [1]
+        assert not world.agents[label].asked
+    again = await call(world.analyst(token).SubmitQuery(a_submission()))
+    assert again.submission.reply.from_archive
+
+
+async def test_a_restart_while_vectors_come_in_keeps_those_that_are_here(
+    world: World,
+) -> None:
+    for label in PARTIES:
+        stop = "masked" if label == OUTSIDE else ""
+        await world.agent(label, answering, stop_before=stop)
+    _, submission = await submitted(world)
+    progress = world.hub._collection.progress
+    await until(lambda: progress(submission).awaited == [OUTSIDE])
+    await world.restart()
+    progress = world.hub._collection.progress
+    assert progress(submission).stage is Stage.MASKED
+    assert progress(submission).awaited == [OUTSIDE]
+    for label in PARTIES:
+        await world.agent(label, answering)
+    await until(lambda: rows_of(world, ROUNDS) == 0)
+    for label in PARTIES:
+        assert len(world.agents[label].cohorts) == (label == OUTSIDE)
+        assert len(world.agents[label].reveals) == 1
+    assert rows_of(world, TRANSCRIPTS) == 1

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +32,7 @@ from tests.unit.hub.world import (
     add_analyst,
     call,
     finished,
+    make_state,
 )
 
 
@@ -53,6 +55,13 @@ async def test_a_question_is_answered_with_noise_and_its_whole_story(
     assert release.cost.loss.nano_epsilon == 0
     assert list(release.coverage.answered) == list(PARTIES)
     assert not release.coverage.missing
+    assert release.coverage.cohort == "all"
+    assert release.noise_placement == "shared"
+    assert release.cost.epsilon < release.hub_epsilon <= 6.0
+    assert release.colluding_at_most == 1
+    towards_hub = [each for each in release.not_covered if "hub" in each]
+    assert len(towards_hub) == 1
+    assert "at most 1 of them" in towards_hub[0]
     assert release.edition == "2026-09"
     values = [tuple(row.values) for row in release.rows]
     assert values == [(v,) for v in world.model.dimension("gender").domain("gender")]
@@ -71,6 +80,31 @@ async def test_a_question_is_answered_with_noise_and_its_whole_story(
     assert release.not_covered
     assert "UNSAFE" not in "".join(release.not_covered)
     await until(lambda: all(a.settled == [asked.id] for a in world.agents.values()))
+
+
+async def test_with_noise_of_the_hub_alone_the_release_says_what_it_saw(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = make_state(
+        tmp_path,
+        **{
+            "noise: shared ": "noise: hub ",
+            "hub_sees_at_most: {epsilon: 6} ": "hub_sees_exact_pooled_sums: accepted ",
+        },
+    )
+    capsys.readouterr()
+    world = World(state)
+    await world.start()
+    await world.all_agents()
+    stub = world.analyst(add_analyst(world.state, "ana"))
+    asked = a_submission(3.0)
+    await call(stub.SubmitQuery(asked))
+    release = (await finished(stub, asked.id)).reply.release
+    assert (release.noise_placement, release.hub_epsilon) == ("hub", 0)
+    towards_hub = [each for each in release.not_covered if "hub" in each]
+    assert len(towards_hub) == 1
+    assert "exact sum" in towards_hub[0]
+    await world.stop()
 
 
 async def test_a_repeat_is_free_and_the_same_bytes(world: World) -> None:

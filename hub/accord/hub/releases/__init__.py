@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an exact sum to a published release: noise, charge, archive."""
+"""From masked vectors and seeds to a published release: opening, noise, archive."""

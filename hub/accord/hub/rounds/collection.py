@@ -225,6 +225,7 @@ class Collection:
         if found.settling:
             return
         now, round_ = self._clock(), found.round
+        before = round_.closing
         policies = self._standing.current()
         if policies is None or not found.is_under(policies):
             found.why = found.why or policies_changed
@@ -232,7 +233,6 @@ class Collection:
                 self._settle(found, self._give_up(found.submission, found.why))
                 return
             round_.abandon(now)
-        before = round_.closing
         turns = round_.advance(now)
         for turn in turns:
             self._turned(found, turn, now)
