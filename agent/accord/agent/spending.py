@@ -144,6 +144,28 @@ def require_affordable(tx: Transaction, bill: Bill, at: datetime.datetime) -> No
         tx.execute("RELEASE affordable", {})
 
 
+def require_period(tx: Transaction, bill: Bill, at: datetime.datetime) -> None:
+    """Refuse to open what the agency's rules over a period have no room for now.
+
+    A reservation counts from the moment at which it was made. A hub that lets it grow
+    older than the period, and then opens it beside others, would open more within a
+    period than the rule allows.
+
+    Args:
+        tx: the caller's transaction, in which the reservation becomes a charge.
+        bill: what is reserved.
+        at: now.
+
+    Raises:
+        RequisitionRefused: LOCAL_RULE
+    """
+    known = entry(tx, bill.requisition.query_id)
+    for rule in period_caps(bill.rules, bill.agreement.name):
+        begin = at - datetime.timedelta(days=rule.number or 1)
+        counted = known is not None and known.reserved_at > begin
+        _window(tx, bill, rule, 0 if counted else bill.amount, at)
+
+
 def give_back_reserved(tx: Transaction, query_id: str, at: datetime.datetime) -> None:
     """Give a query's reservation back, if it has one.
 
@@ -161,12 +183,8 @@ def _lines(tx: Transaction, bill: Bill, at: datetime.datetime) -> list[Line]:
         agreement_account(bill.agency, bill.agreement.name): [],
     }
     for rule in period_caps(bill.rules, bill.agreement.name):
-        account = (
-            agreement_account(bill.agency, bill.agreement.name)
-            if rule.subject
-            else account_of(bill.agency)
-        )
-        windows[account].append(_window(tx, bill, rule, account, at))
+        window = _window(tx, bill, rule, bill.amount, at)
+        windows[_account_under(rule, bill)].append(window)
     cap = lifetime_cap(bill.settings, bill.accounting)
     return [
         Line(
@@ -185,15 +203,21 @@ def _lines(tx: Transaction, bill: Bill, at: datetime.datetime) -> list[Line]:
     ]
 
 
+def _account_under(rule: Rule, bill: Bill) -> str:
+    if rule.subject:
+        return agreement_account(bill.agency, bill.agreement.name)
+    return account_of(bill.agency)
+
+
 def _window(
-    tx: Transaction, bill: Bill, rule: Rule, account: str, at: datetime.datetime
+    tx: Transaction, bill: Bill, rule: Rule, amount: int, at: datetime.datetime
 ) -> Window:
-    """Return the limit that a rule sets, if the requisition fits beneath it.
+    """Return the limit that a rule sets, if an amount fits beneath it.
 
     Raises:
         RequisitionRefused: LOCAL_RULE.
     """
-    seconds = (rule.number or 1) * _DAY
+    seconds, account = (rule.number or 1) * _DAY, _account_under(rule, bill)
     whole = Window(seconds=seconds, cap=0)
     used = {
         unit: balance(tx, account, unit, at, [whole]).windows[0].used for unit in Unit
@@ -205,7 +229,7 @@ def _window(
         nano_epsilon=used[Unit.NANO_EPSILON],
         delta=bill.delta,
     )
-    if used[bill.unit] + bill.amount > cap:
+    if used[bill.unit] + amount > cap:
         raise RequisitionRefused(
             "LOCAL_RULE", "A rule of this agency forbids it.", codes=rule.kind.value
         )

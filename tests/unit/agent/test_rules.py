@@ -31,7 +31,7 @@ from accord.core.epsilon_delta import delta_upper
 from accord.core.errors import ConfigurationError, NotFound, RequisitionRefused
 from accord.core.privacy import NANO, Accounting
 from accord.core.terms import Requisition
-from accord.ledger import Unit, balance
+from accord.ledger import State, Unit, balance, entry
 from tests.unit.agent.agencies import MODEL, NOW, ingest_rows, new_state, row
 from tests.unit.agent.agreements import (
     AGENCY,
@@ -45,6 +45,7 @@ from tests.unit.agent.agreements import (
     signed,
     taught,
 )
+from tests.unit.agent.hub_rounds import Round
 
 DELTA = Fraction(1, 10**9)
 FALLBACK: dict[str, Any] = {
@@ -229,6 +230,56 @@ def test_a_period_counts_what_was_spent_before_the_rule_and_slides(
     # What is paid for is free within the period.
     seed = found.seeds[AGENCY]
     assert agent.hub().reveal_one(found, AGENCY) == seed
+
+
+@pytest.mark.parametrize("subject", ["", "small-trends"])
+@pytest.mark.parametrize("text", [AGREEMENT_TEXT, PURE_TEXT])
+def test_what_was_masked_long_ago_counts_in_the_period_in_which_it_is_opened(
+    state: AgentState, subject: str, text: str
+) -> None:
+    """Else a hub masks one answer in each period, and opens all of them in the last."""
+    clock = Clock()
+    agent = taught(state, text, clock=clock)
+    cap = Rule(kind=Kind.CAP_PERIOD, subject=subject, epsilon=Fraction(6, 5), number=30)
+    add_rule(state, cap, NOW)
+    hub, late = agent.hub(), NOW + datetime.timedelta(days=60)
+    members = requisition().members
+
+    def masked() -> Round:
+        asked = signed(requisition(text=text), expires_at=late)
+        return hub.mask(hub.ready(asked, "all", members))
+
+    old = masked()
+    clock.now = NOW + datetime.timedelta(days=30)
+    agent.offer.freshen()
+    new = masked()
+    with pytest.raises(RequisitionRefused) as caught:
+        hub.reveal_one(old, AGENCY)
+    assert caught.value.metadata["codes"] == "cap-period"
+    hub.reveal_one(new, AGENCY)
+    with pytest.raises(RequisitionRefused):
+        hub.reveal_one(old, AGENCY)
+    # The old one is charged nothing, and gives back what it held.
+    assert [each.query_id for each in agent.answerer.settle([old.query_id])] == [
+        old.query_id
+    ]
+    with state.ledger() as connection:
+        kept = [entry(connection, each.query_id) for each in (old, new)]
+    assert [each and each.state for each in kept] == [State.RETURNED, State.CHARGED]
+
+
+def test_alone_in_its_period_it_is_opened_however_old_it_is(state: AgentState) -> None:
+    clock = Clock()
+    agent = taught(state, clock=clock)
+    cap = Rule(kind=Kind.CAP_PERIOD, epsilon=Fraction(6, 5), number=30)
+    add_rule(state, cap, NOW)
+    late = NOW + datetime.timedelta(days=60)
+    hub, asked = agent.hub(), requisition()
+    found = hub.mask(hub.ready(signed(asked, expires_at=late), "all", asked.members))
+    clock.now = NOW + datetime.timedelta(days=31)
+    agent.offer.freshen()
+    agent.refresh()
+    assert hub.reveal_one(found, AGENCY)
 
 
 def test_each_agreement_has_an_account_of_its_own(state: AgentState) -> None:

@@ -3,7 +3,8 @@
 
 It goes out only after receipts of the whole cohort, all for what this agency saw too.
 In one transaction the reservation becomes a charge and the row says ``revealed``, for
-ever; whoever asks again gets the same seed.
+ever; whoever asks again gets the same seed. The agency's rules over a period are
+looked at once more there, since a reservation may be older than the period.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import sqlite3
 from collections.abc import Sequence
 
 from accord.agent.rounds import fence, rows
-from accord.agent.rounds.checks import Checks, Clock, refuse
+from accord.agent.rounds.checks import Checks, Clock, Examined, refuse
 from accord.agent.rounds.rows import Masked, Row, Stage
+from accord.agent.spending import Bill, require_period
 from accord.agent.state import AgentState
 from accord.core.errors import RequisitionRefused
 from accord.ledger import charge
@@ -51,8 +53,8 @@ class Opening:
         if masked is None:
             refuse("OUT_OF_ORDER", "This agency has not masked anything for it.")
         if row.stage is not Stage.REVEALED:
-            self._check(connection, row, masked, receipts)
-            self._open(connection, row, masked)
+            examined = self._check(connection, row, masked, receipts)
+            self._open(connection, row, masked, self._checks.bill(examined))
         fence.publish(self._state, connection)
         return _seed(masked)
 
@@ -62,7 +64,7 @@ class Opening:
         row: Row,
         masked: Masked,
         receipts: Sequence[Receipt],
-    ) -> None:
+    ) -> Examined:
         examined = self._checks.examine(connection, row.payload)
         if examined.spec.digest != row.spec_digest:
             refuse("POLICY_DIFFERS", "Another list of keys is in force by now.")
@@ -72,15 +74,20 @@ class Opening:
             raise RequisitionRefused(
                 "RECEIPTS_INVALID", "This agency's receipt was exchanged on the way."
             )
+        return examined
 
-    def _open(self, connection: sqlite3.Connection, row: Row, masked: Masked) -> None:
+    def _open(
+        self, connection: sqlite3.Connection, row: Row, masked: Masked, bill: Bill
+    ) -> None:
         """Charge, and let the seed go; another process may have done so already."""
+        now = self._clock()
         with transaction(connection) as tx:
             if rows.put_revealed(tx, row, masked.transcript):
-                charge(tx, row.query_id, self._clock())
+                require_period(tx, bill, now)
+                charge(tx, row.query_id, now)
                 return
-            now = rows.find(tx, row.query_id)
-        if now is None or (now.stage, now.masked) != (Stage.REVEALED, masked):
+            found = rows.find(tx, row.query_id)
+        if found is None or (found.stage, found.masked) != (Stage.REVEALED, masked):
             refuse("OUT_OF_ORDER", "The attempt has ended here.")
 
 
