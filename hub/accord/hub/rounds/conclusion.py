@@ -173,7 +173,10 @@ class Conclusion:
 
         failed_ = await self._committed(commit)
         structlog.get_logger().info(
-            "query.failed", query_id=submission.id, agreement=submission.agreement
+            "query.failed",
+            query_id=submission.id,
+            agreement=submission.agreement,
+            reason=failed_.reason,
         )
         return failed_, at
 

@@ -30,6 +30,8 @@ from accord.ledger import entry as known_entry
 class Failed:
     """What the failure of one submission did."""
 
+    reason: str
+    """Nothing where it had ended before."""
     ended: list[str]
     promoted: list[Submission]
     """Followers that now pay for themselves, and agencies must be asked for."""
@@ -57,9 +59,10 @@ def fail(  # everything that an ending depends on
     """
     known = submissions.find(tx, submission)
     if known is None or known.is_settled:
-        return Failed(ended=[], promoted=[])
+        return Failed(reason="", ended=[], promoted=[])
     charged = _settle(tx, known.id, at)
-    _end(tx, known, why(charged), at, charged=charged)
+    ending = why(charged)
+    _end(tx, known, ending, at, charged=charged)
     ended, promoted = [known.id], list[Submission]()
     for follower in submissions.followers(tx, known.id):
         other = next((p for p in promoted if _covers(p, follower)), None)
@@ -82,7 +85,7 @@ def fail(  # everything that an ending depends on
                 continue
         _end(tx, follower, reason, at, charged=False)
         ended.append(follower.id)
-    return Failed(ended=ended, promoted=promoted)
+    return Failed(reason=ending.reason, ended=ended, promoted=promoted)
 
 
 def _settle(tx: sa.Connection, submission: str, at: dt.datetime) -> bool:
