@@ -18,6 +18,7 @@ import hashlib
 from collections.abc import Sequence
 
 from accord.core.errors import RequisitionRefused
+from accord.secagg.curve import exchange_has_small_order
 from accord.secagg.encoding import KEY_BYTES, encoded, hashed
 from accord.secagg.keys import Directory
 
@@ -151,9 +152,12 @@ def check_ready(
 ) -> None:
     """Check one message of round 1.
 
+    A key that gives no secret is refused here, so that the hub finds it before it is
+    shown: every other member would have to decline, and whoever sent it would not.
+
     Raises:
         RequisitionRefused: READY_INVALID, it is not from a member, for something else,
-            or not signed with the listed key.
+            not signed with the listed key, or gives everybody the same secret.
     """
     member = directory.get(ready.agency)
     if (
@@ -166,6 +170,12 @@ def check_ready(
             "READY_INVALID",
             f"The fresh key of {_named(ready.agency, directory)} is not signed with the"
             " key that the board lists, for this query and attempt.",
+        )
+    if exchange_has_small_order(ready.ephemeral_key):
+        raise RequisitionRefused(
+            "READY_INVALID",
+            f"The fresh key of {ready.agency!r} gives no secret.",
+            agency=ready.agency,
         )
 
 

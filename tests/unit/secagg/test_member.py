@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from accord.core.errors import RequisitionRefused
 from accord.secagg.keys import Directory, SecretKeys
 from accord.secagg.member import (
     check_readies,
@@ -147,16 +148,20 @@ class TestReadies:
     def test_a_list_of_the_cohort_in_another_order_is_refused(self) -> None:
         assert refused(READIES, labels(N)[::-1]) == "INCOMPLETE_COHORT"
 
-    def test_a_fresh_key_that_gives_no_secret_is_refused(self) -> None:
-        """Its member signed it, so this is found where the secret is made."""
-        weak = dataclasses.replace(READIES[1], ephemeral_key=bytes(32))
-        signature = secret(labels(N)[1]).sign(weak.body())
-        readies = [OWN, dataclasses.replace(weak, signature=signature), *READIES[2:]]
-        check_readies(SPEC, 1, readies, labels(N), LISTED, OWN)
-        own = labels(N)[0]
+    @pytest.mark.parametrize("weak", [bytes(32), b"\1" + bytes(31)])
+    def test_a_fresh_key_that_gives_no_secret_is_refused(self, weak: bytes) -> None:
+        """By the hub before it is shown: else all others decline, and not its owner."""
+        label, own = labels(N)[1], labels(N)[0]
+        made = dataclasses.replace(READIES[1], ephemeral_key=weak)
+        made = dataclasses.replace(made, signature=secret(label).sign(made.body()))
+        with pytest.raises(RequisitionRefused) as caught:
+            check_ready(made, SPEC.digest, 1, LISTED)
+        assert caught.value.reason == "READY_INVALID"
+        assert caught.value.metadata["agency"] == label
+        readies = [OWN, made, *READIES[2:]]
+        assert refused(readies) == "READY_INVALID"
         arguments = (secret(own), THIS.ephemerals[own], readies, THIS.transcript)
-        lasting = pair_secrets(N)[own]
-        assert reason_of(pair_keys, *arguments, lasting) == "READY_INVALID"
+        assert reason_of(pair_keys, *arguments, pair_secrets(N)[own]) == "READY_INVALID"
 
     @pytest.mark.parametrize("length", [0, 31, 33])
     def test_a_fresh_key_of_another_length_is_refused_even_if_signed(
