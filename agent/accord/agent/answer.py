@@ -37,7 +37,7 @@ from accord.ledger.sqlite import transaction
 from accord.rpc.codec import HeldEdition
 from accord.secagg.directory import directory_of
 from accord.secagg.keys import Directory, Encapsulation
-from accord.secagg.messages import Receipt
+from accord.secagg.messages import Ready, Receipt
 from accord.trust.trusted import Fetch
 
 
@@ -74,6 +74,7 @@ class StoreAnswerer:
         """
         keys = state.secret_keys(agency)
         self._state = state
+        self._agency = agency
         self._clock = clock
         self._checks = Checks(state, keys=keys, settings=settings, clock=clock)
         self._pairs = Pairs(keys, clock)
@@ -150,6 +151,23 @@ class StoreAnswerer:
         """
         with self._state.ledger() as connection:
             return self._pairs.sent(connection, self._directories())
+
+    def unopened(self) -> tuple[tuple[str, Ready], ...]:
+        """Return what was said in the first round of queries that are masked yet.
+
+        Each of them holds a reservation. A hub that ended one while this agent was away
+        never says so by itself. A restored copy asks nothing, since it could not act.
+        """
+        with self._state.ledger() as connection:
+            if fence.standing(self._state, connection).restored:
+                return ()
+            with transaction(connection) as tx:
+                found = rows.open_rows(tx)
+        return tuple(
+            (row.query_id, row.ready(self._agency))
+            for row in found
+            if row.masked is not None
+        )
 
     def ready(
         self, payload: bytes, signature: bytes, attempt: int, fetch: Fetch

@@ -131,6 +131,7 @@ class AnswererDouble:
         self.hub_key = hub_key
         self.held: list[HeldEdition] = [edition("2026-01")]
         self.made: list[Encapsulation] = []
+        self.masked: list[tuple[str, Ready]] = []
         self.wanted = ["metadata/timestamp.json"]
         self.fetched: list[bytes | str] = []
         self.refreshed = 0
@@ -164,6 +165,10 @@ class AnswererDouble:
     def encapsulations(self) -> Sequence[Encapsulation]:
         self._called()
         return list(self.made)
+
+    def unopened(self) -> Sequence[tuple[str, Ready]]:
+        self._called()
+        return list(self.masked)
 
     def expire(self) -> None:
         self._called()

@@ -27,6 +27,7 @@ from accord.core.errors import (
 )
 from accord.rpc import codec, pki
 from accord.rpc.logs import allow_listed
+from accord.secagg.messages import Ready
 from accord.trust.trusted import Fetch
 from accord.v1 import agent_pb2, common_pb2
 from tests.unit.agent.answering import (
@@ -34,6 +35,7 @@ from tests.unit.agent.answering import (
     Gate,
     edition,
     encapsulation,
+    new_ids,
     payload,
 )
 from tests.unit.agent.joining import join
@@ -230,6 +232,34 @@ async def test_without_encapsulations_none_are_sent(world: World) -> None:
     talk.send(world.hub.requisitions(payload()))
     await until(talk.readies)
     assert not any(m.HasField("encapsulations") for m in talk.received)
+
+
+async def test_on_every_stream_it_asks_for_the_end_of_what_is_masked(
+    world: World,
+) -> None:
+    """The hub told it while the agent was away; it answers with what has ended."""
+    ready = Ready(
+        agency="shelter-north",
+        spec_digest=bytes(32),
+        attempt=3,
+        ephemeral_key=bytes(32),
+        signature=bytes(64),
+    )
+    ids = new_ids(300)
+    world.answerer.masked = [(each, ready) for each in ids]
+    world.start()
+    for number in range(2):
+        talk = await world.talk(number)
+        await until(lambda talk=talk: len(talk.readies()) == len(ids))  # type: ignore[misc]
+        assert [each.query_id for each in talk.readies()] == ids
+        assert {each.attempt for each in talk.readies()} == {3}
+        settled = agent_pb2.Settled(query_ids=ids[:1])
+        talk.send(agent_pb2.ConnectResponse(settled=settled))
+        await until(talk.erasures)
+        talk.send(None)
+    assert [each for each in world.answerer.asked if each[0] == "settle"] == [
+        ("settle", ids[0])
+    ] * 2
 
 
 async def test_what_has_expired_is_erased_at_the_start_and_again(world: World) -> None:

@@ -104,6 +104,7 @@ def test_a_restored_copy_refuses_every_step(
     assert world.spent(AGENCY) == before
     assert answerer.editions()
     assert answerer.encapsulations() == ()
+    assert answerer.unopened() == ()
 
 
 @pytest.mark.parametrize("since", [Stage.READY, Stage.MASKED])

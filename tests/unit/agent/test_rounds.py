@@ -325,6 +325,23 @@ def test_after_its_time_nothing_is_answered_and_what_is_closed_is_given_back(
     assert [each.query_id for each in done] == [masked.query_id]
 
 
+def test_what_is_masked_is_asked_for_again_until_it_has_ended(world: World) -> None:
+    """A hub that ended it while this agency was away says so then."""
+    answerer = world.answerers[AGENCY]
+    world.ready(world.asked())
+    world.whole(world.asked())
+    asked = world.asked()
+    first = world.hub.mask(world.ready(asked))
+    second = world.ready(asked, attempt=2)
+    assert answerer.unopened() == ()
+    world.hub.mask(second)
+    said = ((second.query_id, second.steps[AGENCY].ready),)
+    assert answerer.unopened() == world.answerer(AGENCY).unopened() == said
+    assert second.steps[AGENCY].ready != first.steps[AGENCY].ready
+    answerer.settle([second.query_id])
+    assert answerer.unopened() == ()
+
+
 def test_expiry_needs_no_question(world: World) -> None:
     asked = world.asked()
     world.hub.mask(world.ready(asked))

@@ -27,7 +27,11 @@ from accord.core.errors import IntegrityError, InvalidQuery, Unreachable
 from accord.rpc.codec import HeldEdition, edition_to_message
 from accord.rpc.interceptors import check_message
 from accord.rpc.limits import deadline
-from accord.rpc.rounds import encapsulation_to_message
+from accord.rpc.rounds import (
+    MOST_TOGETHER,
+    encapsulation_to_message,
+    ready_to_message,
+)
 from accord.rpc.status import error_of
 from accord.secagg.keys import Encapsulation
 from accord.v1 import agent_pb2, agent_pb2_grpc
@@ -91,7 +95,7 @@ class Session:
         self._changed = asyncio.Event()
 
     async def open(self, opening: Opening) -> None:
-        """Say hello, hear the welcome, look for newer policies.
+        """Say hello, hear the welcome, look for newer policies and for ends.
 
         Raises:
             Unreachable: HUB_SILENT or STREAM_ENDED.
@@ -112,6 +116,7 @@ class Session:
             structlog.get_logger().warning("clock.differed")
         await self._worker.heard_of(first.welcome.state_sequence)
         await self._refresh()
+        await self._ask_for_ends()
 
     async def serve(self) -> None:
         """Work until the stream ends, which is an error whatever the reason."""
@@ -196,6 +201,20 @@ class Session:
                 encapsulations=[encapsulation_to_message(each) for each in some]
             )
             self._outgoing.post(agent_pb2.ConnectRequest(encapsulations=message))
+
+    async def _ask_for_ends(self) -> None:
+        """Repeat what was said of queries that are masked; who has ended them says so.
+
+        A hub tells of an end once, and only whom it can reach. Budget would stay
+        reserved until the query expires.
+        """
+        unopened = await self._worker.unopened()
+        for start in range(0, len(unopened), MOST_TOGETHER):
+            some = unopened[start : start + MOST_TOGETHER]
+            message = agent_pb2.Readies(
+                readies=[ready_to_message(query_id, ready) for query_id, ready in some]
+            )
+            self._outgoing.post(agent_pb2.ConnectRequest(readies=message))
 
     async def _policies(self) -> None:
         while True:

@@ -42,6 +42,7 @@ from accord.agent.rounds.steps import Answerer
 from accord.core.errors import AccordError, IntegrityError, InternalError, Unreachable
 from accord.rpc.codec import HeldEdition, query_id_of
 from accord.secagg.keys import Encapsulation
+from accord.secagg.messages import Ready
 from accord.v1 import agent_pb2
 
 MOST_IN_HAND: Final = 512
@@ -158,6 +159,10 @@ class Worker:
     async def encapsulations(self) -> tuple[Encapsulation, ...]:
         """Return all that this agency is the sender of."""
         return tuple(await self._call(self._answerer.encapsulations))
+
+    async def unopened(self) -> tuple[tuple[str, Ready], ...]:
+        """Return what was said of queries that are masked yet."""
+        return tuple(await self._call(self._answerer.unopened))
 
     async def refresh(self) -> bool:
         """Ask the hub for newer policies and return whether there were any."""

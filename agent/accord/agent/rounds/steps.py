@@ -93,6 +93,12 @@ class Answerer(Protocol):
         There may be more after a refresh, also after one that `ready` made by itself.
         """
 
+    def unopened(self) -> Sequence[tuple[str, Ready]]:
+        """Return what was said in the first round of queries that are masked yet.
+
+        Whoever is told of it again says if such a query has ended meanwhile.
+        """
+
     def ready(
         self, payload: bytes, signature: bytes, attempt: int, fetch: Fetch
     ) -> ReadyStep:
