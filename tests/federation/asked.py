@@ -100,8 +100,12 @@ class Asked:
 
         wait_until(look, f"only {labels} are awaited in {stage} of {attempt}")
 
-    def assert_answered_once(self) -> None:
-        """The one who waited has the answer, it is right, and everything agrees."""
+    def assert_answered_once(self, *, attempt: int = 1) -> None:
+        """The one who waited has the answer, it is right, and everything agrees.
+
+        Args:
+            attempt: the one that was opened.
+        """
         result = self.result()
         for row in result:
             assert row.estimate.estimate is not None
@@ -109,6 +113,9 @@ class Asked:
             off = row.estimate.estimate - self.truth.get(row.values, 0)
             assert abs(off) < 7 * row.estimate.sd
         self._assert_charged_once(result)
+        sql = "SELECT attempt FROM round WHERE query_id = ?"
+        for label in THREE:
+            assert self.network.agent_rows(label, sql, self.id) == [(attempt,)]
         # asked again, with the same id and by its id, it is the same
         again = self.question().release(
             epsilon=self._epsilon, purpose=PURPOSE, submission_id=self.id

@@ -56,6 +56,7 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Result = TypeVar("Result")
 
 _LOOK_SECONDS = 0.005
+_HUB_SECONDS = 0.05
 _LAST_TURNS = 5
 
 
@@ -298,6 +299,15 @@ class MessageRelay:
         assert self._listener is not None
         await self._listener.stop(0)
 
+    async def hub_is_there(self) -> None:
+        """Wait until the real hub serves, so that agents do not come back too early.
+
+        How long they wait before they try again is tested elsewhere.
+        """
+        hub = self._network.hub
+        while not (hub.is_running and any(map(_is_ready, hub.lines()))):  # noqa: ASYNC110  # another process's
+            await asyncio.sleep(_HUB_SECONDS)
+
     def channel(self, agency: str) -> grpc.aio.Channel:
         """Return a channel to the real hub in the name of an agency."""
         own = stolen_identity(self._network, agency)
@@ -336,6 +346,10 @@ def refusals(relay: MessageRelay, agency: str, *, query_id: str = "") -> set[str
     }
 
 
+def _is_ready(line: Mapping[str, object]) -> bool:
+    return line["event"] == "hub.ready"
+
+
 class _Stream:
     """Both ways of one agent's stream."""
 
@@ -360,6 +374,7 @@ class _Relayed(agent_pb2_grpc.AgentServiceServicer):
         context: Context,
     ) -> None:
         agency = peer_agency(context).label
+        await self._relay.hub_is_there()
         stream = self._relay.open(agency)
         async with self._relay.channel(agency) as channel:
             stub = agent_pb2_grpc.AgentServiceStub(channel)
@@ -401,6 +416,7 @@ class _Relayed(agent_pb2_grpc.AgentServiceServicer):
         return answer
 
     async def _call(self, method: str, request: object, context: Context) -> Any:  # noqa: ANN401
+        await self._relay.hub_is_there()
         async with self._relay.channel(peer_agency(context).label) as channel:
             stub = agent_pb2_grpc.AgentServiceStub(channel)
             seconds = deadline(f"AgentService/{method}")

@@ -17,10 +17,20 @@ import accord.client as accord
 from tests.federation.asked import Asked, waits_for_lock
 from tests.federation.network import Network, locked
 from tests.federation.processes import wait_until
-from tests.federation.relays import MessageRelay
+from tests.federation.relays import RECEIPTS, MessageRelay
 from tests.federation.small_world import PURPOSE, THREE, SmallWorld
 
 pytestmark = pytest.mark.federation
+
+
+STAGES = {"readies": "ready", "masked": "masked", "reveals": "reveal"}
+"""What the hub waits for in each of them."""
+
+
+def stored_stage(asked: Asked) -> str:
+    """Return how far the hub's database says that it is."""
+    sql = "SELECT stage FROM rounds WHERE submission = ?"
+    return str(asked.network.rows(sql, asked.id)[0][0])
 
 
 def restart(network: Network) -> None:
@@ -32,7 +42,7 @@ def restart(network: Network) -> None:
 def test_after_the_reservation_before_any_agency_hears(
     network: Network, relay: MessageRelay, asked: Asked
 ) -> None:
-    relay.hold(THREE, "requisition")
+    relay.hold(THREE, "requisitions")
     asked.submit()
     assert asked.state() == "collecting"
     assert network.reserved()
@@ -42,51 +52,108 @@ def test_after_the_reservation_before_any_agency_hears(
     asked.assert_answered_once()
 
 
-def test_after_the_requisitions_were_sent(
-    network: Network, relay: MessageRelay, asked: Asked
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("readies", marks=pytest.mark.slow),
+        "masked",
+        pytest.param("reveals", marks=pytest.mark.slow),
+    ],
+)
+def test_after_all_agencies_answered_a_call(
+    network: Network, relay: MessageRelay, asked: Asked, kind: str
 ) -> None:
-    """Every agency has computed and paid for its answer; the hub has none of them."""
-    relay.hold(THREE, "answer")
+    """The hub has none of it, asks once more, and gets the same bytes."""
+    relay.hold(THREE, kind)
     asked.submit()
-    first = {label: relay.wait_for(label, "answer") for label in THREE}
+    first = {label: relay.wait_for(label, kind) for label in THREE}
     network.hub.kill()
     relay.reset()
     network.start_hub()
     asked.assert_answered_once()
     for label in THREE:
-        # the hub asked again with the same bytes, and got the same integers
-        assert relay.of(label, "answer", query_id=asked.id)[-1] == first[label]
+        assert relay.of(label, kind, query_id=asked.id)[-1] == first[label]
 
 
-def test_after_some_answers(
-    network: Network, relay: MessageRelay, asked: Asked
+@pytest.mark.parametrize("call", ["cohorts", RECEIPTS])
+def test_before_any_agency_hears_the_next_call(
+    network: Network, relay: MessageRelay, asked: Asked, call: str
 ) -> None:
-    """Answers are in the hub's memory only: it asks everybody again."""
-    relay.hold(["charlie"], "answer")
+    """What everybody said is in the database: nobody is asked for it again."""
+    relay.hold(THREE, call)
     asked.submit()
-    relay.wait_for("charlie", "answer")
-    asked.wait_awaited("charlie")
+    first = {label: relay.wait_for(label, call) for label in THREE}
+    stage = "reveal" if call == RECEIPTS else "masked"
+    wait_until(lambda: stored_stage(asked) == stage, f"{stage} is committed")
     network.hub.kill()
     relay.reset()
     network.start_hub()
     asked.assert_answered_once()
-    assert len(relay.of("alpha", "answer", query_id=asked.id)) == 1
+    for label in THREE:
+        assert not relay.of(label, "requisitions")
+        assert len(relay.of(label, "masked")) == (stage == "masked")
+        # whoever was shown a cohort is shown the same one
+        assert relay.of(label, call)[0] == first[label]
 
 
-def test_after_all_answers_before_the_charge(
+@pytest.mark.parametrize(
+    ("kind", "again"),
+    [
+        pytest.param("readies", False, marks=pytest.mark.slow),
+        pytest.param("masked", False, marks=pytest.mark.slow),
+        ("reveals", True),
+    ],
+)
+def test_after_some_of_what_it_waits_for(
+    network: Network,
+    relay: MessageRelay,
+    asked: Asked,
+    kind: str,
+    again: bool,
+) -> None:
+    """What was signed and masked is kept; seeds are in its memory only."""
+    relay.hold(["charlie"], kind)
+    asked.submit()
+    relay.wait_for("charlie", kind)
+    asked.wait_awaited(STAGES[kind], "charlie")
+    network.hub.kill()
+    relay.reset()
+    network.start_hub()
+    asked.assert_answered_once()
+    assert len(relay.of("alpha", kind)) == again
+
+
+def test_after_all_vectors_before_the_opening(
+    network: Network, relay: MessageRelay, asked: Asked
+) -> None:
+    """Nobody was asked to open anything; it waits for the database."""
+    relay.hold(["charlie"], "masked")
+    asked.submit()
+    asked.wait_awaited("masked", "charlie")
+    with locked(network.hub_state / "hub.db"):
+        relay.let_go(["charlie"], "masked")
+        relay.wait_passed("charlie", "masked")
+        wait_until(lambda: waits_for_lock(network), "the hub wants to write")
+        assert stored_stage(asked) == "masked"
+        network.hub.kill()
+    assert not any(relay.of(label, RECEIPTS) for label in THREE)
+    relay.reset()
+    network.start_hub()
+    asked.assert_answered_once()
+
+
+def test_after_all_seeds_before_the_charge(
     network: Network, relay: MessageRelay, asked: Asked
 ) -> None:
     """The hub has drawn noise and waits for the database; nobody sees what it drew."""
-    relay.hold(THREE, "answer")
+    relay.hold(["charlie"], "reveals")
     asked.submit()
-    for label in THREE:
-        relay.wait_for(label, "answer")
+    asked.wait_awaited("reveal", "charlie")
     with locked(network.hub_state / "hub.db"):
-        relay.let_go(THREE, "answer")
-        for label in THREE:
-            relay.wait_passed(label, "answer")
+        relay.let_go(["charlie"], "reveals")
+        relay.wait_passed("charlie", "reveals")
         wait_until(lambda: waits_for_lock(network), "the hub wants to write")
-        assert asked.state() == "collecting"
+        assert stored_stage(asked) == "reveal"
         network.hub.kill()
     assert not network.rows("SELECT 1 FROM releases WHERE submission = ?", asked.id)
     relay.reset()
@@ -98,11 +165,11 @@ def test_after_the_charge_before_anybody_saw_it(
     network: Network, relay: MessageRelay, asked: Asked
 ) -> None:
     """What was charged is what is read afterwards; nothing is drawn again."""
-    relay.hold(THREE, "answer")
+    relay.hold(THREE, "reveals")
     asked.submit()
     for label in THREE:
-        relay.wait_for(label, "answer")
-    relay.let_go(THREE, "answer")
+        relay.wait_for(label, "reveals")
+    relay.let_go(THREE, "reveals")
     wait_until(lambda: asked.state() == "released", "it is charged")
     network.hub.kill()
     stored = network.rows("SELECT message FROM releases WHERE submission = ?", asked.id)
@@ -130,12 +197,12 @@ def test_while_it_takes_the_question(network: Network, asked: Asked) -> None:
 
 @pytest.mark.slow
 def test_twice_in_a_row(network: Network, relay: MessageRelay, asked: Asked) -> None:
-    relay.hold(THREE, "answer")
+    relay.hold(THREE, "masked")
     asked.submit()
-    relay.wait_for("alpha", "answer")
+    relay.wait_for("alpha", "masked")
     restart(network)
     for label in THREE:
-        relay.wait_for(label, "requisition", number=2)
+        relay.wait_for(label, "cohorts", number=2)
     network.hub.kill()
     relay.reset()
     network.start_hub()
@@ -147,9 +214,9 @@ def test_stopped_as_an_operator_does(
     network: Network, relay: MessageRelay, asked: Asked
 ) -> None:
     """SIGTERM ends streams and waits for what is being committed, not for agencies."""
-    relay.hold(["bravo"], "answer")
+    relay.hold(["bravo"], "masked")
     asked.submit()
-    relay.wait_for("bravo", "answer")
+    relay.wait_for("bravo", "masked")
     assert network.hub.stop() == 0
     relay.reset()
     network.start_hub()
@@ -165,7 +232,7 @@ def test_an_agreement_that_changes_meanwhile_ends_what_was_asked_under_it(
         for label in THREE:
             network.route(label, relay.port)
         network.start(THREE)
-        relay.hold(THREE, "requisition")
+        relay.hold(THREE, "requisitions")
         with network.connect() as hub, Asked(network, hub, world) as asked:
             asked.submit()
             network.hub.kill()
@@ -187,7 +254,7 @@ def test_an_agreement_that_changes_meanwhile_ends_what_was_asked_under_it(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("relay")
-@pytest.mark.parametrize("moment", [number / 120 for number in range(12)])
+@pytest.mark.parametrize("moment", [number / 40 for number in range(12)])
 def test_at_any_moment(network: Network, asked: Asked, moment: float) -> None:
     """Wherever it happens to be so many seconds after the question."""
     with ThreadPoolExecutor(1) as calling, contextlib.suppress(accord.Unreachable):
