@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Agencies that do not answer in time: a fallback that was agreed on, or nothing.
 
-The hub of this module waits for two seconds only.
+The hub of this module waits for two seconds only, and questions expire after four.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import accord.client as accord
+from accord.rpc.rounds import receipt_from_masked, receipts_to_messages
 from accord.v1 import agent_pb2
 from tests.federation.asked import Asked
 from tests.federation.network import Network
 from tests.federation.processes import wait_until
-from tests.federation.relays import MessageRelay
+from tests.federation.relays import MessageRelay, refusals
 from tests.federation.small_world import PURPOSE, THREE, SmallWorld
 
 pytestmark = pytest.mark.federation
@@ -29,23 +30,25 @@ def network(clones: Callable[..., Network]) -> Iterator[Network]:
         yield made
 
 
-def test_a_late_answer_changes_nothing(
-    network: Network, relay: MessageRelay, hub: accord.Hub, asked: Asked
+@pytest.mark.parametrize("kind", ["readies", "masked"])
+def test_what_comes_late_changes_nothing(
+    network: Network, relay: MessageRelay, hub: accord.Hub, asked: Asked, kind: str
 ) -> None:
-    """The question fails and its reservation is given back, whatever comes later."""
-    relay.hold(["charlie"], "answer")
+    """The question fails and all reservations are given back, whatever comes later."""
+    relay.hold(["charlie"], kind)
     asked.submit()
-    relay.wait_for("charlie", "answer")
+    relay.wait_for("charlie", kind)
     with pytest.raises(accord.DeadlineExceeded) as late:
         asked.result()
     assert late.value.reason == "AGENCIES_AWAITED"
     assert late.value.exit_code == 6
     assert late.value.metadata["awaited"] == "charlie"
+    assert late.value.metadata["stage"] == {"readies": "ready"}.get(kind, kind)
+    asked.assert_given_back(("alpha", "bravo"))
+    relay.let_go(["charlie"], kind)
     asked.assert_given_back()
-    told = len(relay.of("charlie", "settled"))
-    relay.let_go(["charlie"], "answer")
-    relay.wait_for("charlie", "settled", number=told + 1)
-    asked.assert_given_back()
+    masked = {"alpha", "bravo", "charlie"} if kind == "masked" else set()
+    wait_until(lambda: erased(relay, asked) == masked, "who masked signs the erasure")
     with pytest.raises(accord.DeadlineExceeded):
         hub.release(asked.id)
     # the same question, asked anew, is answered and paid for
@@ -56,22 +59,64 @@ def test_a_late_answer_changes_nothing(
     assert not again.from_archive
 
 
-def test_a_requisition_that_comes_too_late_is_not_answered(
+def erased(relay: MessageRelay, asked: Asked) -> set[str]:
+    """Return who has signed that what it masked can never be opened."""
+    return {label for label in THREE if relay.of(label, "erasures", query_id=asked.id)}
+
+
+def expiry(asked: Asked) -> float:
+    """Return the second until which agencies may answer."""
+    sql = "SELECT expires_at FROM submissions WHERE id = ?"
+    return float(asked.network.rows(sql, asked.id)[0][0]) / 1e6
+
+
+def test_calls_that_come_too_late_are_not_answered(
     relay: MessageRelay, asked: Asked
 ) -> None:
-    """The agency neither computes nor pays, even if nobody says that it is over."""
-    relay.hold(["charlie"], "requisition")
-    relay.change("charlie", "settled", lambda _: [])
+    """Agencies end it by their own clock, even if nobody says that it is over."""
+    for label in THREE:
+        relay.change(label, "settled", lambda _: [])
+    relay.hold(["charlie"], "requisitions")
+    relay.hold(["alpha"], "cohorts")
     asked.submit()
     with pytest.raises(accord.DeadlineExceeded):
         asked.result()
-    relay.let_go(["charlie"], "requisition")
-    refusal: agent_pb2.Refusal = relay.wait_for("charlie", "refusal")
-    assert refusal.query_id == asked.id
-    assert not relay.of("charlie", "answer")
-    own = "SELECT 1 FROM answered WHERE query_id = ?"
-    assert not asked.network.agent_rows("charlie", own, asked.id)
+    wait_until(lambda: time.time() > expiry(asked) + 1, "it has expired")
+    relay.let_go(["charlie"], "requisitions")
+    relay.wait_for("charlie", "refusals")
+    assert refusals(relay, "charlie", query_id=asked.id) == {"EXPIRED"}
+    assert not relay.of("charlie", "readies")
+    assert asked.stage_of("charlie") is None
     asked.assert_given_back()
+
+
+def test_what_is_masked_is_erased_when_it_expires(
+    relay: MessageRelay, asked: Asked
+) -> None:
+    """The reservation comes back in the step that erases, without the hub's help."""
+    for label in THREE:
+        relay.change(label, "settled", lambda _: [])
+    relay.hold(["charlie"], "masked")
+    relay.hold(["alpha"], "erasures")
+    asked.submit()
+    with pytest.raises(accord.DeadlineExceeded):
+        asked.result()
+    assert asked.stage_of("alpha") == "masked"
+    assert asked.own_events("alpha") == ["reserve"]
+    wait_until(lambda: time.time() > expiry(asked) + 1, "it has expired")
+    call = agent_pb2.RevealCall(
+        query_id=asked.id,
+        attempt=1,
+        receipts=receipts_to_messages(
+            receipt_from_masked(label, relay.of(label, "masked")[0]) for label in THREE
+        ),
+    )
+    calls = agent_pb2.RevealCalls(calls=[call])
+    relay.say("alpha", agent_pb2.ConnectResponse(reveals=calls))
+    relay.wait_for("alpha", "refusals")
+    assert refusals(relay, "alpha") == {"EXPIRED"}
+    assert asked.stage_of("alpha") == "erased"
+    assert asked.own_events("alpha") == ["reserve", "give back"]
 
 
 @pytest.mark.usefixtures("relay")
@@ -111,7 +156,7 @@ def test_a_fallback_is_published_and_only_its_members_pay(
 
 def _assert_never_asked(network: Network, submission: str) -> None:
     """The two that came back late have not paid for what was settled before."""
-    own = "SELECT 1 FROM answered WHERE query_id = ?"
+    own = "SELECT 1 FROM round WHERE query_id = ?"
     for label in ("delta", "echo"):
         assert not network.agent_rows(label, own, submission)
         network.agents[label].stop()
@@ -122,12 +167,10 @@ def test_a_hub_that_was_away_at_the_deadline_keeps_it(
     network: Network, relay: MessageRelay, asked: Asked
 ) -> None:
     """Nobody is asked after the deadline; the reservation does not stay for ever."""
-    relay.hold(THREE, "requisition")
+    relay.hold(THREE, "requisitions")
     asked.submit()
     network.hub.kill()
-    sql = "SELECT expires_at FROM submissions WHERE id = ?"
-    end = network.rows(sql, asked.id)[0][0] / 1e6
-    wait_until(lambda: time.time() > end, "the deadline is over")
+    wait_until(lambda: time.time() > expiry(asked), "the deadline is over")
     assert network.reserved()
     relay.reset()
     network.start_hub()
