@@ -169,6 +169,21 @@ def test_documents_are_kept_once_and_as_long_as_a_record_names_them(
     assert audited(world, second)
 
 
+def test_a_step_does_not_look_through_all_records_that_are_kept(world: World) -> None:
+    """Every step forgets what an earlier attempt left, mostly nothing."""
+    found = world.whole(world.asked())
+    said: list[str] = []
+    with world.states[AGENCY].ledger() as connection:
+        connection.set_trace_callback(said.append)
+        rows.forget_record(connection, "nothing")
+        assert len(said) == 2
+        rows.forget_record(connection, found.query_id)
+        connection.set_trace_callback(None)
+        (unnamed,) = (each for each in said if "FROM document" in each)
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {unnamed}").fetchall()
+    assert any("audit_document_digest" in each[-1] for each in plan)
+
+
 def test_another_key_opens_nothing(world: World) -> None:
     found = world.whole(world.asked())
     error = outcome(world, found, seed=os.urandom(32))

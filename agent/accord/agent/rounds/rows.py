@@ -328,13 +328,12 @@ def forget_vector(tx: Transaction, query_id: str) -> bool:
 
 def forget_record(tx: Transaction, query_id: str) -> None:
     """Delete what an audit would need of a query."""
-    for table in ("audit_document", "audit_record"):
-        sql = f"DELETE FROM {table} WHERE query_id = :query_id"  # noqa: S608
-        tx.execute(sql, {"query_id": query_id})
-    tx.execute(
-        "DELETE FROM document WHERE digest NOT IN (SELECT digest FROM audit_document)",
-        {},
-    )
+    named = {"query_id": query_id}
+    tx.execute("DELETE FROM audit_document WHERE query_id = :query_id", named)
+    done = tx.execute("DELETE FROM audit_record WHERE query_id = :query_id", named)
+    if done.rowcount:  # every step calls this, and mostly there is nothing
+        unnamed = "digest NOT IN (SELECT digest FROM audit_document)"
+        tx.execute(f"DELETE FROM document WHERE {unnamed}", {})  # noqa: S608
 
 
 def checkpoint(connection: sqlite3.Connection) -> None:

@@ -96,6 +96,9 @@ CREATE TABLE audit_document (
 )
 """,
     """
+CREATE INDEX audit_document_digest ON audit_document (digest)
+""",
+    """
 CREATE TABLE audit (
     number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     at TEXT NOT NULL,
