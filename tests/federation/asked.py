@@ -34,7 +34,7 @@ class Asked:
         self.truth = world.persons(THREE, lambda case: (case.district,))
         # Two releases of one question differ, so each test needs one of its own.
         number = network.rows("SELECT count(*) FROM submissions")[0][0]
-        self._epsilon = 2 + number / 64
+        self.epsilon = 2 + number / 64
         self._waiting = ThreadPoolExecutor(1)
 
     def __enter__(self) -> Self:
@@ -53,7 +53,7 @@ class Asked:
 
     def submit(self) -> None:
         pending = self.question().release(
-            epsilon=self._epsilon, purpose=PURPOSE, submission_id=self.id, wait=False
+            epsilon=self.epsilon, purpose=PURPOSE, submission_id=self.id, wait=False
         )
         self._answer = self._waiting.submit(pending.wait, timeout=60)
 
@@ -118,7 +118,7 @@ class Asked:
             assert self.network.agent_rows(label, sql, self.id) == [(attempt,)]
         # asked again, with the same id and by its id, it is the same
         again = self.question().release(
-            epsilon=self._epsilon, purpose=PURPOSE, submission_id=self.id
+            epsilon=self.epsilon, purpose=PURPOSE, submission_id=self.id
         )
         assert again == result
         assert self.hub.release(self.id) == result

@@ -52,7 +52,8 @@ def test_what_comes_late_changes_nothing(
     with pytest.raises(accord.DeadlineExceeded):
         hub.release(asked.id)
     # the same question, asked anew, is answered and paid for
-    again = asked.question().release(epsilon=2, purpose=PURPOSE)
+    finer = asked.epsilon + 1 / 128
+    again = asked.question().release(epsilon=finer, purpose=PURPOSE)
     assert network.charged()["agreement/three"] > asked.charged.get(
         "agreement/three", 0
     )
