@@ -51,7 +51,7 @@ def run_agent(
     """
     configure("agent")
     files = IdentityFiles(state.keys)
-    with _only_one(state):
+    with _only_one(state), state.kept_open():
         agency = files.load().membership.agency
         answerer = StoreAnswerer(state, agency=agency, settings=settings)
         timing = Timing(slot=float(settings.answer_slot_seconds))

@@ -260,6 +260,19 @@ class AgentState:
             yield connection
 
     @contextlib.contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Keep the database's log in place between the steps of a program that runs.
+
+        Whoever closes the last connection of all has to write the log into the database
+        and remove it, and the next one to make it again.
+        """
+        with contextlib.closing(open_database(self.database)) as connection:
+            check_tables(
+                connection, self.database
+            )  # what has read nothing holds nothing
+            yield
+
+    @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
         """Be the only one to change the store.
 
