@@ -19,12 +19,12 @@ import accord.client as accord
 from accord.core.policy import MEMBERS
 from accord.trust.proposal import Proposal
 from accord.trust.repository import Repository
-from accord.v1 import agent_pb2, common_pb2
+from accord.v1 import agent_pb2
 from tests import policies
 from tests.federation import insider
 from tests.federation.network import Network
 from tests.federation.processes import Done, wait_until
-from tests.federation.relays import MessageRelay
+from tests.federation.relays import MessageRelay, refusals
 from tests.federation.small_world import PURPOSE, THREE, agreement
 
 pytestmark = pytest.mark.federation
@@ -144,14 +144,6 @@ def wait_trouble(network: Network, label: str, reason: str) -> None:
     wait_until(lambda: trouble(network, label) == reason, f"{label} reports {reason}")
 
 
-def refusals(relay: MessageRelay, label: str) -> set[str]:
-    """Return the reasons that an agency gave the hub for not answering."""
-    return {
-        common_pb2.RefusalReason.Name(each.reason).removeprefix("REFUSAL_REASON_")
-        for each in relay.of(label, "refusal")
-    }
-
-
 class TestChangesWhileEverythingRuns:
     @pytest.mark.usefixtures("relay")
     def test_tightened_then_loosened_with_the_seat(
@@ -171,15 +163,15 @@ class TestChangesWhileEverythingRuns:
         self, network: Network, relay: MessageRelay, hub: accord.Hub
     ) -> None:
         """What was signed for version 1 is worth nothing under version 2."""
-        relay.hold(["charlie"], "answer")
+        relay.hold(["charlie"], "masked")
         pending = (
             hub.agreement("three")
             .persons()
             .by("harm", "gender")
             .release(epsilon=1, purpose=PURPOSE, wait=False)
         )
-        relay.wait_for("charlie", "answer")
-        old = relay.of("charlie", "requisition")[-1]
+        relay.wait_for("charlie", "masked")
+        old = relay.of("charlie", "requisitions")[-1]
         version = network.decide(next_version(network, "three", (GENDER, "")))
         with pytest.raises(accord.PreconditionFailed) as over:
             pending.wait(timeout=60)
@@ -187,13 +179,14 @@ class TestChangesWhileEverythingRuns:
         assert not network.reserved()
         network.wait_learned(version, THREE)
         before = len(relay.of("charlie", "settled"))
-        relay.let_go(["charlie"], "answer")
+        relay.let_go(["charlie"], "masked")
         relay.wait_for("charlie", "settled", number=before + 1)
         relay.reset()
-        relay.say("charlie", agent_pb2.ConnectResponse(requisition=old))
-        relay.wait_for("charlie", "refusal")
+        asking = agent_pb2.Requisitions(requisitions=[old])
+        relay.say("charlie", agent_pb2.ConnectResponse(requisitions=asking))
+        relay.wait_for("charlie", "refusals")
         assert refusals(relay, "charlie") == {"POLICY_DIFFERS"}
-        assert not relay.of("charlie", "answer")
+        assert not relay.of("charlie", "readies")
 
     @pytest.mark.usefixtures("relay")
     def test_a_new_agreement_and_its_end(

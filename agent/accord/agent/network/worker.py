@@ -272,7 +272,7 @@ class Worker:
             case agent_pb2.RevealCall():
                 return self._replies.reveal(work.message)
             case None:
-                raise InternalError("INTERNAL", "There is no message to reply to.")
+                raise InternalError("INTERNAL_ERROR", "No message to reply to.")
 
     async def _call(self, work: Callable[[], Result]) -> Result:
         async with self._turn:
