@@ -85,6 +85,9 @@ class Audit(Strict):
     keep_days: Annotated[int, pydantic.Field(ge=1, le=36_500)] = 400
 
 
+_SLOT = Fraction(1, 10)
+
+
 class Settings(pydantic_settings.BaseSettings):
     """Everything that may be set; a default for each."""
 
@@ -99,9 +102,9 @@ class Settings(pydantic_settings.BaseSettings):
 
     unsafe_test_mode: bool = False
     """Lifts this agent's own caps. For tests on data that nobody is in."""
-    answer_slot_seconds: Annotated[Number, pydantic.Field(ge=0, le=60)] = Fraction(1, 4)
-    """Answers leave so long after their call, or twice, four times as long, and so on,
-    so that nobody learns from the clock how long they took; 0 switches it off."""
+    answer_slot_seconds: Annotated[Number, pydantic.Field(ge=0, le=60)] = _SLOT
+    """Each answer takes so long, or twice, four times as long, and so on, so that nobody
+    learns from the clock how long its computation took; 0 switches it off."""
     stay_connected: Literal["always", "windows"] = "always"
     """Whether the agent calls the hub only when the agreements' windows are open."""
     lifetime: Lifetime = Lifetime()

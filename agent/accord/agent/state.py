@@ -52,7 +52,7 @@ AGENCY_KEY = "agency.key"
 _CONFIGURATION = """\
 # Settings of this agent. Every entry has a default; remove the # to change one.
 #
-# answer_slot_seconds = 0.25
+# answer_slot_seconds = 0.1
 # stay_connected = "always"
 #
 # [lifetime.zcdp]     # what this agency's records may ever lose, over all agreements

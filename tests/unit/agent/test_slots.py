@@ -129,8 +129,14 @@ def test_without_slots_nothing_waits() -> None:
 async def test_batches_that_take_different_times_leave_at_the_same() -> None:
     """How long records took is not to be seen, up to the doubling."""
     assert await leaves_at([0.001]) == await leaves_at([0.24]) == [0.25]
-    assert await leaves_at([0.26]) == await leaves_at([0.1, 0.2, 0.19]) == [0.5]
-    assert await leaves_at([0.501]) == await leaves_at([0.9, 0.09]) == [1.0]
+    assert await leaves_at([0.26]) == await leaves_at([0.1, 0.2]) == [0.5]
+    assert await leaves_at([0.501]) == await leaves_at([0.3, 0.26]) == [1.0]
+
+
+@pytest.mark.parametrize("padding", [0.001, 0.239, 0.24, 0.2401])
+async def test_who_fills_up_a_batch_moves_no_slot(padding: float) -> None:
+    """A query takes its whole slots, whatever else is asked with it."""
+    assert await leaves_at([0.0100, padding]) == await leaves_at([0.0101, padding])
 
 
 async def test_the_limit_itself_still_suffices() -> None:
@@ -154,7 +160,7 @@ async def test_refusals_of_a_cohort_leave_with_its_vectors() -> None:
         desk.answerer.work = refuse
         await desk.worker.take(cohort_calls(good, bad))
         await until(lambda: len(desk.outlet.sent) == 2)
-    assert desk.outlet.moments("masked") == desk.outlet.moments("refusals") == [0.25]
+    assert desk.outlet.moments("masked") == desk.outlet.moments("refusals") == [0.5]
 
 
 async def test_other_rounds_leave_at_once() -> None:
@@ -214,7 +220,7 @@ async def test_a_batch_behind_another_begins_its_own_slot() -> None:
     assert desk.outlet.moments("masked") == pytest.approx([0.25, 0.70])
 
 
-async def test_calls_that_come_meanwhile_share_the_next_slot() -> None:
+async def test_calls_that_come_meanwhile_leave_together() -> None:
     first, *others = new_ids(6)
     async with at_work(SLOT, dict.fromkeys([first, *others], 0.04)) as desk:
         await desk.worker.take(cohort_calls(first))
@@ -224,11 +230,11 @@ async def test_calls_that_come_meanwhile_share_the_next_slot() -> None:
         await until(lambda: not desk.worker.busy)
     moments = desk.outlet.moments("masked")
     assert moments[0] == 0.25
-    assert moments[-1] <= 0.75
+    assert moments[-1] == 1.5
     assert {each % 0.25 for each in moments} == {0}
 
 
-async def test_large_vectors_are_not_all_held_for_one_slot(
+async def test_large_vectors_are_not_all_held_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Sizes are public, so that where a batch is cut says nothing."""
@@ -240,7 +246,7 @@ async def test_large_vectors_are_not_all_held_for_one_slot(
         await until(lambda: not desk.worker.busy)
     sizes = [len(message.masked.masked) for _, message in desk.outlet.sent]
     assert sizes == [3, 3, 1]
-    assert desk.outlet.moments("masked") == pytest.approx([0.25, 0.5, 0.75])
+    assert desk.outlet.moments("masked") == pytest.approx([0.75, 1.5, 1.75])
 
 
 async def test_a_batch_of_which_nothing_is_wanted_any_more_takes_no_slot() -> None:

@@ -21,7 +21,7 @@ class Timing:
     """How often newer policies are looked for."""
     expiry: float = 300.0
     """How often what has expired is erased."""
-    slot: float = 0.25
+    slot: float = 0.1
     """Masked vectors leave at this time, or twice, four times … it; 0 is at once."""
     idle: float = 30.0
     """Silence after which an agent that came for one contact leaves."""

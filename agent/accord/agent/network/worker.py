@@ -9,9 +9,10 @@ whichever stream it comes over. Results go out over the stream there is when the
 ready; if there is none they are dropped, since the hub asks again and every answer is
 stored.
 
-Invariant: nothing that a hub can see ends when a computation over records ends. A batch
-of cohort calls keeps its *turn* until its slot is over (`slot_end`), and whatever else
-uses the thread, a hello and a refresh of policies too, waits for that.
+Invariant: nothing that a hub can see ends when a computation over records ends. Each
+cohort call keeps the *turn* until its own slot is over (`slot_end`), and whatever else
+uses the thread, a hello and a refresh of policies too, waits for that. Slots are not
+shared: who fills up a batch could else move a computation next to the end of a slot.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ MOST_IN_HAND: Final = 512
 """Queries taken at once; more wait in the stream, but for a batch that comes alone."""
 
 MOST_HELD: Final = 32 << 20
-"""Bytes of vectors that wait for one slot; what is beyond waits for the next."""
+"""Bytes of vectors that leave together; what is beyond comes after them."""
 
 Result = TypeVar("Result")
 
@@ -239,8 +240,7 @@ class Worker:
         self.news_at = self._clock()
 
     async def _worked(self, batch: _Batch) -> tuple[list[_Work], list[Reply]]:
-        """Work off a batch as far as one slot holds it; in one turn."""
-        begin = self._clock()
+        """Work off a batch as far as its vectors can be held; in one turn."""
         done: list[_Work] = []
         replies: list[tuple[_Work, Reply]] = []
         if batch.kind is _Kind.SETTLED:
@@ -255,12 +255,13 @@ class Worker:
             done.append(work)
             if not work.wanted:
                 continue
+            begin = self._clock()
             reply = await self._in_thread(functools.partial(self._reply, work))
+            if batch.kind is _Kind.MASKED:
+                end = begin + slot_end(self._slot, self._clock() - begin)
+                await self._sleep(max(0.0, end - self._clock()))
             replies.append((work, reply))
             held += reply.size if isinstance(reply, Masked) else 0
-        if batch.kind is _Kind.MASKED and replies:
-            end = begin + slot_end(self._slot, self._clock() - begin)
-            await self._sleep(max(0.0, end - self._clock()))
         return done, [reply for work, reply in replies if work.wanted]
 
     def _reply(self, work: _Work) -> Reply:
