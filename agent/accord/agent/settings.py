@@ -103,8 +103,8 @@ class Settings(pydantic_settings.BaseSettings):
     unsafe_test_mode: bool = False
     """Lifts this agent's own caps. For tests on data that nobody is in."""
     answer_slot_seconds: Annotated[Number, pydantic.Field(ge=0, le=60)] = _SLOT
-    """Each answer takes so long, or twice, four times as long, and so on, so that nobody
-    learns from the clock how long its computation took; 0 switches it off."""
+    """Each answer takes so long, or twice, four times as long, and so on: nobody learns
+    from the clock how long its computation took. 0 switches it off."""
     stay_connected: Literal["always", "windows"] = "always"
     """Whether the agent calls the hub only when the agreements' windows are open."""
     lifetime: Lifetime = Lifetime()
