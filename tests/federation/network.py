@@ -34,6 +34,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import accord.client as accord
+from accord.agent.policies import AgencyPolicies, policies_of
+from accord.agent.state import AgentState
 from accord.core.policy import PolicySet, load_policy_set
 from accord.trust.proposal import Proposal
 from accord.trust.proposal_file import to_file
@@ -361,7 +363,12 @@ class Network:
 
     def agent_version(self, label: str) -> int:
         """Return the version of the policies that an agency has accepted."""
-        return int(self.agent_command(label, "status")["policies"]["version"] or 0)
+        view = self.agent_policies(label).view()
+        return 0 if view is None else view.version
+
+    def agent_policies(self, label: str) -> AgencyPolicies:
+        """Return what an agency believes of policies, as ``status`` shows it."""
+        return policies_of(AgentState.open(self.agent_state(label)))
 
     def _written(self, proposal: Proposal) -> Path:
         place = self.folder / f"proposal-{proposal.id[:16]}.json"

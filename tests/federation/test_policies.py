@@ -136,8 +136,8 @@ def shown_files(
 
 def trouble(network: Network, label: str) -> str | None:
     """Return why an agency does not believe what the hub shows, if so."""
-    found = network.agent_command(label, "status")["policies"]["trouble"]
-    return None if found is None else str(found["reason"])
+    found = network.agent_policies(label).trouble()
+    return None if found is None else found[0]
 
 
 def wait_trouble(network: Network, label: str, reason: str) -> None:
@@ -433,9 +433,14 @@ class TestMembers:
     ) -> None:
         """Without its key it gets no certificate; with it again it does."""
         text = network.repository.documents()[MEMBERS].decode()
-        key = policies.written(network.in_force().members.members["delta"].key or "")
+        entry = network.in_force().members.members["delta"]
+        without = text
+        for name in ("key", "exchange", "kem"):
+            line = f"    {name}: {getattr(entry, name)}\n"
+            assert line in text
+            without = without.replace(line, "")
         version = network.version()
-        network.decide({MEMBERS: text.replace(f"    key: {key}\n", "")})
+        network.decide({MEMBERS: without})
         assert network.version() == version + 1
         done = network.try_agent_command(
             "delta", "enrol", *network.join_options("delta")
