@@ -108,8 +108,7 @@ protect:
   groups_per_person: 3
   cases_per_group: 3
   suppress_below: 0
-  noise: hub
-  hub_sees_exact_pooled_sums: accepted
+  noise: {noise}
 spend:
   accounting: {accounting}
   each_release_at_most: {{epsilon: {each}}}
@@ -120,6 +119,10 @@ valid: {{from: 2020-01-01, until: 2099-12-31, review_by: 2099-06-30}}
 """
 
 
+ZCDP = "zcdp\n  delta: 1e-9"
+HUB_NOISE = "hub\n  hub_sees_exact_pooled_sums: accepted"
+
+
 def agreement(
     name: str,
     parties: tuple[str, ...] = THREE,
@@ -127,7 +130,8 @@ def agreement(
     cohorts: str = "{all: everyone}",
     role: str = "analyst",
     every: str = "month",
-    accounting: str = "zcdp\n  delta: 1e-9",
+    accounting: str = ZCDP,
+    noise: str = HUB_NOISE,
     each: int = 10,
     total: int = 400,
 ) -> str:
@@ -139,6 +143,7 @@ def agreement(
         role=role,
         every=every,
         accounting=accounting,
+        noise=noise,
         each=each,
         total=total,
     )
@@ -153,6 +158,10 @@ AGREEMENTS = {
     ),
     # the other mechanism, and another calendar
     "pure": agreement("pure", every="quarter", accounting="pure"),
+    # agencies add the noise, or their part of it
+    "shared": agreement("shared", noise="shared"),
+    "agents": agreement("agents", noise="agents"),
+    "polya": agreement("polya", every="quarter", accounting="pure", noise="agents"),
     # one small release, and nothing is left
     "scarce": agreement("scarce", each=1, total=1),
     # a few small releases, for many who ask at once

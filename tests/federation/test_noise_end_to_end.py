@@ -3,11 +3,13 @@
 
 Questions that differ in their filter are asked afresh, each with 16,040 cells of which
 the exact values are known; what is left after taking those away is a sample of noise.
-It must follow the announced law, and not one with a tenth more or less of it.
+It must follow the law of what is opened, whoever added it: the hub, the agencies, or
+both; and not one with a tenth more or less of it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -18,9 +20,18 @@ import pytest
 import scipy.stats
 
 import accord.client as accord
-from accord.core.interval import cumulative, standard_deviation
 from accord.core.measure import CELL_SCALE
-from accord.core.privacy import DiscreteGaussian, DiscreteLaplace, Mechanism
+from accord.core.opened import (
+    GaussianSum,
+    LaplaceSum,
+    OpenedNoise,
+    cumulative,
+    standard_deviation,
+)
+from accord.core.placement import NoisePlan
+from accord.core.privacy import DiscreteGaussian, DiscreteLaplace
+from accord.core.terms import noise_plan, terms
+from accord.rpc.codec import requisition_from_bytes
 from tests.federation.network import Network
 from tests.federation.small_world import PURPOSE, THREE, SmallWorld
 
@@ -35,10 +46,17 @@ PARISHES = ("unknown", *(f"p{number:03d}" for number in range(39)))
 Answer = tuple[accord.Result, npt.NDArray[np.int64]]
 """A result, and the exact stored integers of its cells."""
 
-Asked = tuple[Mechanism, list[Answer]]
-"""What was announced, and what came."""
+Asked = tuple[NoisePlan, list[Answer]]
+"""Who added which noise, and what came."""
 
-KINDS: dict[str, type[Mechanism]] = {"three": DiscreteGaussian, "pure": DiscreteLaplace}
+KINDS: dict[str, tuple[str, type[OpenedNoise]]] = {
+    "three": ("hub", DiscreteGaussian),
+    "pure": ("hub", DiscreteLaplace),
+    "shared": ("shared", GaussianSum),
+    "agents": ("agents", GaussianSum),
+    "polya": ("agents", LaplaceSum),
+}
+"""Who adds it by agreement, and of which family the sum is."""
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +81,31 @@ def releases(
                 .release(epsilon=1, purpose=PURPOSE)
             )
             found.append((result, exact(world, result, district)))
-    scales = {result.noise_scale for result, _ in found}
-    assert len(scales) == 1
-    return KINDS[request.param](scale=Fraction(scales.pop())), found
+    (plan,) = {plan_of(network, result) for result, _ in found}
+    placement, family = KINDS[request.param]
+    assert plan.placement == placement
+    assert isinstance(plan.opened, family)
+    for result, _ in found:
+        assert result.noise_placement == placement
+        assert Fraction(result.noise_scale) == plan.mechanism.scale
+    return plan, found
+
+
+def plan_of(network: Network, result: accord.Result) -> NoisePlan:
+    """Return what agencies signed to add, computed from the signed agreement again."""
+    sql = (
+        "SELECT payload, noise, t.cohort FROM submissions s"
+        " JOIN transcripts t ON t.submission = s.id WHERE t.release = ?"
+    )
+    ((payload, signed, cohort),) = network.rows(sql, result.id)
+    policies = network.in_force()
+    asked = requisition_from_bytes(payload, lambda *_: policies.models["small-v1"])
+    agreement = policies.agreements[result.agreement]
+    found = terms(agreement, policies.models["small-v1"], asked.query)
+    members = len(agreement.cohorts[cohort])
+    plan = noise_plan(agreement, found, asked.mechanism, members)
+    assert plan.digest() == signed
+    return plan
 
 
 def exact(
@@ -88,22 +128,36 @@ def noise_of(
     return np.array(stored, dtype=np.int64) - exact_integers
 
 
-def chi_square(sample: npt.NDArray[np.int64], mechanism: Mechanism) -> float:
+def chi_square(sample: npt.NDArray[np.int64], law: OpenedNoise) -> float:
     """Return the probability of a worse fit, if the sample has this law."""
-    ends = np.round(DEVIATIONS * standard_deviation(mechanism)).astype(int)
+    ends = np.round(DEVIATIONS * standard_deviation(law)).astype(int)
     seen = np.bincount(np.searchsorted(ends, sample), minlength=len(ends) + 1)
-    below = [0.0, *(cumulative(mechanism, int(end)) for end in ends), 1.0]
+    below = [0.0, *(cumulative(law, int(end)) for end in ends), 1.0]
     return float(scipy.stats.chisquare(seen, np.diff(below) * len(sample)).pvalue)
 
 
-def test_the_noise_has_the_announced_law_and_no_other(releases: Asked) -> None:
-    mechanism, found = releases
+def scaled(law: OpenedNoise, factor: Fraction) -> OpenedNoise:
+    """Return the law of the same noise with so much more or less of it."""
+    match law:
+        case GaussianSum(variance=variance):
+            return dataclasses.replace(law, variance=variance * factor**2)
+        case LaplaceSum(scale=scale):
+            return dataclasses.replace(law, scale=scale * factor)
+        case _:
+            scale = Fraction(round(law.scale * 1024 * factor), 1024)
+            return type(law)(scale=scale)
+
+
+def test_the_noise_has_the_law_of_what_is_opened_and_no_other(releases: Asked) -> None:
+    plan, found = releases
     sample = np.concatenate([noise_of(*each) for each in found])
     assert len(sample) == 4 * 16_040
-    assert chi_square(sample, mechanism) > THRESHOLD
-    for factor in (0.9, 1.1):
-        scale = Fraction(round(mechanism.scale * 1024 * Fraction(factor)), 1024)
-        assert chi_square(sample, type(mechanism)(scale=scale)) < THRESHOLD
+    assert chi_square(sample, plan.opened) > THRESHOLD
+    for factor in (Fraction(9, 10), Fraction(11, 10)):
+        assert chi_square(sample, scaled(plan.opened, factor)) < THRESHOLD
+    if plan.share is not None:
+        # one share too few, or only what the release is priced by, would be noticed
+        assert chi_square(sample, plan.mechanism) < THRESHOLD
 
 
 def test_no_noise_is_drawn_twice(releases: Asked) -> None:
