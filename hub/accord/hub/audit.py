@@ -77,6 +77,7 @@ class Event(enum.StrEnum):
     QUERY_FAILED = "query.failed"
     REQUISITION_REFUSED = "requisition.refused"
     ANSWER_REJECTED = "answer.rejected"
+    ENCAPSULATION_REJECTED = "encapsulation.rejected"
     EQUIVOCATION_REPORTED = "equivocation.reported"
     COHORT_CHOSEN = "cohort.chosen"
     ATTEMPT_ENDED = "attempt.ended"

@@ -4,7 +4,7 @@
 import io
 import json
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -44,3 +44,17 @@ async def world(state: State) -> AsyncIterator[World]:
     await made.start()
     yield made
     await made.stop()
+
+
+@pytest.fixture
+async def within(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[int], Awaitable[World]]:
+    """Return what gives agencies so many seconds instead of an hour."""
+
+    async def start(seconds: int) -> World:
+        monkeypatch.setenv("ACCORD_HUB_ANSWER_WITHIN_SECONDS", str(seconds))
+        await world.restart()
+        return world
+
+    return start

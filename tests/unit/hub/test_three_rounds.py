@@ -7,7 +7,6 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -47,18 +46,6 @@ OUTSIDE = "health-service"
 
 Stub: TypeAlias = "analyst_pb2_grpc.AnalystServiceAsyncStub"
 Start = Callable[[int], Awaitable[World]]
-
-
-@pytest.fixture
-async def within(world: World, monkeypatch: pytest.MonkeyPatch) -> Start:
-    """Return what gives agencies so many seconds instead of an hour."""
-
-    async def start(seconds: int) -> World:
-        monkeypatch.setenv("ACCORD_HUB_ANSWER_WITHIN_SECONDS", str(seconds))
-        await world.restart()
-        return world
-
-    return start
 
 
 async def asking(world: World) -> tuple[str, analyst_pb2.Submission]:
@@ -278,7 +265,7 @@ async def test_encapsulations_outlive_the_hub_and_are_sent_once(world: World) ->
 
 async def test_nobody_sends_encapsulations_in_another_s_name(world: World) -> None:
     agent = await world.agent("national-hotline", silent)
-    pairs = world.hub._collection.intake.pairs
+    pairs = world.hub._collection._pairs
     await until(lambda: pairs.get("national-hotline", "shelter-north") is not None)
     made = agent_pb2.Encapsulation(
         sender="city-police",

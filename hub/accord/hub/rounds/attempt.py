@@ -33,6 +33,8 @@ class Attempt:
     readies: dict[str, Ready] = dataclasses.field(default_factory=dict)
     lacking: dict[str, frozenset[str]] = dataclasses.field(default_factory=dict)
     """Whose encapsulations each agency has not got."""
+    held_back: dict[str, frozenset[str]] = dataclasses.field(default_factory=dict)
+    """Who is not shown the cohort yet, and whose encapsulations for it are missing."""
     receipts: dict[str, Receipt] = dataclasses.field(default_factory=dict)
     whole: set[str] = dataclasses.field(default_factory=set)
     """Whose masked vector is here from beginning to end."""
@@ -101,6 +103,13 @@ class Attempt:
         self.readies[ready.agency] = ready
         self.lacking[ready.agency] = frozenset(lacking)
         return True
+
+    def hold_back(self, agency: str, senders: frozenset[str]) -> None:
+        """Note whose encapsulations keep an agency from the cohort, if any do."""
+        if senders:
+            self.held_back[agency] = senders
+        else:
+            self.held_back.pop(agency, None)
 
     def lacks_vector(self, agency: str) -> bool:
         """Tell whether a masked vector, or a part of one, is of use."""

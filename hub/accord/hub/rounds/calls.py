@@ -61,8 +61,6 @@ class Calls:
         """Begin with none; the requisition's bytes are the submission's."""
         self._submission = submission
         self._made: dict[tuple[Wanted, int], Call] = {}
-        self.held_back: set[str] = set()
-        """Who is not shown the cohort yet since an encapsulation for it is missing."""
 
     def of(
         self,
@@ -84,18 +82,19 @@ class Calls:
             return made
         lacking = round_.current.lacking.get(agency, frozenset())
         needed = (lacking | pairs.replaced(agency)).intersection(round_.current.members)
+        found = {
+            sender: valid
+            for sender in sorted(needed)
+            if (valid := signed_for(pairs.get(sender, agency), directory))
+        }
+        round_.current.hold_back(agency, needed - found.keys())
+        if needed - found.keys():
+            return None
         if not needed:
             return made
-        found = [_valid(pairs.get(each, agency), directory) for each in sorted(needed)]
-        if not all(found):
-            self.held_back.add(agency)
-            return None
-        self.held_back.discard(agency)
         own = agent_pb2.CohortCall()
         own.CopyFrom(made)
-        own.encapsulations.extend(
-            encapsulation_to_message(each) for each in found if each is not None
-        )
+        own.encapsulations.extend(map(encapsulation_to_message, found.values()))
         return own
 
     def _make(self, wanted: Wanted, round_: Round) -> Call:
@@ -122,7 +121,9 @@ class Calls:
                 )
 
 
-def _valid(made: Encapsulation | None, directory: Directory) -> Encapsulation | None:
+def signed_for(
+    made: Encapsulation | None, directory: Directory
+) -> Encapsulation | None:
     """Return an encapsulation if it is signed for the keys that are listed now."""
     if made is None:
         return None

@@ -9,21 +9,24 @@ it; all else is written behind, since agencies answer the same again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import datetime as dt
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Final, TypeVar
 
 import sqlalchemy as sa
 import structlog
 
-from accord.core.errors import AccordError, Unreachable
+from accord.core.errors import AccordError, IntegrityError, Unreachable
 from accord.hub.audit import Event, Fact, note
 from accord.hub.db.engine import Store
 from accord.hub.governance.standing import Standing
 from accord.hub.rounds import rows, submissions
+from accord.hub.rounds.calls import Pairs
 from accord.hub.rounds.conclusion import Conclusion
 from accord.hub.rounds.connections import Connections
+from accord.hub.rounds.encapsulating import Encapsulating
 from accord.hub.rounds.endings import Why, failed, mistake, policies_changed, unanswered
 from accord.hub.rounds.intake import Intake
 from accord.hub.rounds.journal import Journal
@@ -34,6 +37,8 @@ from accord.hub.rounds.stages import Stage, Turn, Wanted
 from accord.hub.rounds.submissions import Submission
 from accord.hub.rounds.waiting import Waiting, restore, take_up
 from accord.hub.settling.opening import AlreadyEnded, AnswersRevoked, PoliciesReplaced
+from accord.secagg.directory import directory_of
+from accord.secagg.keys import Directory
 
 TICK_SECONDS: Final = 0.5
 """How often deadlines are looked at."""
@@ -67,14 +72,20 @@ class Collection:
         self._conclusion = Conclusion(
             store=store, standing=standing, journal=self._journal, clock=clock
         )
+        self._pairs = Pairs()
         self.intake = Intake(
             waiting=self._open,
             journal=self._journal,
             connections=connections,
             clock=clock,
             news=self._news,
-            arrived=self._show_held_back,
-            members=lambda: standing.newest().members.members,
+            encapsulating=Encapsulating(
+                journal=self._journal,
+                clock=clock,
+                directories=self._directories,
+                arrived=self._show_held_back,
+                pairs=self._pairs,
+            ),
         )
         """Takes what agencies say."""
         self._log = structlog.get_logger()
@@ -87,7 +98,7 @@ class Collection:
         def look() -> list[Submission]:
             with self._store.read() as tx:
                 for made in rows.encapsulations(tx):
-                    self.intake.pairs.put(made)
+                    self._pairs.put(made)
                 return submissions.collecting(tx)
 
         for submission in await self._store.run(look):
@@ -159,8 +170,14 @@ class Collection:
     def _show_held_back(self) -> None:
         """Show cohorts to agencies for which encapsulations were missing."""
         for found in self._open.values():
-            for agency in list(found.calls.held_back):
+            for agency in list(found.round.current.held_back):
                 self._ask(found, agency)
+
+    def _directories(self) -> Iterator[Directory]:
+        """Yield the members of every agreement in force."""
+        for policy in self._standing.newest().by_name.values():
+            with contextlib.suppress(IntegrityError):
+                yield directory_of(policy)
 
     def _ask(self, found: Waiting, agency: str) -> None:
         submission = found.submission.id
@@ -171,7 +188,7 @@ class Collection:
             self._connections.settle(agency, submission)
             return
         call: Call | None = found.calls.of(
-            agency, wanted, found.round, found.directory, self.intake.pairs
+            agency, wanted, found.round, found.directory, self._pairs
         )
         if call is not None:
             self._connections.call(agency, submission, call)

@@ -46,6 +46,8 @@ class Connection:
         """Begin with nothing to say."""
         self.peer = peer
         self.heard_at = now
+        self.is_noted = False
+        """Whether the audit log says that it sent encapsulations of no use."""
         self._spoke_at = now
         self._sequence = 0
         self._outbox = Outbox()

@@ -47,7 +47,8 @@ def unanswered(round_: Round, submission: Submission) -> Why:
     refused = dict(sorted(round_.refused.items()))
     missing = dict(sorted(round_.missing.items()))
     facts = {
-        "answered": ",".join(round_.answered),
+        # Who kept others from answering may have answered itself.
+        "answered": ",".join(e for e in round_.answered if e not in missing),
         "awaited": ",".join(missing),
         "attempts": str(round_.current.number),
         "stage": round_.current.stage.value,

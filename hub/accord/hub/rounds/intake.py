@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import sqlalchemy as sa
@@ -20,18 +20,18 @@ import structlog
 from accord.core.errors import IntegrityError, RequisitionRefused
 from accord.hub.audit import Event, note
 from accord.hub.rounds import rows
-from accord.hub.rounds.calls import Pairs
-from accord.hub.rounds.connections import Connections
+from accord.hub.rounds.connections import Connection, Connections
+from accord.hub.rounds.encapsulating import Encapsulating
 from accord.hub.rounds.journal import Journal
 from accord.hub.rounds.waiting import Waiting
 from accord.rpc.codec import UNKNOWN_PAYLOAD
 from accord.rpc.peer import PeerAgency
 from accord.rpc.rounds import (
-    encapsulation_from_message,
     erased_from_message,
     ready_from_message,
     receipt_from_masked,
 )
+from accord.secagg.keys import uses_kem
 from accord.secagg.messages import check_erased, check_ready, check_receipt
 from accord.v1 import agent_pb2, common_pb2
 
@@ -52,15 +52,13 @@ class Intake:
     clock: Callable[[], dt.datetime]
     news: Callable[[Iterable[Waiting]], None]
     """Told which rounds have something new."""
-    arrived: Callable[[], None]
-    """Told when there are new encapsulations."""
-    members: Callable[[], Collection[str]]
-    """The agencies that the board lists: nobody keeps keys for others."""
-    pairs: Pairs = dataclasses.field(default_factory=Pairs)
-    """What agencies encapsulated for each other."""
+    encapsulating: Encapsulating
 
-    def take(self, peer: PeerAgency, message: agent_pb2.ConnectRequest) -> None:
+    async def take(
+        self, connection: Connection, message: agent_pb2.ConnectRequest
+    ) -> None:
         """Take whatever is about a round; other messages are none of it."""
+        peer = connection.peer
         match message.WhichOneof("message"):
             case "readies":
                 self.readies(peer.label, message.readies)
@@ -75,7 +73,7 @@ class Intake:
             case "refusals":
                 self.refusals(peer.label, message.refusals)
             case "encapsulations":
-                self.encapsulations(peer.label, message.encapsulations)
+                await self.encapsulating.take(connection, message.encapsulations)
             case _:
                 pass
 
@@ -122,27 +120,6 @@ class Intake:
             [f for each in message.refusals if (f := self._refusal(agency, each))]
         )
 
-    def encapsulations(self, agency: str, message: agent_pb2.Encapsulations) -> None:
-        """Keep the secrets that an agency encapsulated for others, until they ask."""
-        known = self.members()
-        fresh = [
-            made
-            for each in message.encapsulations
-            if (made := encapsulation_from_message(each)).sender == agency
-            and agency < made.receiver
-            and made.receiver in known
-            and self.pairs.put(made)
-        ]
-        if not fresh:
-            return
-
-        def keep(tx: sa.Connection) -> None:
-            for made in fresh:
-                rows.put_encapsulation(tx, made)
-
-        self.journal.put(keep)
-        self.arrived()
-
     def _of(self, agency: str, query: str) -> Waiting | None:
         """Return what an agency talks about, or tell it that this is over."""
         found = self.waiting.get(query)
@@ -156,7 +133,7 @@ class Intake:
         if found is None or not found.round.counts(agency, message.attempt):
             return None
         ready, call = ready_from_message(agency, message), found.round.call
-        lacking = frozenset(message.lacking).intersection(call.members)
+        lacking = _lacking(agency, message.lacking, found)
         try:
             check_ready(ready, call.spec_digest, message.attempt, found.directory)
             if not found.round.take_ready(ready, lacking):
@@ -287,3 +264,16 @@ class Intake:
         )
         self.journal.put(write)
         return found
+
+
+def _lacking(agency: str, named: Iterable[str], found: Waiting) -> frozenset[str]:
+    """Return who owes an agency an encapsulation, of those that it names.
+
+    Nobody is held up, or set aside, for one that the pair does not need.
+    """
+    directory, members = found.directory, found.round.call.members
+    return frozenset(
+        sender
+        for sender in set(named).intersection(members, directory)
+        if sender < agency and uses_kem(directory[sender], directory[agency])
+    )

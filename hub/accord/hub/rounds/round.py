@@ -309,12 +309,12 @@ class Round:
         if self._stumbled or current.cohort not in self.possible:
             return self._next(now)
         if now >= self.call.expires_at:
-            return self._next(now, self.awaited)
+            return self._next(now, self._late())
         if not self.awaited:
             current.stage = Stage.REVEAL
             current.until = self.call.expires_at
             return Turn.OPENING
-        return self._next(now, self.awaited) if now >= current.until else None
+        return self._next(now, self._late()) if now >= current.until else None
 
     def _while_revealing(self, now: dt.datetime) -> Turn | None:
         current = self.current
@@ -345,6 +345,17 @@ class Round:
             until=half_of_what_is_left(now, self.call.expires_at),
         )
         return Turn.AGAIN
+
+    def _late(self) -> set[str]:
+        """Return who is to blame that masked vectors are missing.
+
+        An agency that was not shown the cohort could not answer: those are, whose
+        encapsulations for it the hub never got.
+        """
+        late: set[str] = set()
+        for agency in self.awaited:
+            late |= self.current.held_back.get(agency, {agency})
+        return late
 
     def _miss(self, agencies: Iterable[str]) -> None:
         for agency in agencies:

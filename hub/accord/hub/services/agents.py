@@ -210,7 +210,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         messages: AsyncIterator[agent_pb2.ConnectRequest],
     ) -> None:
         """Take what the agent says until it hangs up."""
-        peer, agency = connection.peer, connection.peer.label
+        agency = connection.peer.label
         loop = asyncio.get_running_loop()
         async for message in messages:
             connection.heard_at = loop.time()
@@ -222,7 +222,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
                         "HELLO_REPEATED", "An agent says hello once on each stream."
                     )
                 case _:
-                    self._collection.intake.take(peer, message)
+                    await self._collection.intake.take(connection, message)
 
     def _due(self, messages: Iterable[agent_pb2.Edition]) -> list[HeldEdition]:
         """Return the editions whose day has come.
