@@ -318,6 +318,20 @@ class TestSecretsOfPrograms:
                     assert body not in content, (source.name, path.name)
                     assert body.hex().encode() not in content
 
+    def test_seeds_that_were_revealed_are_in_no_file_of_the_hub(
+        self, watched: Watched
+    ) -> None:
+        """It has them in memory until the sum is opened; the wire carries them once."""
+        network = watched.network
+        revealed = "SELECT seed FROM round WHERE state = 'revealed'"
+        seeds = [seed for (seed,) in network.agent_rows(ROUTED, revealed)]
+        assert len(seeds) > 1
+        searched = files_in(network.hub_state) | watched.logs
+        for seed in seeds:
+            assert watched.agents.count(seed) == 1
+            for path, content in searched.items():
+                assert seed not in content, path.name
+
     def test_tokens_stay_out_of_logs_and_database(self, watched: Watched) -> None:
         """They are on the wire, inside TLS, where they belong."""
         token = watched.network.tokens["ana"].encode()
@@ -336,22 +350,32 @@ class TestSecretsOfPrograms:
                 assert word not in content
 
 
-def test_the_hub_keeps_no_agency_s_figures(watched: Watched, world: SmallWorld) -> None:
-    """Neither one agency's vector nor the exact sum is in any of its files.
+def test_no_agency_s_figures_are_anywhere(watched: Watched, world: SmallWorld) -> None:
+    """Neither one agency's vector nor the exact sum: on no wire, in no file.
 
-    The vector is on the wire: it must be, until agents mask what they send.
+    Agencies mask what they send, and keep nothing but what they sent. What was
+    published, noise included, is found in the hub's database, as it must be.
     """
-    cells = [row.values[0] for row in watched.result]
+    network, cells = watched.network, [row.values[0] for row in watched.result]
 
     def vector(agencies: tuple[str, ...]) -> bytes:
         truth = world.persons(agencies, lambda case: (case.district,))
         return struct.pack(f"<{len(cells)}q", *(4 * truth.get((c,), 0) for c in cells))
 
-    assert vector((ROUTED,)) in watched.agents
-    searched = files_in(watched.network.hub_state) | watched.logs
+    searched = files_in(network.hub_state) | watched.logs
+    for label in THREE:
+        searched |= files_in(network.agent_state(label))
+    searched |= {
+        Path("agents"): watched.agents,
+        Path("analysts"): watched.analysts,
+        Path("wire"): watched.wire,
+    }
     for agencies in ((ROUTED,), ("bravo",), ("charlie",), THREE):
         for path, content in searched.items():
             assert vector(agencies)[:40] not in content, path.name
+    noisy = "SELECT noisy FROM releases WHERE id = ?"
+    published = network.rows(noisy, watched.result.id)[0][0]
+    assert any(published[:40] in content for content in searched.values())
 
 
 def test_an_ingest_that_is_killed_leaves_no_copy_for_the_next(
