@@ -24,10 +24,14 @@ import numpy.typing as npt
 import pytest
 import scipy.stats
 
-from accord.core.interval import half_width, upper_tail
 from accord.core.measure import scales
-from accord.core.privacy import SCALE_DENOMINATOR, Mechanism
-from accord.core.terms import mechanism_for
+from accord.core.opened import OpenedNoise, half_width, upper_tail
+from accord.core.privacy import (
+    SCALE_DENOMINATOR,
+    DiscreteGaussian,
+    DiscreteLaplace,
+)
+from accord.core.terms import mechanism_for, noise_plan
 from accord.hub.questions.pricing import loss_for
 from accord.hub.releases.release import Published, make_noisy, make_release
 from accord.v1 import analyst_pb2
@@ -70,25 +74,30 @@ def published(pooled: Pooled) -> Published:
     """Return what the hub would publish of an answer."""
     agreement = pooled.agreement
     loss = loss_for(agreement, Fraction(EPSILON))
+    mechanism = mechanism_for(agreement, pooled.terms, loss)
+    members = len(agreement.cohorts["all"])
     return Published(
         id="0" * 32,
         agreement=agreement,
         query=pooled.query,
         terms=pooled.terms,
-        mechanism=mechanism_for(agreement, pooled.terms, loss),
+        plan=noise_plan(agreement, pooled.terms, mechanism, members),
         cohort="all",
         at=NOW,
         unsafe=False,
     )
 
 
+def released(about: Published, pooled: Pooled) -> analyst_pb2.Release:
+    """Publish an answer once, with noise that nobody drew before."""
+    noisy = make_noisy(about, pooled.vector, charged=about.loss)
+    return make_release(about, noisy)
+
+
 def looks(pooled: Pooled) -> Looks:
     """Publish until there are enough intervals."""
     about = published(pooled)
-    releases = [
-        make_release(about, make_noisy(about, pooled.vector))
-        for _ in range(-(-LOOKS // len(pooled.vector)))
-    ]
+    releases = [released(about, pooled) for _ in range(-(-LOOKS // len(pooled.vector)))]
 
     def read(field: str) -> Numbers:
         return np.array(
@@ -155,10 +164,10 @@ def test_the_bound_is_no_part_of_the_error(
     about = published(pooled)
     whole = ctdc.ask(NAMES[18], MEANS_BY_GENDER)
     counts = (whole.vector - pooled.vector)[:-2] // 4
-    width = half_width(about.mechanism).half_width / 4
+    width = half_width(about.plan.opened).half_width / 4
     cut = counts > 4 * width
     assert np.count_nonzero(cut) >= 10
-    release = make_release(about, make_noisy(about, pooled.vector))
+    release = released(about, pooled)
     upper = np.array([row.estimate.upper for row in release.rows])
     assert (upper < whole.vector[:-2] / 4)[cut].all()
     assert release.dropped.lower > 10 * release.dropped.sd
@@ -168,17 +177,18 @@ def test_the_bound_is_no_part_of_the_error(
 def test_the_looks_are_enough(name: str, within_caps: dict[str, Pooled]) -> None:
     """Chance moves the share by 0.6 %; a scale that is a tenth off moves it further."""
     about = published(within_caps[name])
-    width, level = half_width(about.mechanism)
+    width, level = half_width(about.plan.opened)
     low, high = band(level, LOOKS)
     assert max(level - low / LOOKS, high / LOOKS - level) < 0.006 < TOLERANCE
     for factor in (Fraction(9, 10), Fraction(11, 10)):
         wrong = scipy.stats.binom(
-            LOOKS, 1 - 2 * upper_tail(scaled(about.mechanism, factor), width + 1)
+            LOOKS, 1 - 2 * upper_tail(scaled(about.plan.opened, factor), width + 1)
         )
         assert wrong.cdf(high) - wrong.cdf(low - 1) < 1e-6
 
 
-def scaled(mechanism: Mechanism, factor: Fraction) -> Mechanism:
-    """Return the same law with another scale."""
-    numerator = round(mechanism.numerator * factor)
-    return dataclasses.replace(mechanism, scale=Fraction(numerator, SCALE_DENOMINATOR))
+def scaled(opened: OpenedNoise, factor: Fraction) -> OpenedNoise:
+    """Return the same law with another scale; of a hub's noise, a plain one."""
+    assert isinstance(opened, DiscreteGaussian | DiscreteLaplace)
+    numerator = round(opened.numerator * factor)
+    return dataclasses.replace(opened, scale=Fraction(numerator, SCALE_DENOMINATOR))
