@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
 import sqlalchemy as sa
 import typer
@@ -21,7 +22,7 @@ from accord.hub.cli.common import (
 from accord.hub.db.engine import LedgerTransaction, microseconds
 from accord.hub.db.tables import RELEASES
 from accord.hub.identity import registry
-from accord.hub.rounds import submissions
+from accord.hub.rounds import evidence, submissions
 from accord.ledger import Unit, height, verify
 from accord.ledger.account import shown
 
@@ -31,6 +32,9 @@ audit_app = typer.Typer(no_args_is_help=True, help="What happened.")
 _ACCOUNTS = """
 SELECT name, unit, used, reserved FROM ledger_account ORDER BY name, unit
 """
+
+_EACH = {"readies": "ready", "receipts": "receipt"}
+"""Lists of what each member signed."""
 
 _SERVED = {
     True: "The hub is being served.",
@@ -87,6 +91,59 @@ def show_audit(
         for each in notes
     ]
     show_table("events", rows, as_json=as_json, empty="Nothing has happened yet.")
+
+
+@audit_app.command("transcript")
+def show_transcript(
+    release: Annotated[
+        str, typer.Argument(help="Id of a release, or of its question.")
+    ],
+    state: StateOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what every member of a release signed, to compare with its own audit.
+
+    The transcript and the vector digests are those that `accord-agent audit` prints.
+    """
+    with reading(opened(state)) as tx:
+        found, signed = evidence.transcript_of(tx, release)
+    content = {"release": found, **signed.as_json()}
+    show(content, as_json=as_json, text="\n".join(_lines(content)))
+
+
+@audit_app.command("evidence")
+def show_evidence(
+    last: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 50,
+    state: StateOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what agencies signed where one of them was shown something else."""
+    with reading(opened(state)) as tx:
+        found = evidence.equivocations(tx, last)
+    rows = [each.as_json() for each in found]
+    if as_json:
+        show({"equivocations": rows}, as_json=True)
+        return
+    for row in rows:
+        typer.echo("\n".join(_lines(row)) + "\n")
+    if not rows:
+        typer.echo("No agency has said that it was shown something else.")
+
+
+def _lines(content: Mapping[str, Any], indent: str = "") -> Iterator[str]:
+    """Yield what was signed, one value a line."""
+    for name, value in content.items():
+        label = name.replace("_", " ")
+        if name in _EACH:
+            for each in value:
+                yield f"{indent}{_EACH[name]}:"
+                yield from _lines(each, indent + "  ")
+        elif isinstance(value, Mapping):
+            yield f"{indent}{label}:"
+            yield from _lines(value, indent + "  ")
+        else:
+            text = ", ".join(value) if isinstance(value, list) else value or "none"
+            yield f"{indent}{label}: {text}"
 
 
 def status(state: StateOption = None, as_json: AsJson = False) -> None:

@@ -4,8 +4,8 @@
 No column holds an agency's figures, a seed that unmasks them, or an opened sum:
 ``round_receipts`` has masked vectors, which are uniformly random without every seed,
 until their question has ended, and ``releases`` what was published, noise included.
-``audit``, ``asked``, ``releases`` and ``transcripts`` only grow; triggers refuse every
-change. Moments are microseconds since 1970, UTC.
+``audit``, ``asked``, ``releases``, ``transcripts`` and ``equivocations`` only grow;
+triggers refuse every change. Moments are microseconds since 1970, UTC.
 """
 
 from __future__ import annotations
@@ -210,6 +210,26 @@ TRANSCRIPTS: Final = sa.Table(
     sa.Column("receipts", sa.LargeBinary, nullable=False),
 )
 
+EQUIVOCATIONS: Final = sa.Table(
+    "equivocations",
+    METADATA,
+    # An agency refused, or signed a receipt, since it was shown something else.
+    sa.Column("submission", sa.Text, primary_key=True),
+    sa.Column("agency", sa.Text, primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("agreement", sa.Text, nullable=False),
+    # What the hub had then, as in `transcripts`; receipts as far as they had come.
+    sa.Column("spec_digest", sa.LargeBinary, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("cohort", sa.Text, nullable=False),
+    sa.Column("noise", sa.Text, nullable=False),
+    sa.Column("transcript", sa.LargeBinary, nullable=False),
+    sa.Column("readies", sa.LargeBinary, nullable=False),
+    sa.Column("receipts", sa.LargeBinary, nullable=False),
+    # The receipt for another transcript, a message MemberReceipt; else empty.
+    sa.Column("other", sa.LargeBinary, nullable=False),
+)
+
 RELEASES: Final = sa.Table(
     "releases",
     METADATA,
@@ -294,7 +314,7 @@ AUDIT: Final = sa.Table(
 GROWING_ONLY: Final = tuple(
     f"CREATE TRIGGER {table.name}_no_{verb.lower()} BEFORE {verb} ON {table.name}"
     f" BEGIN SELECT RAISE(ABORT, '{table.name} only grows'); END"
-    for table in (ASKED, AUDIT, RELEASES, TRANSCRIPTS)
+    for table in (ASKED, AUDIT, EQUIVOCATIONS, RELEASES, TRANSCRIPTS)
     for verb in ("UPDATE", "DELETE")
 )
 """Statements that make SQLite refuse to change what was published or noted."""

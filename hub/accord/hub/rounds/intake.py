@@ -19,7 +19,7 @@ import structlog
 
 from accord.core.errors import IntegrityError, RequisitionRefused
 from accord.hub.audit import Event, note
-from accord.hub.rounds import rows
+from accord.hub.rounds import evidence, rows
 from accord.hub.rounds.connections import Connection, Connections
 from accord.hub.rounds.encapsulating import Encapsulating
 from accord.hub.rounds.journal import Journal
@@ -32,7 +32,7 @@ from accord.rpc.rounds import (
     receipt_from_masked,
 )
 from accord.secagg.keys import uses_kem
-from accord.secagg.messages import check_erased, check_ready, check_receipt
+from accord.secagg.messages import Receipt, check_erased, check_ready, check_receipt
 from accord.v1 import agent_pb2, common_pb2
 
 _CLAUSE: Final = re.compile(r"[a-z]+(\.[a-z-]+)+")
@@ -158,7 +158,7 @@ class Intake:
                 receipt, attempt, message.size, message.vector
             )
         except (RequisitionRefused, IntegrityError) as error:
-            self._reject(found, agency, error)
+            self._reject(found, agency, error, receipt)
             return found
         if vector is None:
             return None
@@ -219,13 +219,15 @@ class Intake:
         return self._decline(found, agency, attempt, event, reason, clauses)
 
     def _reject(
-        self, found: Waiting, agency: str, error: RequisitionRefused | IntegrityError
+        self,
+        found: Waiting,
+        agency: str,
+        error: RequisitionRefused | IntegrityError,
+        receipt: Receipt | None = None,
     ) -> None:
         """Count what cannot be true as a refusal."""
-        attempt = found.round.current.number
-        self._decline(
-            found, agency, attempt, Event.ANSWER_REJECTED, error.reason, clauses=[]
-        )
+        attempt, event = found.round.current.number, Event.ANSWER_REJECTED
+        self._decline(found, agency, attempt, event, error.reason, [], receipt)
 
     def _decline(
         self,
@@ -235,14 +237,21 @@ class Intake:
         event: Event,
         reason: str,
         clauses: list[str],
+        receipt: Receipt | None = None,
     ) -> Waiting | None:
-        """Note who declined and why."""
-        stage = found.round.current.stage
+        """Note who declined and why; if others saw something else, with evidence."""
+        current = found.round.current
+        stage = current.stage
         if not found.round.refuse(agency, attempt, reason):
             return None
         submission, at = found.submission, self.clock()
         facts = {"clauses": sorted(clauses)} if clauses else {}
         refused = dict(found.round.refused)
+        kept = (
+            evidence.equivocation(current, submission.agreement, agency, receipt, at)
+            if reason == EQUIVOCATION
+            else None
+        )
 
         def write(tx: sa.Connection) -> None:
             note(
@@ -258,6 +267,8 @@ class Intake:
                 **facts,
             )
             rows.note_refused(tx, submission.id, refused)
+            if kept is not None:
+                evidence.keep(tx, kept)
 
         structlog.get_logger().info(
             "requisition.refused", agency=agency, query_id=submission.id, reason=reason
