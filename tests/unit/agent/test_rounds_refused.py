@@ -18,7 +18,7 @@ from accord.agent.answer import StoreAnswerer
 from accord.agent.rounds.checks import Checks, Examined
 from accord.agent.settings import Settings
 from accord.agent.status import status_of
-from accord.agent.suspicion import SUSPICIOUS, suspicions
+from accord.agent.suspicion import SUSPICIOUS, note_suspicion, suspicions
 from accord.core.errors import RequisitionRefused
 from accord.secagg.keys import SecretKeys
 from accord.secagg.messages import Ready, Receipt
@@ -169,6 +169,31 @@ def test_receipts_that_are_not_everybodys_keep_the_seed_in(
     )
     world.hub.reveal(found)
     assert (found.sum() == expected(THREE)).all()
+
+
+def test_the_receipts_that_contradict_each_other_stay_with_the_doubt(
+    world: World,
+) -> None:
+    """They convince by their signatures alone; no later refusal drops them."""
+    found = world.hub.mask(world.ready(world.asked()))
+    forged = other_transcript(found.receipts)
+    with pytest.raises(RequisitionRefused) as caught:
+        world.answerers[AGENCY].reveal(found.query_id, 1, forged)
+    bare = RequisitionRefused("EQUIVOCATION", caught.value.sentence)
+    note_suspicion(world.states[AGENCY], bare, NOW)
+    status = status_of(world.states[AGENCY], Settings(), NOW).as_json()
+    (doubt,) = status["policies"]["suspicions"]
+    evidence = doubt["evidence"]
+    assert (evidence["query_id"], evidence["attempt"]) == (found.query_id, 1)
+    own, other = (
+        Receipt(
+            agency=each["agency"],
+            **{k: bytes.fromhex(v) for k, v in each.items() if k != "agency"},
+        )
+        for each in evidence["receipts"]
+    )
+    assert (own, other) == (found.receipts[-1], forged[0])
+    assert KEYS[other.agency].public.has_signed(other.body(), other.signature)
 
 
 def test_members_who_saw_different_cohorts_are_not_opened(

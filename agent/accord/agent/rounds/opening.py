@@ -9,6 +9,7 @@ looked at once more there, since a reservation may be older than the period.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Sequence
 
@@ -17,7 +18,8 @@ from accord.agent.rounds.checks import Checks, Clock, Examined, refuse
 from accord.agent.rounds.rows import Masked, Row, Stage
 from accord.agent.spending import Bill, require_period
 from accord.agent.state import AgentState
-from accord.core.errors import RequisitionRefused
+from accord.agent.suspicion import evidence_of, note_suspicion
+from accord.core.errors import AccordError, RequisitionRefused
 from accord.ledger import charge
 from accord.ledger.sqlite import transaction
 from accord.secagg.keys import SecretKeys
@@ -69,8 +71,21 @@ class Opening:
         if examined.spec.digest != row.spec_digest:
             refuse("POLICY_DIFFERS", "Another list of keys is in force by now.")
         chosen = self._checks.cohort(examined, masked.cohort)
-        check_receipts(receipts, chosen.members, masked.transcript, examined.directory)
-        if masked.receipt(self._keys.label) not in receipts:
+        own = masked.receipt(self._keys.label)
+        try:
+            check_receipts(
+                receipts, chosen.members, masked.transcript, examined.directory
+            )
+        except RequisitionRefused as refused:
+            if refused.reason != "EQUIVOCATION":
+                raise
+            # Nothing of it is in the refusal, which goes to the hub.
+            others = [e for e in receipts if e.agency == refused.metadata["agency"]]
+            evidence = evidence_of(row.query_id, row.attempt, [own, *others])
+            with contextlib.suppress(AccordError):
+                note_suspicion(self._state, refused, self._clock(), evidence)
+            raise
+        if own not in receipts:
             raise RequisitionRefused(
                 "RECEIPTS_INVALID", "This agency's receipt was exchanged on the way."
             )
