@@ -11,6 +11,9 @@ from typing import Self
 
 import accord.client as accord
 from accord.client.question import Question
+from accord.core.agreement import Agreement
+from accord.core.terms import Requisition, Terms, terms
+from accord.rpc.codec import requisition_from_bytes
 from accord.v1 import analyst_pb2
 from tests.federation.network import Network
 from tests.federation.processes import wait_until
@@ -165,6 +168,17 @@ class Asked:
         for label in THREE:
             assert self.own_events(label) == ["reserve", "charge"]
             assert self.stage_of(label) == "revealed"
+
+
+def terms_of(network: Network, submission: str) -> tuple[Agreement, Requisition, Terms]:
+    """Return what a question was asked under, read from what agencies were sent."""
+    sql = "SELECT payload FROM submissions WHERE id = ?"
+    policies = network.in_force()
+    model = policies.models["small-v1"]
+    payload = network.rows(sql, submission)[0][0]
+    requisition = requisition_from_bytes(payload, lambda *_: model)
+    agreement = policies.agreements[requisition.query.agreement]
+    return agreement, requisition, terms(agreement, model, requisition.query)
 
 
 def waits_for_lock(network: Network) -> bool:

@@ -6,11 +6,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from accord.agent.state import AgentState
 from accord.hub.db.engine import Store
@@ -22,7 +24,9 @@ from accord.rpc.server import ServerIdentity
 from accord.rpc.tokens import TokenKind, mint
 from accord.secagg.keys import SecretKeys
 from accord.secagg.messages import vector_digest
+from accord.trust.repository import Repository
 from accord.v1 import agent_pb2
+from tests import policies
 from tests.federation.network import HOST, Network
 
 
@@ -87,6 +91,26 @@ def masked_again(
     (made,) = masked_to_messages(said.query_id, said.attempt, signed, words)
     assert isinstance(made, agent_pb2.Masked)
     return made
+
+
+def freshness_key(network: Network) -> Ed25519PrivateKey:
+    """Return the key with which the hub says that policies are the newest."""
+    pem = (network.hub_state / "keys" / "freshness.key").read_bytes()
+    key = load_pem_private_key(pem, None)
+    assert isinstance(key, Ed25519PrivateKey)
+    return key
+
+
+def shown_files(
+    network: Network, repository: Repository, *, now: datetime.datetime | None = None
+) -> Mapping[str, bytes]:
+    """Return what a hub could hand out, newer than anything that agents have seen."""
+    return policies.served(
+        repository,
+        freshness_key(network),
+        now=now or utc_now(),
+        previous=policies.fresh_in(network.hub_state / "policies"),
+    )
 
 
 @contextlib.contextmanager

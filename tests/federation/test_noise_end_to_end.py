@@ -30,8 +30,8 @@ from accord.core.opened import (
 )
 from accord.core.placement import NoisePlan
 from accord.core.privacy import DiscreteGaussian, DiscreteLaplace
-from accord.core.terms import noise_plan, terms
-from accord.rpc.codec import requisition_from_bytes
+from accord.core.terms import noise_plan
+from tests.federation.asked import terms_of
 from tests.federation.network import Network
 from tests.federation.small_world import PURPOSE, THREE, SmallWorld
 
@@ -93,17 +93,11 @@ def releases(
 
 def plan_of(network: Network, result: accord.Result) -> NoisePlan:
     """Return what agencies signed to add, computed from the signed agreement again."""
-    sql = (
-        "SELECT payload, noise, t.cohort FROM submissions s"
-        " JOIN transcripts t ON t.submission = s.id WHERE t.release = ?"
-    )
-    ((payload, signed, cohort),) = network.rows(sql, result.id)
-    policies = network.in_force()
-    asked = requisition_from_bytes(payload, lambda *_: policies.models["small-v1"])
-    agreement = policies.agreements[result.agreement]
-    found = terms(agreement, policies.models["small-v1"], asked.query)
+    sql = "SELECT submission, noise, cohort FROM transcripts WHERE release = ?"
+    ((submission, signed, cohort),) = network.rows(sql, result.id)
+    agreement, requisition, found = terms_of(network, submission)
     members = len(agreement.cohorts[cohort])
-    plan = noise_plan(agreement, found, asked.mechanism, members)
+    plan = noise_plan(agreement, found, requisition.mechanism, members)
     assert plan.digest() == signed
     return plan
 

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import datetime
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 import accord.client as accord
 from accord.core.policy import MEMBERS
 from accord.trust.proposal import Proposal
-from accord.trust.repository import Repository
 from accord.v1 import agent_pb2
 from tests import policies
 from tests.federation import insider
@@ -112,26 +109,6 @@ def assert_refused(done: Done, *words: str) -> None:
     for word in words:
         assert word in said
     assert "Traceback" not in said
-
-
-def freshness_key(network: Network) -> Ed25519PrivateKey:
-    """Return the key with which the hub says that policies are the newest."""
-    pem = (network.hub_state / "keys" / "freshness.key").read_bytes()
-    key = load_pem_private_key(pem, None)
-    assert isinstance(key, Ed25519PrivateKey)
-    return key
-
-
-def shown_files(
-    network: Network, repository: Repository, *, now: datetime.datetime | None = None
-) -> Mapping[str, bytes]:
-    """Return what a hub could hand out, newer than anything that agents have seen."""
-    return policies.served(
-        repository,
-        freshness_key(network),
-        now=now or insider.utc_now(),
-        previous=policies.fresh_in(network.hub_state / "policies"),
-    )
 
 
 def trouble(network: Network, label: str) -> str | None:
@@ -234,7 +211,9 @@ class TestSeats:
         )
         proposal = network.propose(looser, signers=("bela", "chidi"))
         kept = {label: network.agent_version(label) for label in THREE}
-        files = shown_files(network, policies.forced(proposal, network.repository))
+        files = insider.shown_files(
+            network, policies.forced(proposal, network.repository)
+        )
         for label in THREE:
             relay.show(label, files)
         for label in THREE:
@@ -253,7 +232,7 @@ class TestAHubThatLies:
         change = next_version(network, "three")
         proposal = network.propose(change, signers=("chidi",))
         forced = policies.forced(proposal, network.repository)
-        relay.show("alpha", shown_files(network, forced))
+        relay.show("alpha", insider.shown_files(network, forced))
         wait_trouble(network, "alpha", "POLICY_SIGNATURES_MISSING")
 
     def test_with_another_boards_policies(
@@ -268,7 +247,7 @@ class TestAHubThatLies:
         del known["agreements/own.yaml"]
         foreign = policies.repository_of(known, board=others, now=insider.utc_now())
         kept = network.agent_version("alpha")
-        relay.show("alpha", shown_files(network, foreign))
+        relay.show("alpha", insider.shown_files(network, foreign))
         wait_until(lambda: trouble(network, "alpha"), "alpha reports it")
         assert network.agent_version("alpha") == kept
 
@@ -276,7 +255,7 @@ class TestAHubThatLies:
         self, network: Network, relay: MessageRelay
     ) -> None:
         """A hub that froze two days ago is not believed to have the newest."""
-        files = shown_files(
+        files = insider.shown_files(
             network, network.repository, now=insider.utc_now() - 2 * DAY
         )
         relay.show("alpha", files)
@@ -288,7 +267,7 @@ class TestAHubThatLies:
         """Both versions are signed; what an agency is asked names only one."""
         change = next_version(network, "three")
         both = network.propose(change)
-        relay.show("alpha", shown_files(network, both.onto(network.repository)))
+        relay.show("alpha", insider.shown_files(network, both.onto(network.repository)))
         network.wait_learned(network.version() + 1, ["alpha"])
         with pytest.raises(accord.RequisitionRefused) as refused:
             ask(hub, "three", "district", epsilon=3)
