@@ -91,15 +91,30 @@ def agent_server(
 def _credentials(
     identity: Callable[[], ServerIdentity], *, agent_authority: bytes | None
 ) -> grpc.ServerCredentials:
+    given = identity()
+
     def configuration() -> grpc.ServerCertificateConfiguration:
-        current = identity()
         return grpc.ssl_server_certificate_configuration(
-            [(current.key, current.chain)], root_certificates=agent_authority
+            [(given.key, given.chain)], root_certificates=agent_authority
         )
+
+    def renewed() -> grpc.ServerCertificateConfiguration | None:
+        """Return what is new at a handshake; nothing where it is as before.
+
+        With each configuration gRPC frees what the one before was loaded into, even
+        while another thread begins a handshake with it (grpc/grpc#36693): given at
+        every handshake, it ends the process once many peers connect at a time.
+        """
+        nonlocal given
+        current = identity()
+        if current == given:
+            return None
+        given = current
+        return configuration()
 
     return grpc.dynamic_ssl_server_credentials(
         configuration(),
-        configuration,
+        renewed,  # type: ignore[arg-type]  # the stub does not know of None
         require_client_authentication=agent_authority is not None,
     )
 

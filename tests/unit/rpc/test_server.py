@@ -7,7 +7,7 @@ import asyncio
 import dataclasses
 import datetime
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import grpc
 import pytest
@@ -169,6 +169,32 @@ async def test_old_tls_is_refused(hub: HubDouble, version: int) -> None:
 
     with pytest.raises(SSL.Error):
         await asyncio.to_thread(shake_hands)
+
+
+async def test_a_certificate_is_given_to_grpc_once(
+    hub: HubDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is given again at each handshake ends the process when many come at once."""
+    given: list[Callable[[], object]] = []
+    real = grpc.dynamic_ssl_server_credentials
+
+    def credentials(
+        initial: grpc.ServerCertificateConfiguration,
+        fetch_newer: Callable[[], grpc.ServerCertificateConfiguration],
+        *,
+        require_client_authentication: bool,
+    ) -> grpc.ServerCredentials:
+        given.append(fetch_newer)
+        return real(initial, fetch_newer, require_client_authentication)
+
+    monkeypatch.setattr(grpc, "dynamic_ssl_server_credentials", credentials)
+    current = hub.identity
+    public_server("127.0.0.1:0", lambda: current, [], ErrorBoundary())
+    (fetch_newer,) = given
+    assert fetch_newer() is None
+    current = dataclasses.replace(current, chain=current.chain + b"\n")
+    assert fetch_newer() is not None
+    assert fetch_newer() is None
 
 
 async def test_an_analysts_channel_shows_the_token(hub: HubDouble) -> None:
