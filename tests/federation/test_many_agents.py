@@ -48,6 +48,9 @@ SCALE = 4
 PART_BYTES = 1 << 14
 """Of these agents; real ones send parts of 1 MiB."""
 
+RETURNS = 8
+"""How often all agents connect at the same moment."""
+
 SECONDS = 540
 """For an answer, on a busy machine."""
 
@@ -270,3 +273,12 @@ async def test_the_pooled_result_is_the_sum_and_its_noise(
     # the first part is in the message that has the receipt
     parts = -(-8 * (len(result) + 2) // PART_BYTES) - 1
     assert {each.parts for each in crowd.agents.values()} == {parts}
+
+
+async def test_all_agents_come_back_at_once(
+    network: Network, identities: Mapping[str, Identity]
+) -> None:
+    """As after a failure of the network, and again: the hub serves every one."""
+    for _ in range(RETURNS):
+        async with Crowd(network, identities, "many"):
+            assert network.hub.is_running
