@@ -163,7 +163,12 @@ class Crowd:
     """The agents of an agreement, and what they count."""
 
     def __init__(
-        self, network: Network, identities: Mapping[str, Identity], name: str
+        self,
+        network: Network,
+        identities: Mapping[str, Identity],
+        name: str,
+        *,
+        encapsulating: bool = True,
     ) -> None:
         policy = network.in_force().policy(name)
         assert policy is not None
@@ -180,6 +185,7 @@ class Crowd:
         }
         self.vectors: dict[str, Vector] = {}
         self._draw = np.random.default_rng(20_261_129)
+        self._encapsulating = encapsulating
         self._beating: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -187,7 +193,9 @@ class Crowd:
         due = edition_due(Period.MONTH, EMBARGO_DAYS, today)
         await asyncio.gather(
             *(
-                agent.start(self._answer, editions=(due,), encapsulating=True)
+                agent.start(
+                    self._answer, editions=(due,), encapsulating=self._encapsulating
+                )
                 for agent in self.agents.values()
             )
         )
@@ -280,5 +288,5 @@ async def test_all_agents_come_back_at_once(
 ) -> None:
     """As after a failure of the network, and again: the hub serves every one."""
     for _ in range(RETURNS):
-        async with Crowd(network, identities, "many"):
+        async with Crowd(network, identities, "many", encapsulating=False):
             assert network.hub.is_running
