@@ -254,12 +254,16 @@ def test_away_at_the_deadline_without_a_fallback(
     """The analyst is told who is awaited and in which round, and nobody pays."""
     hurried.begin(["alpha"])
     relay = hurried.relay
-    with asking(hurried, world, 1) as (asked,):
+    relay.hold(["alpha"], last)
+    with contextlib.ExitStack() as stack:
         if last:
-            relay.hold(["alpha"], last)
-            with hurried.contact("alpha") as process:
-                relay.wait_for("alpha", last)
-                process.kill()
+            # there before it is asked: a program takes a while to start
+            process = stack.enter_context(hurried.contact("alpha"))
+            relay.wait_for("alpha", "hello")
+        (asked,) = stack.enter_context(asking(hurried, world, 1))
+        if last:
+            relay.wait_for("alpha", last)
+            process.kill()
         with pytest.raises(accord.DeadlineExceeded) as late:
             asked.result()
         assert late.value.reason == "AGENCIES_AWAITED"
