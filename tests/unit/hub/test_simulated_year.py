@@ -332,6 +332,35 @@ async def days_without_end(year: Year, days: int, present: Iterable[str]) -> Non
 
 WITHOUT = tuple(label for label in PARTIES if label != OUTSIDE)
 
+WEEKS = 4
+
+
+async def test_an_agency_that_is_there_an_hour_a_week_does_all_that_waits(
+    start: Start,
+) -> None:
+    """Whatever was asked since its last contact is answered in the next one."""
+    world = await start()
+    year = Year(world, add_analyst(world.state, "ana"))
+    weekly = world.clock().weekday()
+    before = world.diaries[OUTSIDE].contacts
+    for day in range(7 * WEEKS):
+        if day % 7 in {0, 2, 5}:
+            await year.ask()
+        is_there = (world.clock().weekday() + 1) % 7 == weekly
+        await morning(world, PARTIES if is_there else WITHOUT)
+        await year.look()
+        assert (len(year.released) == len(year.asked)) == is_there
+    assert len(year.asked) == 3 * WEEKS
+    diary = world.diaries[OUTSIDE]
+    assert diary.contacts - before == WEEKS
+    # one contact for each question, and one message a round for all of them
+    assert set(diary.needed.values()) == {1}
+    assert diary.heard <= (2 + CONTACTS) * diary.contacts
+    cohorts = {reply.release.coverage.cohort for reply in year.released.values()}
+    assert cohorts == {"all"}
+    assert_released_once(year)
+    assert_charged_once(year)
+
 
 async def test_the_fallback_answers_for_an_agency_that_is_away_for_weeks(
     start: Start,
