@@ -19,6 +19,7 @@ import dataclasses
 import ssl
 import tempfile
 import threading
+import time
 from collections.abc import (
     AsyncIterator,
     Callable,
@@ -146,6 +147,7 @@ class Seen:
     kind: str
     """See `kind_of`."""
     message: Message
+    at: float = dataclasses.field(default_factory=time.monotonic, compare=False)
 
     @property
     def parts(self) -> Sequence[Any]:

@@ -22,6 +22,7 @@ import pytest
 import scipy.stats
 
 import accord.client as accord
+from accord.agent.settings import Settings
 from accord.core.opened import GaussianSum, cumulative, standard_deviation
 from accord.core.privacy import DiscreteGaussian
 from accord.core.terms import noise_plan
@@ -35,6 +36,9 @@ from tests.federation.relays import RECEIPTS, MessageRelay
 from tests.federation.small_world import PURPOSE, THREE, SmallWorld, gender_of
 
 pytestmark = [pytest.mark.federation, pytest.mark.stat]
+
+CLOCKS = 0.05
+"""By how much two programs may differ about a quarter of a second."""
 
 RECOGNISED = 64
 """Bytes by which a vector is recognised."""
@@ -221,6 +225,31 @@ def test_no_figures_are_in_the_hub_s_files_or_its_memory(
                 places[label].add(path.name)
     for label in THREE:
         assert places[label] & {"hub.db", "hub.db-wal"}
+
+
+def test_a_vector_leaves_no_sooner_than_its_slot(
+    network: Network, relay: MessageRelay, hub: accord.Hub
+) -> None:
+    """With the agent's default: how long it computed is not to be seen.
+
+    Elsewhere tests switch this off (`tests.federation.small_world`).
+    """
+    agent = network.agents["alpha"]
+    agent.stop()
+    kept = agent.settings.pop("ACCORD_AGENT_ANSWER_SLOT_SECONDS")
+    network.start_agent("alpha")
+    slot = float(Settings.model_fields["answer_slot_seconds"].default)
+    assert slot > 0
+    cases = hub.agreement("three").cases()
+    for question in (cases, cases.by("parish", "district", "gender")):
+        question.release(epsilon=1, purpose=PURPOSE)
+    called = [m.at for m in relay.passed if (m.agency, m.kind) == ("alpha", "cohorts")]
+    left = [m.at for m in relay.seen if (m.agency, m.kind) == ("alpha", "masked")]
+    assert len(called) == len(left) == 2
+    for begin, end in zip(called, left, strict=True):
+        assert end - begin >= slot * (1 - CLOCKS)
+    agent.stop()
+    agent.settings["ACCORD_AGENT_ANSWER_SLOT_SECONDS"] = kept
 
 
 def memory_of(process: int) -> bytes:
