@@ -203,6 +203,7 @@ def chi_square(sample: npt.NDArray[np.int64], law: GaussianSum) -> float:
     return float(scipy.stats.chisquare(seen, np.diff(below) * len(sample)).pvalue)
 
 
+@pytest.mark.parametrize("held", ["shared"], indirect=True)
 def test_no_figures_are_in_the_hub_s_files_or_its_memory(
     held: Held, world: SmallWorld
 ) -> None:
