@@ -43,8 +43,10 @@ def running(kind: str, directory: Path, *stop: str) -> Iterator[subprocess.Popen
 def kill(process: subprocess.Popen[str]) -> list[str]:
     """Kill without warning; return the rest of what it had said."""
     process.send_signal(signal.SIGKILL)
-    rest, _ = process.communicate(timeout=60)
-    return rest.splitlines()
+    process.wait(timeout=60)
+    assert process.stdout is not None
+    # Not `communicate`: lines that came together are in this file's buffer already.
+    return process.stdout.read().splitlines()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -91,7 +91,9 @@ def test_before_any_agency_hears_the_next_call(
     asked.assert_answered_once()
     for label in THREE:
         assert not relay.of(label, "requisitions")
-        assert len(relay.of(label, "masked")) == (stage == "masked")
+        # A call that is repeated while the agent comes back gets the same bytes.
+        masked = {each.SerializeToString() for each in relay.of(label, "masked")}
+        assert len(masked) == (stage == "masked")
         # whoever was shown a cohort is shown the same one
         assert relay.of(label, call)[0] == first[label]
 

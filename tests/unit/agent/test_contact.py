@@ -176,8 +176,12 @@ class Alarm:
 
 
 def next_full_hour() -> datetime.datetime:
-    """Return a moment near that of the certificates, which are real."""
-    return utc_now().replace(minute=0, second=0, microsecond=0) + HOUR
+    """Return a moment near that of the certificates, which are real.
+
+    More than an hour away: tests begin a while before it, and no certificate is valid
+    before it was made.
+    """
+    return utc_now().replace(minute=0, second=0, microsecond=0) + 2 * HOUR
 
 
 def every_day_at(moment: datetime.datetime) -> Rounds:
