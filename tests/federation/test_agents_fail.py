@@ -281,6 +281,28 @@ def test_figures_that_no_counts_can_be_are_not_released(
     assert_charged_without_release(asked)
 
 
+def test_an_opening_that_everybody_has_forsworn_costs_nothing(
+    network: Network, relay: MessageRelay, asked: Asked
+) -> None:
+    """One stops sharing when all have masked; the others were not asked to open yet."""
+    relay.hold(THREE, RECEIPTS)
+    asked.submit()
+    for label in THREE:
+        relay.wait_for(label, RECEIPTS)
+    network.agent_command("alpha", "stop-sharing", "--reason", "a court order")
+    for label in ("bravo", "charlie"):
+        relay.change(label, RECEIPTS, lambda _: [])
+    relay.let_go(THREE, RECEIPTS)
+    with pytest.raises(accord.AccordError) as refused:
+        asked.result()
+    assert refused.value.reason == "OPENING_INCOMPLETE"
+    assert refusals(relay, "alpha") == {"LOCAL_RULE"}
+    assert "Nothing was charged" in refused.value.sentence
+    assert all(relay.of(label, "erasures", query_id=asked.id) for label in THREE)
+    asked.assert_given_back()
+    network.agent_command("alpha", "resume-sharing", "--reason", "it was lifted")
+
+
 def assert_charged_without_release(asked: Asked) -> None:
     """Whoever may have revealed a seed stays charged, at the hub and by itself."""
     network = asked.network
