@@ -184,9 +184,8 @@ def test_away_between_masking_and_opening(
         assert all(again == said[0] for again in said)
 
 
-@pytest.mark.parametrize(
-    "last", ["cohorts", pytest.param("masked", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("last", ["cohorts", "masked"])
 def test_who_vanishes_before_the_hub_has_its_vector_is_left_out(
     hurried: Sleeping, world: SmallWorld, last: str
 ) -> None:
@@ -241,10 +240,11 @@ def test_who_vanishes_before_the_hub_has_its_vector_is_left_out(
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("last", "where"),
     [
-        pytest.param("", "round 1, getting ready", marks=pytest.mark.slow),
+        ("", "round 1, getting ready"),
         ("cohorts", "round 2, masked figures"),
     ],
 )
