@@ -19,10 +19,11 @@ from accord.hub.db.engine import Store
 from accord.hub.identity import registry
 from accord.hub.identity.authority import Authority, load_authority
 from accord.rpc import pki
-from accord.rpc.rounds import masked_to_messages, receipt_from_masked, vector_bytes
+from accord.rpc.rounds import masked_to_messages, receipt_from_masked
 from accord.rpc.server import ServerIdentity
 from accord.rpc.tokens import TokenKind, mint
 from accord.secagg.keys import SecretKeys
+from accord.secagg.masks import vector_bytes
 from accord.secagg.messages import vector_digest
 from accord.trust.repository import Repository
 from accord.v1 import agent_pb2

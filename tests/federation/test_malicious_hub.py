@@ -23,8 +23,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from accord.core.errors import AccordError
 from accord.core.privacy import DiscreteGaussian
 from accord.rpc.codec import sign_requisition
-from accord.rpc.rounds import ready_from_message, vector_bytes
+from accord.rpc.rounds import ready_from_message
 from accord.secagg.keys import SecretKeys
+from accord.secagg.masks import vector_bytes
 from accord.secagg.messages import Ready, commit_input
 from accord.secagg.opening import check_vector
 from tests import policies

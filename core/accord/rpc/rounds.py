@@ -11,23 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
 from accord.secagg.keys import Encapsulation
+from accord.secagg.masks import WORD, Words, vector_bytes
 from accord.secagg.messages import Erased, Ready, Receipt
 from accord.v1 import agent_pb2
-
-WORD: Final = 8
-"""Bytes of one entry."""
 
 PART_BYTES: Final = 1 << 20
 """Of a vector in one message; about what one message holds of several vectors."""
 
 MOST_TOGETHER: Final = 256
 """Queries that one message is about."""
-
-Words = npt.NDArray[np.uint64]
 
 
 def ready_to_message(
@@ -156,11 +149,6 @@ def erased_from_message(agency: str, message: agent_pb2.Erased) -> Erased:
     )
 
 
-def vector_bytes(vector: Words) -> bytes:
-    """Return a masked vector as it travels and is hashed: little-endian words."""
-    return vector.astype("<u8", copy=False).tobytes()
-
-
 def masked_to_messages(
     query_id: str, attempt: int, receipt: Receipt, vector: Words
 ) -> Iterator[agent_pb2.Masked | agent_pb2.VectorPart]:
@@ -181,7 +169,7 @@ def masked_to_messages(
         yield agent_pb2.VectorPart(
             query_id=query_id,
             attempt=attempt,
-            offset=start // WORD,
+            offset=start // WORD.itemsize,
             vector=content[start : start + PART_BYTES],
         )
 

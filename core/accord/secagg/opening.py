@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from numpy.typing import NDArray
 from accord.core.errors import IntegrityError
 from accord.secagg.masks import WORD, self_key, unmasked
 from accord.secagg.messages import Receipt, seed_commitment, vector_digest
+
+SEED_WRONG: Final = "SEED_WRONG"
+"""Reason: what was revealed is not what was promised."""
 
 
 def check_vector(receipt: Receipt, vector: bytes) -> None:
@@ -39,7 +43,7 @@ def check_seed(receipt: Receipt, seed: bytes) -> None:
     made = seed_commitment(seed, receipt.transcript, receipt.agency)
     if not hmac.compare_digest(made, receipt.seed_commitment):
         raise IntegrityError(
-            "SEED_WRONG",
+            SEED_WRONG,
             f"The seed that {receipt.agency!r} revealed is not the one that it signed"
             " for: the sum cannot be opened.",
             agency=receipt.agency,

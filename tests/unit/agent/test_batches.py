@@ -17,7 +17,8 @@ from accord.core.errors import (
 )
 from accord.rpc import codec
 from accord.rpc.logs import allow_listed
-from accord.rpc.rounds import PART_BYTES, WORD
+from accord.rpc.rounds import PART_BYTES
+from accord.secagg.masks import WORD as ENTRY
 from accord.v1 import agent_pb2, common_pb2
 from tests.unit.agent.answering import (
     Gate,
@@ -30,7 +31,7 @@ from tests.unit.agent.answering import (
 from tests.unit.agent.streams import World, joined
 from tests.unit.rpc.hub_double import Conversation, until
 
-PART_ENTRIES = PART_BYTES // WORD
+PART_ENTRIES = PART_BYTES // ENTRY.itemsize
 
 
 @pytest.fixture

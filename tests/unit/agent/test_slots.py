@@ -260,6 +260,28 @@ async def test_a_batch_of_which_nothing_is_wanted_any_more_takes_no_slot() -> No
     assert ("mask", second) not in desk.answerer.asked
 
 
+async def test_a_seed_that_was_given_away_is_said_though_the_query_has_ended() -> None:
+    """The end may come while the seed is committed; what has not begun is dropped."""
+    first, second = new_ids(2)
+    settled = agent_pb2.Settled(query_ids=[first, second])
+    async with at_work(SLOT, {}) as desk:
+        loop = asyncio.get_running_loop()
+
+        def ended(query_id: str) -> None:
+            if ("reveal", query_id) == desk.answerer.asked[0]:
+                taken = asyncio.run_coroutine_threadsafe(
+                    desk.worker.take(settled), loop
+                )
+                taken.result(10)
+
+        desk.answerer.work = ended
+        await desk.worker.take(reveal_calls(first, second))
+        await until(lambda: desk.outlet.sent and not desk.worker.busy)
+    assert [query for kind, query in desk.answerer.asked if kind == "reveal"] == [first]
+    reveals = [m.reveals.reveals for _, m in desk.outlet.sent if m.HasField("reveals")]
+    assert [[each.query_id for each in some] for some in reveals] == [[first]]
+
+
 async def test_while_there_is_no_stream_results_are_dropped_at_their_slot() -> None:
     [query_id] = new_ids(1)
     async with at_work(SLOT, {query_id: 0.1}) as desk:

@@ -370,6 +370,22 @@ def test_one_seed_that_is_out_ends_the_waiting_when_it_has_expired() -> None:
     assert not round_.current.all_erased
 
 
+def test_after_a_wrong_seed_nothing_is_waited_for() -> None:
+    """Who sent it cannot say any more that the right one is gone."""
+    round_ = until_revealing()
+    assert round_.refuse("c", 1, "SEED_WRONG")
+    assert round_.advance(BEGIN) == [Turn.CLOSING, Turn.LOST]
+    assert not round_.current.all_erased
+
+
+def test_a_seed_that_comes_after_a_refusal_ends_the_waiting() -> None:
+    round_ = until_revealing()
+    assert round_.refuse("c", 1, "EXPIRED")
+    assert round_.advance(BEGIN) == [Turn.CLOSING]
+    reveal(round_, "a")
+    assert round_.advance(BEGIN) == [Turn.LOST]
+
+
 def test_everybody_can_still_erase() -> None:
     round_ = until_revealing()
     assert round_.refuse("c", 1, "EQUIVOCATION")

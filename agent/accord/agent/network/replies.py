@@ -18,6 +18,7 @@ from accord.agent.rounds.steps import Answerer, MaskStep
 from accord.core.errors import AccordError, RequisitionRefused
 from accord.rpc.codec import UNKNOWN_PAYLOAD, payload_digest
 from accord.rpc.rounds import (
+    MOST_TOGETHER,
     PART_BYTES,
     encapsulation_from_message,
     erased_to_message,
@@ -28,9 +29,6 @@ from accord.rpc.rounds import (
 )
 from accord.trust.trusted import Fetch
 from accord.v1 import agent_pb2, common_pb2
-
-MOST_TOGETHER: Final = 256
-"""Queries in one message, as the protocol has it."""
 
 _MOST_DIGESTS: Final = 4096
 _MOST_CLAUSES: Final = 32

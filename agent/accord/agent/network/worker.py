@@ -31,7 +31,6 @@ from typing import Final, Protocol, TypeAlias, TypeVar
 import structlog
 
 from accord.agent.network.replies import (
-    MOST_TOGETHER,
     Masked,
     Replies,
     Reply,
@@ -42,6 +41,7 @@ from accord.agent.network.tasks import Sleep
 from accord.agent.rounds.steps import Answerer
 from accord.core.errors import AccordError, IntegrityError, InternalError, Unreachable
 from accord.rpc.codec import HeldEdition, query_id_of
+from accord.rpc.rounds import MOST_TOGETHER
 from accord.secagg.keys import Encapsulation
 from accord.secagg.messages import Ready
 from accord.v1 import agent_pb2
@@ -262,7 +262,13 @@ class Worker:
                 await self._sleep(max(0.0, end - self._clock()))
             replies.append((work, reply))
             held += reply.size if isinstance(reply, Masked) else 0
-        return done, [reply for work, reply in replies if work.wanted]
+        return done, [
+            reply
+            for work, reply in replies
+            # A seed is given away once that is committed, and said so: the hub else
+            # waits for a word that it is erased, which cannot come.
+            if work.wanted or isinstance(reply, agent_pb2.Reveal)
+        ]
 
     def _reply(self, work: _Work) -> Reply:
         match work.message:

@@ -37,6 +37,7 @@ from accord.hub.rounds.stages import (
     half_of_what_is_left,
 )
 from accord.secagg.messages import Erased, Ready, Receipt
+from accord.secagg.opening import SEED_WRONG
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -326,10 +327,20 @@ class Round:
                 self.abandon(now)
                 return Turn.CLOSING
             return None
-        # A seed that is out can never be taken back, so nothing is left to wait for.
-        if current.all_erased or current.seeds or now >= self.closing:
+        if current.all_erased or self._never_all_erased or now >= self.closing:
             return self._end(Turn.LOST)
         return None
+
+    @property
+    def _never_all_erased(self) -> bool:
+        """Whether nothing is left to wait for: somebody has a seed to erase no more.
+
+        A seed that is out can never be taken back, and who revealed a wrong one says
+        no more that the right one is gone.
+        """
+        current = self.current
+        wrong = {a for a, why in self.refused.items() if why == SEED_WRONG}
+        return bool(current.seeds) or not wrong.isdisjoint(current.members)
 
     def _next(self, now: dt.datetime, missing: Iterable[str] = ()) -> Turn:
         """Begin the next attempt without those who are out; or end."""
