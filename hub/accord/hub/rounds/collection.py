@@ -78,7 +78,8 @@ class Collection:
             journal=self._journal,
             connections=connections,
             clock=clock,
-            news=self._news,
+            # No log line of a round belongs to the agency whose message moved it on.
+            news=lambda touched: contextvars.Context().run(self._news, touched),
             encapsulating=Encapsulating(
                 journal=self._journal,
                 clock=clock,
