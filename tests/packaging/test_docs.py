@@ -110,6 +110,10 @@ def reasons_of(node: ast.AST, raised: set[str]) -> Iterator[str | None]:
             targets=[ast.Name(id="reason")], value=ast.IfExp(body=one, orelse=other)
         ):
             yield from (text_of(one), text_of(other))
+        case ast.AnnAssign(
+            target=ast.Name(id=name), value=ast.Constant(value=text)
+        ) if name == text:
+            yield name  # a constant that is called as its reason
         case _:
             pass
 

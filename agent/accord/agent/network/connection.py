@@ -47,7 +47,7 @@ from accord.agent.network.renewal import (
     utc_now,
 )
 from accord.agent.network.session import Call, Opening, Session
-from accord.agent.network.tasks import Sleep, first_of
+from accord.agent.network.tasks import Sleep, end_if_cancelled, first_of
 from accord.agent.network.timing import Timing
 from accord.agent.network.worker import Worker
 from accord.agent.rounds.steps import Answerer
@@ -234,6 +234,7 @@ class _Connection:
                 self._trouble = error
             except AccordError as error:
                 self._trouble = error
+            end_if_cancelled()
             if self._leaving.is_set():
                 log.info("connection.closed", agency=identity.membership.agency)
                 return

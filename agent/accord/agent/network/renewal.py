@@ -21,7 +21,7 @@ import structlog
 from cryptography import x509
 
 from accord.agent.network.identity import Identity, IdentityFiles
-from accord.agent.network.tasks import Sleep
+from accord.agent.network.tasks import Sleep, end_if_cancelled
 from accord.core.errors import AccordError, IntegrityError
 from accord.rpc.channel import agent_channel
 from accord.rpc.limits import deadline
@@ -207,6 +207,7 @@ async def keep_renewed(
             # where this machine's clock is far ahead the new one is due at once, too
             life = expiry_of(identity.certificate) - due_at(identity.certificate)
             wait = min(LONGEST_SLEEP, life.total_seconds() / 10)
+        end_if_cancelled()
         await sleep(wait)
 
 
