@@ -5,6 +5,7 @@ isort:skip_file
 SPDX-License-Identifier: Apache-2.0"""
 
 from accord.v1 import common_pb2 as _common_pb2
+from accord.v1 import log_pb2 as _log_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -35,6 +36,8 @@ class ConnectRequest(_message.Message):
     PART_FIELD_NUMBER: _builtins.int
     REVEALS_FIELD_NUMBER: _builtins.int
     ERASURES_FIELD_NUMBER: _builtins.int
+    COSIGNATURE_FIELD_NUMBER: _builtins.int
+    CHARGES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
@@ -63,6 +66,14 @@ class ConnectRequest(_message.Message):
     def erasures(self) -> Global___Erasures:
         """Instead of the third: never."""
 
+    @_builtins.property
+    def cosignature(self) -> _log_pb2.Cosignature:
+        """The agency has seen this head of the hub's log, and that it only grew."""
+
+    @_builtins.property
+    def charges(self) -> Global___ChargeRecords:
+        """What the agency's own ledger has charged, with proof that the hub asked for it."""
+
     def __init__(
         self,
         *,
@@ -76,12 +87,14 @@ class ConnectRequest(_message.Message):
         part: Global___VectorPart | None = ...,
         reveals: Global___Reveals | None = ...,
         erasures: Global___Erasures | None = ...,
+        cosignature: _log_pb2.Cosignature | None = ...,
+        charges: Global___ChargeRecords | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["editions", b"editions", "encapsulations", b"encapsulations", "erasures", b"erasures", "heartbeat", b"heartbeat", "hello", b"hello", "masked", b"masked", "message", b"message", "part", b"part", "readies", b"readies", "refusals", b"refusals", "reveals", b"reveals"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charges", b"charges", "cosignature", b"cosignature", "editions", b"editions", "encapsulations", b"encapsulations", "erasures", b"erasures", "heartbeat", b"heartbeat", "hello", b"hello", "masked", b"masked", "message", b"message", "part", b"part", "readies", b"readies", "refusals", b"refusals", "reveals", b"reveals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["editions", b"editions", "encapsulations", b"encapsulations", "erasures", b"erasures", "heartbeat", b"heartbeat", "hello", b"hello", "masked", b"masked", "message", b"message", "part", b"part", "readies", b"readies", "refusals", b"refusals", "reveals", b"reveals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charges", b"charges", "cosignature", b"cosignature", "editions", b"editions", "encapsulations", b"encapsulations", "erasures", b"erasures", "heartbeat", b"heartbeat", "hello", b"hello", "masked", b"masked", "message", b"message", "part", b"part", "readies", b"readies", "refusals", b"refusals", "reveals", b"reveals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "refusals", "heartbeat", "editions", "encapsulations", "readies", "masked", "part", "reveals", "erasures"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "refusals", "heartbeat", "editions", "encapsulations", "readies", "masked", "part", "reveals", "erasures", "cosignature", "charges"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -98,6 +111,8 @@ class ConnectResponse(_message.Message):
     COHORTS_FIELD_NUMBER: _builtins.int
     REVEALS_FIELD_NUMBER: _builtins.int
     SETTLED_FIELD_NUMBER: _builtins.int
+    LOG_FIELD_NUMBER: _builtins.int
+    CHARGES_WANTED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def welcome(self) -> Global___Welcome: ...
     @_builtins.property
@@ -122,6 +137,14 @@ class ConnectResponse(_message.Message):
     def settled(self) -> Global___Settled:
         """Queries that have ended; the agent erases what it still keeps for them."""
 
+    @_builtins.property
+    def log(self) -> _log_pb2.LogGrown:
+        """The log has grown since the head that this agency cosigned last."""
+
+    @_builtins.property
+    def charges_wanted(self) -> Global___ChargesWanted:
+        """The hub has lost charges, and asks for what the agency knows of them."""
+
     def __init__(
         self,
         *,
@@ -132,12 +155,14 @@ class ConnectResponse(_message.Message):
         cohorts: Global___CohortCalls | None = ...,
         reveals: Global___RevealCalls | None = ...,
         settled: Global___Settled | None = ...,
+        log: _log_pb2.LogGrown | None = ...,
+        charges_wanted: Global___ChargesWanted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cohorts", b"cohorts", "heartbeat", b"heartbeat", "message", b"message", "policies", b"policies", "requisitions", b"requisitions", "reveals", b"reveals", "settled", b"settled", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charges_wanted", b"charges_wanted", "cohorts", b"cohorts", "heartbeat", b"heartbeat", "log", b"log", "message", b"message", "policies", b"policies", "requisitions", b"requisitions", "reveals", b"reveals", "settled", b"settled", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cohorts", b"cohorts", "heartbeat", b"heartbeat", "message", b"message", "policies", b"policies", "requisitions", b"requisitions", "reveals", b"reveals", "settled", b"settled", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charges_wanted", b"charges_wanted", "cohorts", b"cohorts", "heartbeat", b"heartbeat", "log", b"log", "message", b"message", "policies", b"policies", "requisitions", b"requisitions", "reveals", b"reveals", "settled", b"settled", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "heartbeat", "policies", "requisitions", "cohorts", "reveals", "settled"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["welcome", "heartbeat", "policies", "requisitions", "cohorts", "reveals", "settled", "log", "charges_wanted"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -151,6 +176,8 @@ class Hello(_message.Message):
     EDITIONS_FIELD_NUMBER: _builtins.int
     LEDGER_HEIGHT_FIELD_NUMBER: _builtins.int
     STATE_SEQUENCE_FIELD_NUMBER: _builtins.int
+    LOG_SEEN_FIELD_NUMBER: _builtins.int
+    CHARGED_FIELD_NUMBER: _builtins.int
     agent_version: _builtins.str
     ledger_height: _builtins.int
     """Events in the agency's own ledger."""
@@ -158,6 +185,14 @@ class Hello(_message.Message):
     """Steps that the agent's own state has taken in rounds; never goes back."""
     @_builtins.property
     def editions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Edition]: ...
+    @_builtins.property
+    def log_seen(self) -> _log_pb2.LogSeen:
+        """The newest head of the hub's log that this agency has accepted; none at first."""
+
+    @_builtins.property
+    def charged(self) -> _common_pb2.Loss:
+        """What the agency's own ledger has charged, ever."""
+
     def __init__(
         self,
         *,
@@ -165,10 +200,12 @@ class Hello(_message.Message):
         editions: _abc.Iterable[Global___Edition] | None = ...,
         ledger_height: _builtins.int = ...,
         state_sequence: _builtins.int = ...,
+        log_seen: _log_pb2.LogSeen | None = ...,
+        charged: _common_pb2.Loss | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charged", b"charged", "log_seen", b"log_seen"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "editions", b"editions", "ledger_height", b"ledger_height", "state_sequence", b"state_sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "charged", b"charged", "editions", b"editions", "ledger_height", b"ledger_height", "log_seen", b"log_seen", "state_sequence", b"state_sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -236,6 +273,9 @@ class Welcome(_message.Message):
     NOW_FIELD_NUMBER: _builtins.int
     POLICIES_VERSION_FIELD_NUMBER: _builtins.int
     STATE_SEQUENCE_FIELD_NUMBER: _builtins.int
+    HEAD_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
     now: _builtins.int
     """Seconds since 1970, UTC: tells a wrong clock early."""
     policies_version: _builtins.int
@@ -244,20 +284,123 @@ class Welcome(_message.Message):
     """Highest sequence that the hub has heard from this agency: an agent that has less
     was restored from an old copy.
     """
+    @_builtins.property
+    def head(self) -> _log_pb2.TreeHead:
+        """The newest head of the hub's log, and the proof that it only grew since `log_seen`;
+        no proof where the hub has forgotten what the agency saw.
+        """
+
+    @_builtins.property
+    def consistency(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def held(self) -> _common_pb2.Loss:
+        """What the hub's ledger holds of the agency, reservations included: never less than
+        what the agency itself has charged.
+        """
+
     def __init__(
         self,
         *,
         now: _builtins.int = ...,
         policies_version: _builtins.int = ...,
         state_sequence: _builtins.int = ...,
+        head: _log_pb2.TreeHead | None = ...,
+        consistency: _abc.Iterable[_builtins.bytes] | None = ...,
+        held: _common_pb2.Loss | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["head", b"head", "held", b"held"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["now", b"now", "policies_version", b"policies_version", "state_sequence", b"state_sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "head", b"head", "held", b"held", "now", b"now", "policies_version", b"policies_version", "state_sequence", b"state_sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Welcome: _TypeAlias = Welcome  # noqa: Y015
+
+@_typing.final
+class ChargesWanted(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SINCE_FIELD_NUMBER: _builtins.int
+    since: _builtins.int
+    """Only what the agency charged at or after this moment; seconds since 1970, UTC."""
+    def __init__(
+        self,
+        *,
+        since: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChargesWanted: _TypeAlias = ChargesWanted  # noqa: Y015
+
+@_typing.final
+class ChargeRecords(_message.Message):
+    """All that was asked for, in as many messages as it takes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDS_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    complete: _builtins.bool
+    """Whether these are the last."""
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChargeRecord]: ...
+    def __init__(
+        self,
+        *,
+        records: _abc.Iterable[Global___ChargeRecord] | None = ...,
+        complete: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "records", b"records"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChargeRecords: _TypeAlias = ChargeRecords  # noqa: Y015
+
+@_typing.final
+class ChargeRecord(_message.Message):
+    """One charge in an agency's ledger, countersigned by it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYLOAD_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    COHORT_FIELD_NUMBER: _builtins.int
+    TRANSCRIPT_FIELD_NUMBER: _builtins.int
+    CHARGED_AT_FIELD_NUMBER: _builtins.int
+    COUNTERSIGNATURE_FIELD_NUMBER: _builtins.int
+    payload: _builtins.bytes
+    """As the hub signed it."""
+    signature: _builtins.bytes
+    cohort: _builtins.str
+    """The cohort that was opened."""
+    transcript: _builtins.bytes
+    charged_at: _builtins.int
+    """Seconds since 1970, UTC."""
+    countersignature: _builtins.bytes
+    """Ed25519 by the agency's key; what is signed is said in accord.rpc.contact."""
+    def __init__(
+        self,
+        *,
+        payload: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+        cohort: _builtins.str = ...,
+        transcript: _builtins.bytes = ...,
+        charged_at: _builtins.int = ...,
+        countersignature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charged_at", b"charged_at", "cohort", b"cohort", "countersignature", b"countersignature", "payload", b"payload", "signature", b"signature", "transcript", b"transcript"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChargeRecord: _TypeAlias = ChargeRecord  # noqa: Y015
 
 @_typing.final
 class PoliciesChanged(_message.Message):

@@ -5,6 +5,7 @@ isort:skip_file
 SPDX-License-Identifier: Apache-2.0"""
 
 from accord.v1 import common_pb2 as _common_pb2
+from accord.v1 import log_pb2 as _log_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -33,6 +34,8 @@ class _SubmissionStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Submi
     SUBMISSION_STATE_RELEASED: _SubmissionState.ValueType  # 2
     SUBMISSION_STATE_FAILED: _SubmissionState.ValueType  # 3
     """It ended without a release; the reservation was given back."""
+    SUBMISSION_STATE_HELD: _SubmissionState.ValueType  # 4
+    """Everything is there and charged; a reviewer has to let the release go first."""
 
 class SubmissionState(_SubmissionState, metaclass=_SubmissionStateEnumTypeWrapper): ...
 
@@ -42,6 +45,8 @@ SUBMISSION_STATE_COLLECTING: SubmissionState.ValueType  # 1
 SUBMISSION_STATE_RELEASED: SubmissionState.ValueType  # 2
 SUBMISSION_STATE_FAILED: SubmissionState.ValueType  # 3
 """It ended without a release; the reservation was given back."""
+SUBMISSION_STATE_HELD: SubmissionState.ValueType  # 4
+"""Everything is there and charged; a reviewer has to let the release go first."""
 Global___SubmissionState: _TypeAlias = SubmissionState  # noqa: Y015
 
 class _Stage:
@@ -512,6 +517,8 @@ class Submission(_message.Message):
     COHORT_FIELD_NUMBER: _builtins.int
     EXPECTED_AT_FIELD_NUMBER: _builtins.int
     DEADLINE_AT_FIELD_NUMBER: _builtins.int
+    HELD_AT_FIELD_NUMBER: _builtins.int
+    REVIEWERS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     state: Global___SubmissionState.ValueType
     revision: _builtins.int
@@ -521,6 +528,8 @@ class Submission(_message.Message):
     cohort: _builtins.str
     expected_at: _builtins.int
     deadline_at: _builtins.int
+    held_at: _builtins.int
+    """With state HELD: since when, and who may let it go."""
     @_builtins.property
     def answered(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -535,6 +544,8 @@ class Submission(_message.Message):
     def failure(self) -> Global___Failure:
         """With state FAILED."""
 
+    @_builtins.property
+    def reviewers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -551,10 +562,12 @@ class Submission(_message.Message):
         cohort: _builtins.str = ...,
         expected_at: _builtins.int = ...,
         deadline_at: _builtins.int = ...,
+        held_at: _builtins.int = ...,
+        reviewers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "reply", b"reply"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "attempt", b"attempt", "awaited", b"awaited", "cohort", b"cohort", "deadline_at", b"deadline_at", "expected_at", b"expected_at", "failure", b"failure", "id", b"id", "refused", b"refused", "reply", b"reply", "revision", b"revision", "stage", b"stage", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "attempt", b"attempt", "awaited", b"awaited", "cohort", b"cohort", "deadline_at", b"deadline_at", "expected_at", b"expected_at", "failure", b"failure", "held_at", b"held_at", "id", b"id", "refused", b"refused", "reply", b"reply", "reviewers", b"reviewers", "revision", b"revision", "stage", b"stage", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -996,6 +1009,51 @@ class GetReleaseResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetReleaseResponse: _TypeAlias = GetReleaseResponse  # noqa: Y015
+
+@_typing.final
+class ProveReleaseRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProveReleaseRequest: _TypeAlias = ProveReleaseRequest  # noqa: Y015
+
+@_typing.final
+class ProveReleaseResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROOF_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
+    release: _builtins.bytes
+    """The message that the digest is of."""
+    @_builtins.property
+    def proof(self) -> _log_pb2.LogProof:
+        """The entry that names the release and the digest of its message."""
+
+    def __init__(
+        self,
+        *,
+        proof: _log_pb2.LogProof | None = ...,
+        release: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "release", b"release"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProveReleaseResponse: _TypeAlias = ProveReleaseResponse  # noqa: Y015
 
 @_typing.final
 class GetBudgetRequest(_message.Message):

@@ -71,6 +71,11 @@ class AnalystServiceStub(object):
                 request_serializer=accord_dot_v1_dot_analyst__pb2.GetReleaseRequest.SerializeToString,
                 response_deserializer=accord_dot_v1_dot_analyst__pb2.GetReleaseResponse.FromString,
                 _registered_method=True)
+        self.ProveRelease = channel.unary_unary(
+                '/accord.v1.AnalystService/ProveRelease',
+                request_serializer=accord_dot_v1_dot_analyst__pb2.ProveReleaseRequest.SerializeToString,
+                response_deserializer=accord_dot_v1_dot_analyst__pb2.ProveReleaseResponse.FromString,
+                _registered_method=True)
         self.GetBudget = channel.unary_unary(
                 '/accord.v1.AnalystService/GetBudget',
                 request_serializer=accord_dot_v1_dot_analyst__pb2.GetBudgetRequest.SerializeToString,
@@ -130,6 +135,13 @@ class AnalystServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ProveRelease(self, request, context):
+        """Proof that a release stands in the hub's log, and who has witnessed that.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetBudget(self, request, context):
         """What is spent and left.
         """
@@ -174,6 +186,11 @@ def add_AnalystServiceServicer_to_server(servicer, server):
                     servicer.GetRelease,
                     request_deserializer=accord_dot_v1_dot_analyst__pb2.GetReleaseRequest.FromString,
                     response_serializer=accord_dot_v1_dot_analyst__pb2.GetReleaseResponse.SerializeToString,
+            ),
+            'ProveRelease': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProveRelease,
+                    request_deserializer=accord_dot_v1_dot_analyst__pb2.ProveReleaseRequest.FromString,
+                    response_serializer=accord_dot_v1_dot_analyst__pb2.ProveReleaseResponse.SerializeToString,
             ),
             'GetBudget': grpc.unary_unary_rpc_method_handler(
                     servicer.GetBudget,
@@ -371,6 +388,33 @@ class AnalystService(object):
             '/accord.v1.AnalystService/GetRelease',
             accord_dot_v1_dot_analyst__pb2.GetReleaseRequest.SerializeToString,
             accord_dot_v1_dot_analyst__pb2.GetReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProveRelease(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/accord.v1.AnalystService/ProveRelease',
+            accord_dot_v1_dot_analyst__pb2.ProveReleaseRequest.SerializeToString,
+            accord_dot_v1_dot_analyst__pb2.ProveReleaseResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,8 @@ class AnalystServiceStub:
     ListReleases: _grpc.UnaryUnaryMultiCallable[_analyst_pb2.ListReleasesRequest, _analyst_pb2.ListReleasesResponse]
     """Releases that the caller may read, newest first."""
     GetRelease: _grpc.UnaryUnaryMultiCallable[_analyst_pb2.GetReleaseRequest, _analyst_pb2.GetReleaseResponse]
+    ProveRelease: _grpc.UnaryUnaryMultiCallable[_analyst_pb2.ProveReleaseRequest, _analyst_pb2.ProveReleaseResponse]
+    """Proof that a release stands in the hub's log, and who has witnessed that."""
     GetBudget: _grpc.UnaryUnaryMultiCallable[_analyst_pb2.GetBudgetRequest, _analyst_pb2.GetBudgetResponse]
     """What is spent and left."""
 
@@ -68,6 +70,8 @@ class AnalystServiceAsyncStub(AnalystServiceStub):
     ListReleases: _aio.UnaryUnaryMultiCallable[_analyst_pb2.ListReleasesRequest, _analyst_pb2.ListReleasesResponse]  # type: ignore[assignment]
     """Releases that the caller may read, newest first."""
     GetRelease: _aio.UnaryUnaryMultiCallable[_analyst_pb2.GetReleaseRequest, _analyst_pb2.GetReleaseResponse]  # type: ignore[assignment]
+    ProveRelease: _aio.UnaryUnaryMultiCallable[_analyst_pb2.ProveReleaseRequest, _analyst_pb2.ProveReleaseResponse]  # type: ignore[assignment]
+    """Proof that a release stands in the hub's log, and who has witnessed that."""
     GetBudget: _aio.UnaryUnaryMultiCallable[_analyst_pb2.GetBudgetRequest, _analyst_pb2.GetBudgetResponse]  # type: ignore[assignment]
     """What is spent and left."""
 
@@ -128,6 +132,14 @@ class AnalystServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _analyst_pb2.GetReleaseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_analyst_pb2.GetReleaseResponse, _abc.Awaitable[_analyst_pb2.GetReleaseResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ProveRelease(
+        self,
+        request: _analyst_pb2.ProveReleaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_analyst_pb2.ProveReleaseResponse, _abc.Awaitable[_analyst_pb2.ProveReleaseResponse]]:
+        """Proof that a release stands in the hub's log, and who has witnessed that."""
 
     @_abc_1.abstractmethod
     def GetBudget(

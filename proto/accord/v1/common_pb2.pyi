@@ -71,6 +71,10 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     """The agent was restored from a copy; its staff has to confirm that first."""
     REFUSAL_REASON_COHORT_TOO_SMALL: _RefusalReason.ValueType  # 22
     """Too few members to hide one of them."""
+    REFUSAL_REASON_HUB_BEHIND: _RefusalReason.ValueType  # 23
+    """The hub has forgotten charges or entries of its log that this agency has seen."""
+    REFUSAL_REASON_LOG_FORKED: _RefusalReason.ValueType  # 24
+    """The hub's log is not the one that this agency saw: something in it was changed."""
 
 class RefusalReason(_RefusalReason, metaclass=_RefusalReasonEnumTypeWrapper):
     """Reasons with which an agent declines a requisition; never chosen after seeing values."""
@@ -120,6 +124,10 @@ REFUSAL_REASON_STATE_RESTORED: RefusalReason.ValueType  # 21
 """The agent was restored from a copy; its staff has to confirm that first."""
 REFUSAL_REASON_COHORT_TOO_SMALL: RefusalReason.ValueType  # 22
 """Too few members to hide one of them."""
+REFUSAL_REASON_HUB_BEHIND: RefusalReason.ValueType  # 23
+"""The hub has forgotten charges or entries of its log that this agency has seen."""
+REFUSAL_REASON_LOG_FORKED: RefusalReason.ValueType  # 24
+"""The hub's log is not the one that this agency saw: something in it was changed."""
 Global___RefusalReason: _TypeAlias = RefusalReason  # noqa: Y015
 
 @_typing.final
