@@ -49,7 +49,10 @@ inside {charge, release, log}                   ``reserved``   repeat all of it
 that committed, the analyst has seen nothing    ``charged``    show the stored release
 inside a give-back                              ``reserved``   repeat it
 at a commit whose outcome is unknown            either side    repeat the call, same id
-an old backup is restored                       lower height   do not start
+an old backup is restored                       lower height   release nothing;
+                                                               `rebuild` what others
+                                                               can prove
+inside a rebuild                                as before      repeat it
 ==============================================  =============  =========================
 
 Nothing is seen before it is charged, and nothing is charged twice: each row is safe.
@@ -91,6 +94,7 @@ from accord.ledger.account import (
 )
 from accord.ledger.book import charge, give_back, reserve
 from accord.ledger.history import balance, entries, entry, height, verify
+from accord.ledger.rebuilding import rebuild
 from accord.ledger.schema import FORMAT, SCHEMA, check_schema, create_schema
 from accord.ledger.transaction import Result, Transaction
 
@@ -116,6 +120,7 @@ __all__ = [
     "entry",
     "give_back",
     "height",
+    "rebuild",
     "reserve",
     "verify",
 ]
