@@ -17,6 +17,7 @@ ROOTS = ("core", "proto", "hub", "agent", "client")
 PACKAGES = (
     "core/accord/core",
     "core/accord/ledger",
+    "core/accord/merkle",
     "core/accord/noise",
     "core/accord/rpc",
     "core/accord/secagg",

@@ -19,6 +19,7 @@ PLANTED = (
     ("plain-ledger", "core/accord/ledger/planted.py", "import grpc"),
     ("plain-noise", "core/accord/noise/planted.py", "import grpc"),
     ("plain-secagg", "core/accord/secagg/planted.py", "import sqlite3"),
+    ("plain-merkle", "core/accord/merkle/planted.py", "import sqlite3"),
     ("no-rows-at-the-hub", "hub/accord/hub/planted.py", "import duckdb"),
 )
 

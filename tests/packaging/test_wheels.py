@@ -26,6 +26,7 @@ AT_AN_AGENCY = (
     "accord/agent/",
     "accord/core/",
     "accord/ledger/",
+    "accord/merkle/",
     "accord/noise/",
     "accord/rpc/",
     "accord/secagg/",
