@@ -16,7 +16,7 @@ import structlog
 
 from accord.core.errors import InternalError
 from accord.core.privacy import DiscreteGaussian, DiscreteLaplace
-from accord.hub.db.engine import Store
+from accord.hub.db.engine import open_store
 from accord.hub.governance.standing import Standing
 from accord.hub.governance.watch import Watch
 from accord.hub.identity.authority import Authority, load_authority
@@ -100,7 +100,7 @@ class Hub:
         """
         settings = parts.settings
         self._parts = parts
-        self._store = Store(parts.state.database)
+        self._store = open_store(parts.state, settings)
         self.standing = Standing(
             folder=parts.state.policies,
             store=self._store,

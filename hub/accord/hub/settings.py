@@ -51,6 +51,8 @@ class HubSettings(pydantic_settings.BaseSettings):
     """Time in which an agency has to use its enrolment token."""
     answer_within_seconds: Annotated[int, pydantic.Field(ge=1, le=30 * 86_400)] = 3600
     """How long the hub waits for agencies before it takes a fallback, or fails."""
+    database: pydantic.SecretStr | None = None
+    """URL of a PostgreSQL database, for libpq; else a file in the hub's state."""
     unsafe_test_mode: bool = False
     """Lift every cap on spending. For tests with made-up records only."""
 

@@ -105,8 +105,8 @@ def test_facts_of_the_log_are_from_a_closed_list(store: Store) -> None:
 
 def test_another_format_is_refused(store: Store, tmp_path: Path) -> None:
     with store.write() as tx:
-        tx.execute(sa.text("UPDATE hub_meta SET format = 99"))
-    with pytest.raises(ConfigurationError, match="format 99"):
+        tx.execute(sa.text("UPDATE alembic_version SET version_num = '0099_later'"))
+    with pytest.raises(ConfigurationError, match="0099_later, which this version"):
         store.check()
     empty = Store(tmp_path / "other.db")
     with pytest.raises(ConfigurationError, match="no database"):

@@ -18,9 +18,10 @@ from rich.console import Console
 from rich.table import Table
 
 from accord.core.errors import InvalidQuery
-from accord.hub.db.engine import Store, moment
+from accord.hub.db.engine import moment, open_store
 from accord.hub.governance.standing import Standing
 from accord.hub.identity.authority import load_authority
+from accord.hub.settings import load_settings
 from accord.hub.state import State, find_state
 
 StateOption = Annotated[
@@ -56,7 +57,7 @@ def opened(named: Path | None) -> State:
 @contextlib.contextmanager
 def writing(state: State) -> Iterator[sa.Connection]:
     """Give a transaction on the hub's database, which may be in use by a server."""
-    store = Store(state.database)
+    store = open_store(state, load_settings(state.config))
     try:
         store.check()
         with store.write() as tx:
@@ -68,7 +69,7 @@ def writing(state: State) -> Iterator[sa.Connection]:
 @contextlib.contextmanager
 def reading(state: State) -> Iterator[sa.Connection]:
     """Give a view of the hub's database."""
-    store = Store(state.database)
+    store = open_store(state, load_settings(state.config))
     try:
         store.check()
         with store.read() as tx:
@@ -80,7 +81,7 @@ def reading(state: State) -> Iterator[sa.Connection]:
 @contextlib.contextmanager
 def governed(state: State) -> Iterator[Standing]:
     """Give the policies in force, as a server that may run beside it has them."""
-    store = Store(state.database)
+    store = open_store(state, load_settings(state.config))
     try:
         store.check()
         standing = Standing(

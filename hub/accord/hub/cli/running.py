@@ -24,7 +24,7 @@ from accord.hub.cli.common import (
     opened,
     show,
 )
-from accord.hub.db.engine import Store
+from accord.hub.db.engine import Store, open_store
 from accord.hub.governance.standing import InForce
 from accord.hub.identity.authority import (
     Authority,
@@ -191,7 +191,7 @@ def check_config(state: StateOption = None, as_json: AsJson = False) -> None:
     place = opened(state)
     settings = load_settings(place.config)
     authority = load_authority(place.keys, now())
-    store = Store(place.database)
+    store = open_store(place, settings)
     try:
         height = store.check()
     finally:

@@ -1,2 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hub's database: one file by default, one writer at a time."""
+"""The hub's database: a file by default, or PostgreSQL; one writer at a time.
+
+Whoever adds tables names their module here, so that every program knows all of them.
+"""
+
+from accord.hub.db import tables
+
+__all__ = ["tables"]

@@ -5,7 +5,8 @@ No column holds an agency's figures, a seed that unmasks them, or an opened sum:
 ``round_receipts`` has masked vectors, which are uniformly random without every seed,
 until their question has ended, and ``releases`` what was published, noise included.
 ``audit``, ``asked``, ``releases``, ``transcripts`` and ``equivocations`` only grow;
-triggers refuse every change. Moments are microseconds since 1970, UTC.
+triggers refuse every change. Moments are microseconds since 1970, UTC. What changes
+here needs a step in ``migrations/versions`` that does the same to a database in use.
 """
 
 from __future__ import annotations
@@ -14,17 +15,12 @@ from typing import Final
 
 import sqlalchemy as sa
 
-FORMAT: Final = 3
-"""Number of the table layout that this program reads and writes."""
+from accord.hub.db.growing import GROWING
 
 METADATA: Final = sa.MetaData()
 
-META: Final = sa.Table(
-    "hub_meta",
-    METADATA,
-    sa.Column("one", sa.Integer, sa.CheckConstraint("one = 1"), primary_key=True),
-    sa.Column("format", sa.Integer, nullable=False),
-)
+NUMBER: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+"""Type of a number that the database counts up: SQLite does so for INTEGER only."""
 
 TOKENS: Final = sa.Table(
     "enrolment_tokens",
@@ -119,8 +115,12 @@ SUBMISSIONS: Final = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Column("sentence", sa.Text),
     sa.Column("facts", sa.JSON),
-    sa.CheckConstraint("state IN ('collecting', 'released', 'failed')"),
-    sa.CheckConstraint("(state = 'released') = (release IS NOT NULL)"),
+    sa.CheckConstraint(
+        "state IN ('collecting', 'released', 'failed')", name="submissions_state"
+    ),
+    sa.CheckConstraint(
+        "(state = 'released') = (release IS NOT NULL)", name="submissions_release"
+    ),
     sa.Index("submissions_by_question", "query_key", "archive_digest", "state"),
     sa.Index("submissions_by_state", "state"),
 )
@@ -142,8 +142,8 @@ ROUNDS: Final = sa.Table(
     sa.Column("missing", sa.JSON, nullable=False),
     # What pays, in the ledger.
     sa.Column("ledger_entry", sa.Text, nullable=False),
-    sa.CheckConstraint("stage IN ('ready', 'masked', 'reveal')"),
-    sa.CheckConstraint("(stage = 'ready') = (cohort IS NULL)"),
+    sa.CheckConstraint("stage IN ('ready', 'masked', 'reveal')", name="rounds_stage"),
+    sa.CheckConstraint("(stage = 'ready') = (cohort IS NULL)", name="rounds_cohort"),
 )
 
 ROUND_READIES: Final = sa.Table(
@@ -208,6 +208,7 @@ TRANSCRIPTS: Final = sa.Table(
     # The messages CohortCall and RevealCall, as every member got them.
     sa.Column("readies", sa.LargeBinary, nullable=False),
     sa.Column("receipts", sa.LargeBinary, nullable=False),
+    info=GROWING,
 )
 
 EQUIVOCATIONS: Final = sa.Table(
@@ -228,12 +229,13 @@ EQUIVOCATIONS: Final = sa.Table(
     sa.Column("receipts", sa.LargeBinary, nullable=False),
     # The receipt for another transcript, a message MemberReceipt; else empty.
     sa.Column("other", sa.LargeBinary, nullable=False),
+    info=GROWING,
 )
 
 RELEASES: Final = sa.Table(
     "releases",
     METADATA,
-    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("number", NUMBER, primary_key=True),
     sa.Column("id", sa.Text, nullable=False, unique=True),
     sa.Column("submission", sa.Text, nullable=False, unique=True),
     sa.Column("ledger_entry", sa.Text, nullable=False, unique=True),
@@ -254,12 +256,13 @@ RELEASES: Final = sa.Table(
     sa.Column("noisy", sa.LargeBinary, nullable=False),
     sa.Index("releases_by_question", "query_key", "archive_digest"),
     sa.Index("releases_by_agreement", "agreement", "number"),
+    info=GROWING,
 )
 
 ASKED: Final = sa.Table(
     "asked",
     METADATA,
-    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("number", NUMBER, primary_key=True),
     sa.Column("at", sa.BigInteger, nullable=False),
     sa.Column("submission", sa.Text, nullable=False),
     sa.Column("analyst", sa.Text, nullable=False),
@@ -281,6 +284,7 @@ ASKED: Final = sa.Table(
     sa.Column("nano_epsilon", sa.BigInteger, nullable=False),
     sa.Column("from_archive", sa.Boolean, nullable=False),
     sa.Index("asked_under_agreement", "agreement", "number"),
+    info=GROWING,
 )
 
 PROPOSALS: Final = sa.Table(
@@ -298,23 +302,18 @@ PROPOSALS: Final = sa.Table(
     sa.Column("published_at", sa.BigInteger),
     # Of the list of policies that it put in force.
     sa.Column("version", sa.Integer, unique=True),
-    sa.CheckConstraint("(version IS NULL) = (published_at IS NULL)"),
+    sa.CheckConstraint(
+        "(version IS NULL) = (published_at IS NULL)", name="proposals_published"
+    ),
 )
 
 AUDIT: Final = sa.Table(
     "audit",
     METADATA,
-    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("number", NUMBER, primary_key=True),
     sa.Column("at", sa.BigInteger, nullable=False),
     sa.Column("event", sa.Text, nullable=False),
     # Names, ids, reasons and amounts; never a value that came from a record.
     sa.Column("facts", sa.JSON, nullable=False),
+    info=GROWING,
 )
-
-GROWING_ONLY: Final = tuple(
-    f"CREATE TRIGGER {table.name}_no_{verb.lower()} BEFORE {verb} ON {table.name}"
-    f" BEGIN SELECT RAISE(ABORT, '{table.name} only grows'); END"
-    for table in (ASKED, AUDIT, EQUIVOCATIONS, RELEASES, TRANSCRIPTS)
-    for verb in ("UPDATE", "DELETE")
-)
-"""Statements that make SQLite refuse to change what was published or noted."""

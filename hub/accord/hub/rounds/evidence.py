@@ -15,7 +15,6 @@ import datetime as dt
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
 from accord.core.errors import NotFound
 from accord.hub.db.engine import microseconds, moment
@@ -143,9 +142,14 @@ def equivocation(
 
 def keep(tx: sa.Connection, found: Equivocation) -> None:
     """Keep evidence, unless there is some of this question from this agency."""
-    shown = found.shown
+    shown, table = found.shown, EQUIVOCATIONS
+    known = sa.select(table.c.at).where(
+        table.c.submission == shown.query_id, table.c.agency == found.agency
+    )
+    if tx.execute(known).first() is not None:
+        return
     tx.execute(
-        sqlite.insert(EQUIVOCATIONS).on_conflict_do_nothing(),
+        table.insert(),
         {
             "submission": shown.query_id,
             "agency": found.agency,

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a database is, and what differs between one and another."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import sqlalchemy as sa
+
+BUSY_SECONDS = 10.0
+"""How long a writer waits for another process."""
+
+
+class Place(Protocol):
+    """One database, named without any secret."""
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+
+    @property
+    def name(self) -> str:
+        """What people call it in a sentence; never with a password."""
+
+    def engine(self, busy_seconds: float) -> sa.Engine:
+        """Prepare connections; nothing is touched before the first one."""
+
+    def reader(self, engine: sa.Engine) -> sa.Engine:
+        """Return the engine whose transactions look at one moment and write nothing."""
+
+    def begin_writing(self, connection: sa.Connection) -> None:
+        """Become the only writer, in the transaction that has just begun."""
+
+    def prepare(self) -> None:
+        """Make room for a new database, where that is ours to do.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+
+    def is_there(self) -> bool:
+        """Tell whether it makes sense to connect at all."""
+
+    def cause(self, error: BaseException | None) -> str | None:
+        """Say in words why the database cannot be used; nothing if it is our mistake.
+
+        Args:
+            error: of its driver.
+        """
