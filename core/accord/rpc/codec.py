@@ -221,7 +221,7 @@ def requisition_from_bytes(payload: bytes, find_model: FindModel) -> Requisition
         IntegrityError: REQUISITION_MALFORMED.
         RequisitionRefused: what *find_model* raises.
     """
-    message = _payload(payload)
+    message = payload_of(payload)
     model = find_model(
         message.query.agreement, message.agreement_digest, message.data_model_digest
     )
@@ -267,7 +267,7 @@ def query_id_of(payload: bytes) -> str:
     Raises:
         IntegrityError: REQUISITION_MALFORMED.
     """
-    return _payload(payload).query_id
+    return payload_of(payload).query_id
 
 
 def policy_of(payload: bytes) -> tuple[str, str]:
@@ -276,7 +276,7 @@ def policy_of(payload: bytes) -> tuple[str, str]:
     Raises:
         IntegrityError: REQUISITION_MALFORMED.
     """
-    message = _payload(payload)
+    message = payload_of(payload)
     return message.query.agreement, message.policy_digest
 
 
@@ -305,7 +305,12 @@ def verify_requisition(key: bytes, payload: bytes, signature: bytes) -> None:
         ) from None
 
 
-def _payload(payload: bytes) -> agent_pb2.RequisitionPayload:
+def payload_of(payload: bytes) -> agent_pb2.RequisitionPayload:
+    """Return a payload as a message that keeps the protocol's rules; proves nothing.
+
+    Raises:
+        IntegrityError: REQUISITION_MALFORMED.
+    """
     try:
         message = agent_pb2.RequisitionPayload.FromString(payload)
     except DecodeError:
