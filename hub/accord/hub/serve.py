@@ -36,6 +36,9 @@ from accord.hub.services.enrolment import EnrolmentService
 from accord.hub.services.policies import PolicyService
 from accord.hub.settings import HubSettings, load_settings
 from accord.hub.state import State
+from accord.hub.transparency.app import Sources, transparency_app
+from accord.hub.transparency.figures import Figures
+from accord.hub.transparency.listener import Listener as Loopback
 from accord.rpc.interceptors import ErrorBoundary
 from accord.rpc.server import Listener, agent_server, public_server
 from accord.v1 import (
@@ -62,6 +65,8 @@ class Addresses:
 
     public: str
     agents: str
+    transparency: str | None = None
+    """Where this machine alone can look; nothing where the operator wants none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +182,7 @@ class Hub:
         )
         self._identity = ServerCertificate(parts.authority, settings.hosts, clock)
         self._agent_port = 0
+        self._loopback: Loopback | None = None
         self._listeners: list[Listener] = []
         self._background: list[asyncio.Task[None]] = []
 
@@ -218,6 +224,7 @@ class Hub:
             ],
             ErrorBoundary(),
         )
+        await self._show()
         await asyncio.to_thread(warm_up, self.standing.current())
         await self._collection.resume()
         self._background = [
@@ -230,7 +237,33 @@ class Hub:
         self._listeners = [public, agents]
         for listener in self._listeners:
             await listener.start()
-        return Addresses(public=f"{host}:{public.port}", agents=f"{host}:{agents.port}")
+        if self._loopback is not None:
+            self._loopback.start()
+        return Addresses(
+            public=f"{host}:{public.port}",
+            agents=f"{host}:{agents.port}",
+            transparency=self._loopback.address if self._loopback else None,
+        )
+
+    async def _show(self) -> None:
+        """Bind the loopback port, where the operator wants one."""
+        port = self._parts.settings.transparency_port
+        if port is None:
+            return
+        figures = Figures(
+            store=self._store,
+            standing=self.standing,
+            connected=self._connections.connected,
+            is_delayed=lambda: self._collection.is_delayed,
+        )
+        sources = Sources(
+            store=self._store,
+            figures=figures,
+            is_delayed=lambda: self._collection.is_delayed,
+            standing=self.standing,
+        )
+        self._loopback = Loopback(transparency_app(sources), port)
+        await self._store.run(figures.begin)
 
     async def broken(self) -> None:
         """Return when a part that should run for ever has ended."""
@@ -238,6 +271,8 @@ class Hub:
 
     async def stop(self) -> None:
         """End streams and calls; finish what is being committed."""
+        if self._loopback is not None:
+            await self._loopback.stop()
         self._connections.end_all()
         await asyncio.gather(*(each.stop(GRACE_SECONDS) for each in self._listeners))
         for task in self._background:

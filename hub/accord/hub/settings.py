@@ -45,6 +45,9 @@ class HubSettings(pydantic_settings.BaseSettings):
     """Enrolment and analysts. 0 takes any free port."""
     agent_port: Port = 8444
     """Agents, with their certificates. 0 takes any free port."""
+    transparency_port: Port | None = None
+    """Plain HTTP on 127.0.0.1: health, metrics and the audit log. 0 takes any free
+    port; unsaid, there is none."""
     agent_certificate_hours: Annotated[int, pydantic.Field(ge=1, le=24 * 90)] = 24
     """Lifetime of an agent's certificate; agents renew by themselves."""
     enrolment_token_hours: Annotated[int, pydantic.Field(ge=1, le=24 * 31)] = 72
@@ -145,6 +148,7 @@ listen = "{listen}"
 public_port = {public_port}
 agent_port = {agent_port}
 
+# transparency_port = 9464
 # agent_certificate_hours = {fields["agent_certificate_hours"].default}
 # enrolment_token_hours = {fields["enrolment_token_hours"].default}
 # answer_within_seconds = {fields["answer_within_seconds"].default}

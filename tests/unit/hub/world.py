@@ -223,6 +223,7 @@ class World:
         self._channels: list[grpc.aio.Channel] = []
         self.public = ""
         self.agents_at = ""
+        self.transparency: str | None = None
 
     def agency(self, label: str) -> Agency:
         """Return what outlives an agent's connection."""
@@ -256,6 +257,7 @@ class World:
         self._hub = Hub(self.parts, clock)
         addresses = await self._hub.start()
         self.public, self.agents_at = addresses.public, addresses.agents
+        self.transparency = addresses.transparency
 
     async def stop(self) -> None:
         """Stop everything."""

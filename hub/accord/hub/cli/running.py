@@ -166,10 +166,13 @@ def serve(state: StateOption = None, as_json: AsJson = False) -> None:
                     "ready": True,
                     "public": addresses.public,
                     "agents": addresses.agents,
+                    "transparency": addresses.transparency,
                 }
             )
         else:
             line = f"hub.ready public={addresses.public} agents={addresses.agents}"
+            if addresses.transparency:
+                line += f" transparency={addresses.transparency}"
         typer.echo(line)
         sys.stdout.flush()
 

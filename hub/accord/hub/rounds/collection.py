@@ -198,6 +198,11 @@ class Collection:
         """Return the agencies that have a stream now."""
         return self._connections.connected()
 
+    @property
+    def is_delayed(self) -> bool:
+        """Whether the database could not be written at the last attempt."""
+        return self._journal.is_delayed
+
     def forget(self, agency: str) -> None:
         """Drop what an agency said that was thrown out."""
         for found in list(self._open.values()):
