@@ -2,8 +2,9 @@
 """What happened, in order, for ever: who asked, what was decided, paid and published.
 
 Rows are added in the transaction of what they tell and never changed. Facts are names,
-ids, reasons and amounts of privacy loss; no value that came from a record, and no
-figure of a release, may ever be one.
+ids, reasons, digests and amounts of privacy loss; no value that came from a record, and
+no figure of a release, may ever be one. Every row is a leaf of a tree of hashes, by
+which agencies notice when one is changed (`accord.hub.log`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 
 from accord.hub.db.engine import microseconds, moment
 from accord.hub.db.tables import AUDIT
+from accord.hub.log import tree
 
 FACTS: Final = frozenset(
     {
@@ -31,8 +33,10 @@ FACTS: Final = frozenset(
         "clauses",
         "cohort",
         "edition",
+        "entry",
         "erased",
         "follows",
+        "let_go",
         "missing",
         "nano_epsilon",
         "nano_rho",
@@ -46,6 +50,9 @@ FACTS: Final = frozenset(
         "reason",
         "refused",
         "release",
+        "release_digest",
+        "requisition",
+        "reviewer",
         "roles",
         "serial",
         "signed",
@@ -68,6 +75,7 @@ class Event(enum.StrEnum):
     CERTIFICATE_RENEWED = "certificate.renewed"
     ANALYST_ADDED = "analyst.added"
     ANALYST_REVOKED = "analyst.revoked"
+    TOKEN_SHOWN = "token.shown"  # noqa: S105  # the same
     PROPOSAL_OFFERED = "proposal.offered"
     POLICIES_PUBLISHED = "policies.published"
     QUERY_REFUSED = "query.refused"
@@ -82,6 +90,8 @@ class Event(enum.StrEnum):
     COHORT_CHOSEN = "cohort.chosen"
     ATTEMPT_ENDED = "attempt.ended"
     OPENING_COMMITTED = "opening.committed"
+    RELEASE_HELD = "release.held"
+    REVIEW_DECIDED = "review.decided"
     RELEASE_PUBLISHED = "release.published"
 
 
@@ -99,7 +109,9 @@ class Note:
 
 
 def note(tx: sa.Connection, event: Event, at: dt.datetime, **facts: Fact) -> None:
-    """Add a row, in the transaction that does what it tells.
+    """Add a row and its leaf, in the transaction that does what it tells.
+
+    The caller is the only writer (`Store.write`), so that numbers have no gaps.
 
     Raises:
         ValueError: a fact of another name than those in `FACTS`.
@@ -108,10 +120,13 @@ def note(tx: sa.Connection, event: Event, at: dt.datetime, **facts: Fact) -> Non
     if foreign:
         sentence = f"not a fact of the audit log: {', '.join(sorted(foreign))}"
         raise ValueError(sentence)
+    before = tree.size(tx)
+    number, since_1970 = before + 1, microseconds(at)
     tx.execute(
         AUDIT.insert(),
-        {"at": microseconds(at), "event": event.value, "facts": facts},
+        {"number": number, "at": since_1970, "event": event.value, "facts": facts},
     )
+    tree.grow(tx, before, tree.entry_bytes(number, since_1970, event.value, facts))
 
 
 def newest(tx: sa.Connection, most: int, *, event: str | None = None) -> list[Note]:
