@@ -92,10 +92,11 @@ from accord.ledger.account import (
     Window,
     WindowBalance,
 )
-from accord.ledger.book import charge, give_back, reserve
 from accord.ledger.history import balance, entries, entry, height, verify
 from accord.ledger.rebuilding import rebuild
+from accord.ledger.reserving import reserve, reserve_all
 from accord.ledger.schema import FORMAT, SCHEMA, check_schema, create_schema
+from accord.ledger.settling import charge, give_back
 from accord.ledger.transaction import Result, Transaction
 
 __all__ = [
@@ -122,5 +123,6 @@ __all__ = [
     "height",
     "rebuild",
     "reserve",
+    "reserve_all",
     "verify",
 ]

@@ -4,9 +4,13 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Final
 
 from accord.ledger.schema import FORMAT, check_schema
+from accord.ledger.sets import is_postgresql
 from accord.ledger.transaction import Transaction, require_open
+
+_LOCKED: Final = "SELECT height, clock FROM ledger_head WHERE format = :format"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +23,9 @@ class Head:
     clock: int
     """Latest moment seen, in microseconds since 1970."""
 
+    postgresql: bool
+    """Whether the database is PostgreSQL, and not SQLite."""
+
 
 def lock_head(tx: Transaction) -> Head:
     """Wait until no other writer is at work; keep others out until the commit.
@@ -28,12 +35,16 @@ def lock_head(tx: Transaction) -> Head:
         InternalError: no transaction is open.
     """
     require_open(tx)
-    # An UPDATE that changes nothing takes the lock on any database.
-    locked = tx.execute(
-        "UPDATE ledger_head SET height = height WHERE format = :format",
-        {"format": FORMAT},
-    )
-    if locked.rowcount != 1:
+    postgresql = is_postgresql(tx)
+    expected = {"format": FORMAT}
+    if postgresql:
+        rows = tx.execute(f"{_LOCKED} FOR UPDATE", expected).fetchall()
+    else:
+        # SQLite knows no lock of a row. A transaction that has begun as a reader
+        # becomes the only writer by an UPDATE, even if that changes nothing.
+        tx.execute("UPDATE ledger_head SET height = height", {})
+        rows = tx.execute(_LOCKED, expected).fetchall()
+    if not rows:
         check_schema(tx)
-    row = tx.execute("SELECT height, clock FROM ledger_head", {}).fetchall()[0]
-    return Head(height=row[0], clock=row[1])
+    height, clock = rows[0]
+    return Head(height=height, clock=clock, postgresql=postgresql)

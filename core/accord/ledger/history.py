@@ -24,6 +24,7 @@ from accord.ledger.account import (
     require_account,
 )
 from accord.ledger.schema import check_schema
+from accord.ledger.sets import as_parameter, with_rows
 from accord.ledger.transaction import Transaction, require_open
 
 _ENTRY: Final = """
@@ -33,6 +34,15 @@ JOIN ledger_event r ON r.entry = e.id AND r.kind = 'reserve'
 LEFT JOIN ledger_event s ON s.entry = e.id AND s.kind <> 'reserve'
 JOIN ledger_line l ON l.entry = e.id
 WHERE e.id = :entry
+"""
+
+_ENTRIES_NAMED: Final = """
+SELECT e.id, e.state, v.height, v.at, s.at, l.account, l.unit, l.amount
+FROM <ids>
+JOIN ledger_entry e ON e.id = r.id
+JOIN ledger_event v ON v.entry = e.id AND v.kind = 'reserve'
+LEFT JOIN ledger_event s ON s.entry = e.id AND s.kind <> 'reserve'
+JOIN ledger_line l ON l.entry = e.id
 """
 
 _ALL_ENTRIES: Final = """
@@ -135,8 +145,18 @@ def height(tx: Transaction) -> int:
 
 def entry(tx: Transaction, entry_id: str) -> Entry | None:
     """Return one entry, or ``None`` where the id was never reserved."""
-    found = _entries(tx.execute(_ENTRY, {"entry": entry_id}).fetchall())
+    found = gathered(tx.execute(_ENTRY, {"entry": entry_id}).fetchall())
     return found[0] if found else None
+
+
+def entries_named(
+    tx: Transaction, ids: Sequence[str], *, postgresql: bool
+) -> dict[str, Entry]:
+    """Return those entries of the ledger that have one of these ids, by id."""
+    sql = with_rows(_ENTRIES_NAMED, postgresql=postgresql)
+    wanted = as_parameter("ids", [(each,) for each in sorted(set(ids))])
+    found = gathered(tx.execute(sql, {"ids": wanted}).fetchall())
+    return {each.id: each for each in found}
 
 
 def entries(
@@ -164,10 +184,10 @@ def entries(
         raise ValueError(sentence)
     page = {"below": _BEYOND_ALL if below is None else below, "most": most}
     if account is None:
-        return _entries(tx.execute(_ALL_ENTRIES, page).fetchall())
+        return gathered(tx.execute(_ALL_ENTRIES, page).fetchall())
     units = (Unit.NANO_RHO, Unit.NANO_EPSILON) if unit is None else (unit, unit)
     place = {"account": account, "unit": units[0].value, "or_unit": units[1].value}
-    return _entries(tx.execute(_ENTRIES_OF_ACCOUNT, {**page, **place}).fetchall())
+    return gathered(tx.execute(_ENTRIES_OF_ACCOUNT, {**page, **place}).fetchall())
 
 
 def balance(
@@ -254,7 +274,17 @@ def _inconsistent(finding: str) -> IntegrityError:
     )
 
 
-def _entries(rows: Sequence[Sequence[Any]]) -> tuple[Entry, ...]:
+def disagreement(entry_id: str) -> IntegrityError:
+    """Return the error for totals that cannot be changed as an entry says."""
+    return IntegrityError(
+        "LEDGER_INCONSISTENT",
+        f"The ledger's totals do not agree with entry {entry_id}: somebody changed"
+        " the database by other means. Roll back and verify the ledger.",
+        entry=entry_id,
+    )
+
+
+def gathered(rows: Sequence[Sequence[Any]]) -> tuple[Entry, ...]:
     """Gather the rows of a join, one per posting, into entries in order of the rows."""
     heads: dict[str, Sequence[Any]] = {}
     postings: dict[str, list[Posting]] = {}

@@ -13,9 +13,10 @@ import uuid
 from collections.abc import Sequence
 
 from accord.ledger.account import Entry, Line, Posting, State
-from accord.ledger.book import charge, reserve
 from accord.ledger.head import lock_head
 from accord.ledger.history import entry
+from accord.ledger.reserving import reserve
+from accord.ledger.settling import charge
 from accord.ledger.transaction import Transaction
 
 

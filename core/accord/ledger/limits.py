@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether accounts can pay, decided in memory while other writers are kept out.
+
+What accounts hold is read once for all reservations of a call. Each one is checked
+against what was there and what the ones before it have taken.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from accord.core.errors import BudgetExhausted
+from accord.ledger.account import (
+    LARGEST_TOTAL,
+    Line,
+    Window,
+    moment,
+    shown,
+)
+from accord.ledger.head import Head
+from accord.ledger.sets import as_parameter, with_rows
+from accord.ledger.transaction import Transaction
+
+_SECOND: Final = 1_000_000
+
+Place: TypeAlias = tuple[str, str]
+"""An account and its unit."""
+
+_Before: TypeAlias = Mapping[Place, Sequence[tuple[int, int]]]
+"""When and how much was taken, newest first."""
+
+_HELD: Final = """
+SELECT r.account, r.unit, r.since, a.used,
+    CASE WHEN r.since IS NULL THEN 0 ELSE (
+        SELECT COALESCE(SUM(l.amount), 0) FROM ledger_line l
+        WHERE l.account = r.account AND l.unit = r.unit AND l.returned = 0
+        AND l.at > r.since
+    ) END
+FROM <places> LEFT JOIN ledger_account a ON a.name = r.account AND a.unit = r.unit
+"""
+
+_TAKEN_SINCE: Final = """
+SELECT l.account, l.unit, l.at, l.amount
+FROM <places> JOIN ledger_line l ON l.account = r.account AND l.unit = r.unit
+WHERE l.returned = 0 AND l.at > r.since
+ORDER BY l.at DESC
+"""
+
+
+@dataclasses.dataclass(slots=True)
+class _Account:
+    """What an account holds, reservations of this call included."""
+
+    held: int | None
+    """As the database has it; ``None`` where it has no such account yet."""
+
+    in_window: dict[int, int] = dataclasses.field(default_factory=dict)
+    """By the window's start, from the database."""
+
+    taken: int = 0
+    """By this call."""
+
+    cap: int = 0
+    """That the newest of these reservations named."""
+
+    @property
+    def used(self) -> int:
+        return (self.held or 0) + self.taken
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Full:
+    """A window that has no room until older entries leave it."""
+
+    window: Window
+    taken: int
+    """What the reservations before it in the same call hold of it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Shortfall:
+    """A line that its account cannot pay."""
+
+    line: Line
+    left: int
+    full: tuple[_Full, ...]
+    """What waiting would open; nothing where it does not help."""
+
+
+class Accounts:
+    """The accounts that some reservations ask, at one moment."""
+
+    def __init__(self, tx: Transaction, head: Head, lines: Iterable[Line], now: int):
+        """Read what they hold; the head is locked."""
+        self._tx = tx
+        self._head = head
+        self._now = now
+        self._accounts: dict[Place, _Account] = {}
+        self._read(lines)
+
+    def shortfalls(self, lines: Iterable[Line]) -> list[Shortfall]:
+        """Return the lines that cannot be paid, and why."""
+        return [each for line in lines if (each := self._shortfall(line)) is not None]
+
+    def take(self, lines: Iterable[Line]) -> None:
+        """Count what is granted."""
+        for line in lines:
+            account = self._accounts[place(line)]
+            account.taken += line.amount
+            account.cap = cap(line)
+
+    def changes(self) -> Iterator[tuple[str, str, int, int, int]]:
+        """Yield name, unit, amount, cap, and 1 for a new one, sorted."""
+        for where, account in sorted(self._accounts.items()):
+            if account.taken:
+                yield *where, account.taken, account.cap, int(account.held is None)
+
+    def refusals(
+        self, shortfalls: Sequence[Sequence[Shortfall]]
+    ) -> Iterator[BudgetExhausted]:
+        """Yield what to say about each reservation that was not granted."""
+        before = self._taken_since(itertools.chain.from_iterable(shortfalls))
+        for short in shortfalls:
+            yield self._exhausted(short, before)
+
+    def _read(self, lines: Iterable[Line]) -> None:
+        wanted = [
+            (*place(line), since)
+            for line in lines
+            for since in (None, *(self._since(window) for window in line.windows))
+        ]
+        rows = self._rows(_HELD, wanted)
+        for name, unit, since, held, in_window in rows:
+            account = self._accounts.setdefault((name, unit), _Account(held))
+            if since is not None:
+                account.in_window[since] = int(in_window)
+
+    def _shortfall(self, line: Line) -> Shortfall | None:
+        account = self._accounts[place(line)]
+        left = max(0, cap(line) - account.used)
+        never = line.amount > left
+        full = []
+        for window in line.windows:
+            used = account.in_window[self._since(window)] + account.taken
+            left = min(left, max(0, window.cap - used))
+            never = never or line.amount > window.cap
+            if used + line.amount > window.cap:
+                full.append(_Full(window=window, taken=account.taken))
+        if line.amount <= left:
+            return None
+        return Shortfall(line=line, left=left, full=() if never else tuple(full))
+
+    def _since(self, window: Window) -> int:
+        return self._now - window.seconds * _SECOND
+
+    def _taken_since(self, short: Iterable[Shortfall]) -> _Before:
+        """Return what was taken in all windows of the call that are full."""
+        since: dict[Place, int] = {}
+        for each in short:
+            where = place(each.line)
+            for full in each.full:
+                start = self._since(full.window)
+                since[where] = min(start, since.get(where, start))
+        found: dict[Place, list[tuple[int, int]]] = {}
+        if since:
+            wanted = [(*where, start) for where, start in since.items()]
+            for name, unit, at, amount in self._rows(_TAKEN_SINCE, wanted):
+                found.setdefault((name, unit), []).append((at, amount))
+        return found
+
+    def _rows(
+        self, sql: str, wanted: Iterable[tuple[str, str, int | None]]
+    ) -> Sequence[Sequence[Any]]:
+        places = as_parameter("places", list(dict.fromkeys(wanted)))
+        text = with_rows(sql, postgresql=self._head.postgresql)
+        return self._tx.execute(text, {"places": places}).fetchall()
+
+    def _free_at(self, short: Shortfall, before: _Before) -> int | None:
+        """Return the moment when waiting alone has helped; ``None`` for never."""
+        moments = [self._leaves(short.line, full, before) for full in short.full]
+        return max(moments, default=None)
+
+    def _leaves(self, line: Line, full: _Full, before: _Before) -> int:
+        """Return when enough entries have left a window by themselves."""
+        start = self._since(full.window)
+        taken = [(self._now, full.taken)]
+        taken += [each for each in before.get(place(line), ()) if each[0] > start]
+        # From the newest back: the first one that does not fit beside what is asked,
+        # and all older ones, have to leave.
+        totals = itertools.accumulate(amount for _, amount in taken)
+        leaving = next(
+            at
+            for (at, _), total in zip(taken, totals, strict=True)
+            if total + line.amount > full.window.cap
+        )
+        return leaving + full.window.seconds * _SECOND
+
+    def _exhausted(
+        self, short: Sequence[Shortfall], before: _Before
+    ) -> BudgetExhausted:
+        """Word the refusal around the account that takes longest to recover."""
+        dated = [(each, self._free_at(each, before)) for each in short]
+        worst, free_at = max(dated, key=lambda each: (each[1] is None, each[1] or 0))
+        line = worst.line
+        facts = {
+            "account": line.account,
+            "unit": line.unit.value,
+            "requested": str(line.amount),
+            "remaining": str(worst.left),
+        }
+        if free_at is None:
+            hint = "Waiting does not help: ask for less."
+        else:
+            free = moment(-(-free_at // _SECOND) * _SECOND)
+            facts["free_at"] = free.isoformat()
+            hint = (
+                f"Enough is free again on {free:%Y-%m-%d at %H:%M:%S} UTC, unless other"
+                " releases take it: wait, or ask for less."
+            )
+        return BudgetExhausted(
+            "BUDGET_EXHAUSTED",
+            f"Account {line.account} has {shown(worst.left, line.unit)} left and"
+            f" {shown(line.amount, line.unit)} is asked. {hint}",
+            **facts,
+        )
+
+
+def place(line: Line) -> Place:
+    """Return where a line takes its amount."""
+    return line.account, line.unit.value
+
+
+def cap(line: Line) -> int:
+    """Return the most that the account of a line may ever hold."""
+    return LARGEST_TOTAL if line.lifetime_cap is None else line.lifetime_cap
