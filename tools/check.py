@@ -17,6 +17,7 @@ CHECKS: dict[str, list[str | Path]] = {
     "protocol": [GENERATOR, "-m", "tools.stubs", "check"],
     "catalogues": [sys.executable, "-m", "tools.catalogues", "check"],
     "schemas": [sys.executable, "-m", "tools.schemas", "check"],
+    "migrations": [sys.executable, "-m", "tools.migrations", "check"],
     "house rules": [sys.executable, "-m", "tools.rules"],
     "documents": [sys.executable, "-m", "tools.documents"],
 }

@@ -9,6 +9,7 @@ real records may ever have it.
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import tomllib
 from pathlib import Path
@@ -135,11 +136,21 @@ def _refuse_unknown_variables() -> None:
 
 
 def config_text(
-    *, hosts: list[str], listen: str, public_port: int, agent_port: int
+    *,
+    hosts: list[str],
+    listen: str,
+    public_port: int,
+    agent_port: int,
+    database: str | None = None,
 ) -> str:
     """Return a ``config.toml`` with the given settings and the others as comments."""
     quoted = ", ".join(f'"{host}"' for host in hosts)
     fields = HubSettings.model_fields
+    named = (
+        '# database = "postgresql://USER@HOST/NAME?sslmode=verify-full"'
+        if database is None
+        else f"database = {json.dumps(database)}"
+    )
     return f"""\
 # Settings of this hub. Each can be overridden by a variable {PREFIX}NAME.
 # What may be asked and spent is not here but in policies/.
@@ -147,6 +158,7 @@ hosts = [{quoted}]
 listen = "{listen}"
 public_port = {public_port}
 agent_port = {agent_port}
+{named}
 
 # transparency_port = 9464
 # agent_certificate_hours = {fields["agent_certificate_hours"].default}

@@ -9,6 +9,7 @@ import typer
 
 from accord.hub.cli.access import analyst_app, member_app, token_app
 from accord.hub.cli.books import audit_app, ledger_app, status
+from accord.hub.cli.databases import migrate
 from accord.hub.cli.policies import keys, policies_app
 from accord.hub.cli.running import check_config, init, serve
 from accord.rpc.command import run_command
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command()(init)
 app.command()(serve)
 app.command("check-config")(check_config)
+app.command()(migrate)
 app.command()(status)
 app.command()(keys)
 app.add_typer(policies_app, name="policies")

@@ -19,10 +19,12 @@ from accord.hub.cli.common import (
     show,
     show_table,
 )
-from accord.hub.db.engine import LedgerTransaction, microseconds
+from accord.hub.cli.databases import described, in_words
+from accord.hub.db.engine import LedgerTransaction, microseconds, place_of
 from accord.hub.db.tables import RELEASES
 from accord.hub.identity import registry
 from accord.hub.rounds import evidence, submissions
+from accord.hub.settings import load_settings
 from accord.ledger import Unit, height, verify
 from accord.ledger.account import shown
 
@@ -156,6 +158,7 @@ def status(state: StateOption = None, as_json: AsJson = False) -> None:
         releases = tx.execute(counted).scalar_one()
         reached = height(LedgerTransaction(tx))
     served = place.is_served()
+    database = place_of(place, load_settings(place.config))
     agencies = [
         {
             "agency": each.agency,
@@ -168,6 +171,7 @@ def status(state: StateOption = None, as_json: AsJson = False) -> None:
         {
             "state": str(place.root),
             "serving": served,
+            "database": described(database),
             "agencies": agencies,
             "submissions": counts,
             "releases": releases,
@@ -176,6 +180,7 @@ def status(state: StateOption = None, as_json: AsJson = False) -> None:
         as_json=as_json,
         text=(
             f"{_SERVED[served]}\n"
+            f"{in_words(database)}\n"
             f"Agencies seen: {', '.join(sorted(seen)) or 'none'}.\n"
             f"Questions waiting: {counts['collecting']}, released:"
             f" {counts['released']}, failed: {counts['failed']}.\n"

@@ -24,6 +24,12 @@ from accord.hub.cli.common import (
     opened,
     show,
 )
+from accord.hub.cli.databases import (
+    DatabaseOption,
+    described,
+    in_words,
+    place_of_new,
+)
 from accord.hub.db.engine import Store, open_store
 from accord.hub.governance.standing import InForce
 from accord.hub.identity.authority import (
@@ -57,6 +63,7 @@ def init(
     listen: Annotated[str, typer.Option(help="Address to listen on.")] = "0.0.0.0",  # noqa: S104  # it is there for others
     public_port: Port = 8443,
     agent_port: Port = 8444,
+    database: DatabaseOption = None,
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
@@ -88,14 +95,24 @@ def init(
             f" ({', '.join(existing)}): nothing was changed. Name another folder with"
             " --state, or move this one away yourself.",
         )
+    store = Store(place_of_new(place, database))
     try:
-        authority = _make(place, network, hosts, listen, (public_port, agent_port))
+        text = config_text(
+            hosts=hosts,
+            listen=listen,
+            public_port=public_port,
+            agent_port=agent_port,
+            database=database,
+        )
+        authority = _make(place, network, store, text)
     except OSError as error:
         raise ConfigurationError(
             "STATE_NOT_WRITABLE",
             f"The hub's state in {place.root} cannot be written:"
             f" {error.strerror or type(error).__name__}.",
         ) from None
+    finally:
+        store.close()
     show(
         {
             "state": str(place.root),
@@ -105,9 +122,11 @@ def init(
             "freshness": authority.hub_form.freshness,
             "public_port": public_port,
             "agent_port": agent_port,
+            "database": described(store.place),
         },
         as_json=as_json,
         text=f"The hub is in {place.root}.\n"
+        f"{in_words(store.place)}\n"
         f"Fingerprint of its authority: {authority.fingerprint.hex()}\n"
         "Next: give the board what `accord-hub keys` prints; then `accord-hub serve`.",
     )
@@ -125,24 +144,15 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _make(
-    place: State, network: str, hosts: list[str], listen: str, ports: tuple[int, int]
-) -> Authority:
+def _make(place: State, network: str, store: Store, settings: str) -> Authority:
     """Write everything; the settings come last and say that it is complete."""
     place.root.mkdir(parents=True, exist_ok=True)
     place.root.chmod(0o700)
+    store.create()
     place.policies.mkdir()
     place.keys.mkdir(mode=0o700)
     authority = create_authority(place.keys, network, now())
-    store = Store(place.database)
-    try:
-        store.create()
-    finally:
-        store.close()
-    text = config_text(
-        hosts=hosts, listen=listen, public_port=ports[0], agent_port=ports[1]
-    )
-    write_new(place.config, text.encode())
+    write_new(place.config, settings.encode())
     return authority
 
 
@@ -197,12 +207,12 @@ def check_config(state: StateOption = None, as_json: AsJson = False) -> None:
     store = open_store(place, settings)
     try:
         height = store.check()
+        warnings = store.dangers()
     finally:
         store.close()
     with governed(place) as standing:
         found = standing.in_force
         fresh_until = standing.fresh_until
-    warnings = []
     if settings.unsafe_test_mode:
         warnings.append("unsafe_test_mode is on: no cap on spending is applied.")
     warnings.extend(_about_policies(found, fresh_until))
@@ -219,12 +229,14 @@ def check_config(state: StateOption = None, as_json: AsJson = False) -> None:
             "signed_until": moment_text(found.expires) if found else None,
             "fresh_until": moment_text(fresh_until) if fresh_until else None,
             "ledger_height": height,
+            "database": described(store.place),
             "warnings": warnings,
         },
         as_json=as_json,
         text="\n".join(
             [
                 f"Settings, keys, database and policies in {place.root} are good.",
+                in_words(store.place),
                 f"Agreements: {', '.join(agreements) or 'none'}.",
                 *_signatures(found, fresh_until),
                 *(f"Warning: {warning}" for warning in warnings),

@@ -21,7 +21,7 @@ from typing import Final, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
-from accord.core.errors import ConfigurationError, Unreachable
+from accord.core.errors import ConfigurationError, InternalError, Unreachable
 from accord.hub.db.growing import guards
 from accord.hub.db.place import BUSY_SECONDS, Place
 from accord.hub.db.postgresql import SCHEMES, PostgresDatabase
@@ -77,10 +77,27 @@ class Store:
 
         Raises:
             Unreachable: STORE_UNAVAILABLE, nothing was changed.
+            InternalError: STORE_OUTCOME_UNKNOWN, the answer to the commit was lost,
+                and so was the database for long after: start again from what it has.
         """
-        with _explained(self.place), self._engine.begin() as connection:
-            self.place.begin_writing(connection)
+        place = self.place
+        with (
+            _explained(place),
+            self._engine.connect() as connection,
+            connection.begin() as transaction,
+        ):
+            begun = place.begin_writing(connection)
             yield connection
+            try:
+                transaction.commit()
+            except sa.exc.DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                committed = place.was_committed(self._engine, begun)
+                if committed is None:
+                    raise _unknown(place) from error
+                if not committed:
+                    raise
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -103,6 +120,15 @@ class Store:
         loop = asyncio.get_running_loop()
         return await asyncio.shield(loop.run_in_executor(self._thread, call))
 
+    def require_empty(self) -> None:
+        """Refuse a database in which somebody made tables.
+
+        Raises:
+            ConfigurationError: DATABASE_EXISTS.
+        """
+        with self.read() as connection:
+            _require_empty(connection, self.place)
+
     def create(self) -> None:
         """Make the tables of the newest layout where there is nothing yet.
 
@@ -112,12 +138,7 @@ class Store:
         with _explained(self.place):
             self.place.prepare()
         with self.write() as connection:
-            if sa.inspect(connection).get_table_names():
-                raise ConfigurationError(
-                    "DATABASE_EXISTS",
-                    f"The database {self.place.name} has tables already: name an empty"
-                    " one. Nothing was changed.",
-                )
+            _require_empty(connection, self.place)
             METADATA.create_all(connection, checkfirst=False)
             for statement in guards(self.dialect, METADATA):
                 connection.execute(sa.text(statement))
@@ -143,25 +164,34 @@ class Store:
             check_schema(ledger)
             return verify(ledger)
 
+    def dangers(self) -> list[str]:
+        """Return what an operator should change about the database.
+
+        Raises:
+            Unreachable: STORE_UNAVAILABLE.
+        """
+        with self.read() as connection:
+            return self.place.dangers(connection)
+
     def close(self) -> None:
         """Finish what was begun and let go of the database."""
         self._thread.shutdown(wait=True)
         self._engine.dispose()
 
 
-def place_of(state: State, settings: HubSettings) -> Place:
-    """Return where the database of a hub is.
+def place_of(state: State, settings: HubSettings, *, migrating: bool = False) -> Place:
+    """Return where the database of a hub is, perhaps to migrate it.
 
     Raises:
         ConfigurationError: DATABASE_URL, or DATABASE_DRIVER.
     """
     if settings.database is None:
         return SqliteFile(state.database)
-    return named_place(settings.database.get_secret_value())
+    return named_place(settings.database.get_secret_value(), migrating=migrating)
 
 
-def named_place(url: str) -> Place:
-    """Return the database that a URL names.
+def named_place(url: str, *, migrating: bool = False) -> Place:
+    """Return the database that a URL names, perhaps to migrate it.
 
     Raises:
         ConfigurationError: DATABASE_URL, or DATABASE_DRIVER.
@@ -173,7 +203,7 @@ def named_place(url: str) -> Place:
             " postgresql://USER@HOST/NAME?sslmode=verify-full, or leave it out for a"
             " file in the hub's state.",
         )
-    return PostgresDatabase(url)
+    return PostgresDatabase(url, migrating=migrating)
 
 
 def open_store(state: State, settings: HubSettings) -> Store:
@@ -183,6 +213,15 @@ def open_store(state: State, settings: HubSettings) -> Store:
         ConfigurationError: DATABASE_URL, or DATABASE_DRIVER.
     """
     return Store(place_of(state, settings))
+
+
+def _require_empty(connection: sa.Connection, place: Place) -> None:
+    if sa.inspect(connection).get_table_names():
+        raise ConfigurationError(
+            "DATABASE_EXISTS",
+            f"The database {place.name} has tables already: name an empty one. Nothing"
+            " was changed.",
+        )
 
 
 @contextlib.contextmanager
@@ -204,6 +243,15 @@ def _explained(place: Place) -> Iterator[None]:
         raise _unavailable(place, cause) from error
     except OSError as error:
         raise _unavailable(place, f"{error.strerror or 'it cannot be read'}") from error
+
+
+def _unknown(place: Place) -> InternalError:
+    return InternalError(
+        "STORE_OUTCOME_UNKNOWN",
+        f"The hub's database {place.name} went away in the middle of a commit, and"
+        " whether it was kept is not known: start the hub again, which goes on from"
+        " what the database has. Repeating a question with its id costs nothing more.",
+    )
 
 
 def _unavailable(place: Place, cause: str) -> Unreachable:

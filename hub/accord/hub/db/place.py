@@ -22,14 +22,35 @@ class Place(Protocol):
     def name(self) -> str:
         """What people call it in a sentence; never with a password."""
 
+    def has_secret(self) -> bool:
+        """Tell whether what names it holds a password."""
+
     def engine(self, busy_seconds: float) -> sa.Engine:
         """Prepare connections; nothing is touched before the first one."""
 
     def reader(self, engine: sa.Engine) -> sa.Engine:
         """Return the engine whose transactions look at one moment and write nothing."""
 
-    def begin_writing(self, connection: sa.Connection) -> None:
-        """Become the only writer, in the transaction that has just begun."""
+    def begin_writing(self, connection: sa.Connection) -> str:
+        """Become the only writer, in the transaction that has just begun.
+
+        Returns:
+            What `was_committed` may ask for later; empty where it cannot.
+        """
+
+    def was_committed(self, engine: sa.Engine, transaction: str) -> bool | None:
+        """Find out what became of a transaction whose commit got no answer.
+
+        Args:
+            engine: connects anew.
+            transaction: what `begin_writing` returned.
+
+        Returns:
+            Nothing where it cannot be known.
+        """
+
+    def dangers(self, connection: sa.Connection) -> list[str]:
+        """Return what an operator should change about it, a sentence each."""
 
     def prepare(self) -> None:
         """Make room for a new database, where that is ours to do.

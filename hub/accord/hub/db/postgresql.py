@@ -17,12 +17,15 @@ the driver says, which may repeat what was typed, is put into words of ours.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
 from accord.core.errors import ConfigurationError, Unreachable
+from accord.hub.db.revisions import VERSION, require_newest
 
 if TYPE_CHECKING:
     import psycopg
@@ -34,6 +37,48 @@ _WRITER: Final = 0x4143_434F_5244_0001
 
 _LAYOUT: Final = 0x4143_434F_5244_0002
 """Advisory lock on what the tables look like: shared by users, alone to migrate."""
+
+_BEGIN: Final = sa.text(
+    f"""
+SELECT CAST(pg_current_xact_id() AS text) AS transaction,
+    LEFT(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS timeline,
+    pg_advisory_xact_lock({_WRITER})
+"""
+)
+
+_ALONE: Final = sa.text(f"SELECT pg_try_advisory_xact_lock({_LAYOUT})")
+
+_STATUS: Final = sa.text(
+    """
+SELECT pg_xact_status(CAST(CAST(:number AS text) AS xid8)) AS status,
+    LEFT(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS timeline
+"""
+)
+
+_SETTINGS: Final = sa.text(
+    """
+SELECT current_setting('fsync') AS fsync,
+    current_setting('full_page_writes') AS full_page_writes,
+    d.datcollate AS collation, pg_encoding_to_char(d.encoding) AS encoding,
+    (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser
+FROM pg_database d WHERE d.datname = current_database()
+"""
+)
+
+_STABLE_ORDERS: Final = ("C", "C.UTF-8", "C.utf8", "POSIX")
+
+_SECRETS: Final = ("password", "sslpassword")
+
+_VERIFIED: Final = ("verify-full", "verify-ca")
+
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+
+_RESTART_SECONDS: Final = 60.0
+"""How long an outcome is asked for."""
+
+_PAUSE_SECONDS: Final = 0.25
+
+_OLDEST_SERVER: Final = 14_00_00
 
 _CONNECTIONS: Final = 4
 """Of one process at a time."""
@@ -63,6 +108,7 @@ _CAUSES: Final = {
     "3F": "it has no schema that this user may use",
     "40": "another program was in the way",
     "42501": "this user may not do this there",
+    "55000": "it can only be read now, as a standby",
     "53100": "its disk is full",
     "53300": "it has too many connections already",
     "53": "it has no room left",
@@ -93,6 +139,9 @@ class PostgresDatabase:
         where = f" on {host}" if host and not host.startswith("/") else ""
         return f"{parts.get('dbname') or parts.get('service') or 'of its user'}{where}"
 
+    def has_secret(self) -> bool:
+        return any(self._parts().get(secret) for secret in _SECRETS)
+
     def engine(self, busy_seconds: float) -> sa.Engine:
         self._parts()
         return sa.create_engine(
@@ -109,10 +158,69 @@ class PostgresDatabase:
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
 
-    def begin_writing(self, connection: sa.Connection) -> None:
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER})")
-        if self.migrating:
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LAYOUT})")
+    def begin_writing(self, connection: sa.Connection) -> str:
+        row = connection.execute(_BEGIN).one()
+        if self.migrating and not connection.execute(_ALONE).scalar_one():
+            raise ConfigurationError(
+                "DATABASE_IN_USE",
+                f"Some program of a hub uses the database {self.name}: stop every hub"
+                " before it is migrated. Nothing was changed.",
+            )
+        return f"{row.timeline}/{row.transaction}"
+
+    def was_committed(self, engine: sa.Engine, transaction: str) -> bool | None:
+        """Ask the server until it answers, for as long as a restart takes.
+
+        A number of a transaction means something on one timeline only: after a
+        failover it may be that of another.
+        """
+        timeline, number = transaction.split("/")
+        until = time.monotonic() + _RESTART_SECONDS
+        while time.monotonic() < until:
+            with contextlib.suppress(sa.exc.DBAPIError, Unreachable):
+                with engine.connect() as connection:
+                    row = connection.execute(_STATUS, {"number": number}).one()
+                if row.timeline != timeline or row.status is None:
+                    return None
+                if row.status != "in progress":
+                    return bool(row.status == "committed")
+            time.sleep(_PAUSE_SECONDS)
+        return None
+
+    def dangers(self, connection: sa.Connection) -> list[str]:
+        row = connection.execute(_SETTINGS).one()
+        found = []
+        if row.fsync != "on" or row.full_page_writes != "on":
+            found.append(
+                "the database's server does not wait for its disk (fsync or"
+                " full_page_writes is off): a power cut can forget spent budget."
+            )
+        if row.collation not in _STABLE_ORDERS:
+            found.append(
+                f"the database sorts by {row.collation}, which an upgrade of the"
+                " server's system can change under its indexes: make it with LOCALE"
+                " 'C' and ENCODING 'UTF8'."
+            )
+        if row.encoding != "UTF8":
+            found.append("the database's encoding is not UTF8: some names do not fit.")
+        if row.superuser:
+            found.append(
+                "the hub is a superuser of the database's server: give it a user of its"
+                " own."
+            )
+        if self._is_remote() and self._parts().get("sslmode") not in _VERIFIED:
+            found.append(
+                "the connection to the database does not verify the server: add"
+                " sslmode=verify-full to its URL."
+            )
+        return found
+
+    def _is_remote(self) -> bool:
+        hosts = str(self._parts().get("host") or "").split(",")
+        return any(
+            host and not host.startswith(("/", "@")) and host not in _LOOPBACK
+            for host in hosts
+        )
 
     def prepare(self) -> None:
         """An administrator made the database."""
@@ -127,9 +235,14 @@ class PostgresDatabase:
             psycopg.OperationalError: it cannot be reached.
         """
         import psycopg
+
+        return psycopg.connect(self.conninfo())
+
+    def conninfo(self) -> str:
+        """Return what libpq connects with, the password included."""
         from psycopg.conninfo import make_conninfo
 
-        return psycopg.connect(make_conninfo(self.url, **self._defaults()))
+        return make_conninfo(self.url, **self._defaults())
 
     def cause(self, error: BaseException | None) -> str | None:
         import psycopg
@@ -184,6 +297,12 @@ class PostgresDatabase:
         return connection
 
     def _set_up(self, connection: psycopg.Connection[Any], busy_seconds: float) -> None:
+        if connection.info.server_version < _OLDEST_SERVER:
+            raise ConfigurationError(
+                "DATABASE_SERVER",
+                f"The server of the hub's database {self.name} is older than PostgreSQL"
+                f" {_OLDEST_SERVER // 10_000}: upgrade it.",
+            )
         milliseconds = int(busy_seconds * 1000)
         for setting, value in (
             ("lock_timeout", f"{milliseconds}ms"),
@@ -204,3 +323,7 @@ class PostgresDatabase:
                 f"The hub's database {self.name} is being migrated now. Nothing was"
                 " changed and nothing is lost; try again later with the same id.",
             )
+        table = connection.execute("SELECT to_regclass(%s)", (VERSION.name,)).fetchone()
+        if table is not None and table[0] is not None:
+            found = connection.execute("SELECT version_num FROM alembic_version")
+            require_newest(", ".join(row[0] for row in found), self.name)

@@ -36,6 +36,9 @@ class SqliteFile:
     def name(self) -> str:
         return self.path.name
 
+    def has_secret(self) -> bool:
+        return False
+
     def engine(self, busy_seconds: float) -> sa.Engine:
         engine = sa.create_engine(
             sa.URL.create("sqlite", database=str(self.path)),
@@ -55,8 +58,16 @@ class SqliteFile:
     def reader(self, engine: sa.Engine) -> sa.Engine:
         return engine.execution_options(**{_READ_ONLY: True})
 
-    def begin_writing(self, connection: sa.Connection) -> None:
+    def begin_writing(self, connection: sa.Connection) -> str:
         """``BEGIN IMMEDIATE`` did it."""
+        return ""
+
+    def was_committed(self, engine: sa.Engine, transaction: str) -> bool | None:
+        """A commit that fails did not happen."""
+        return False
+
+    def dangers(self, connection: sa.Connection) -> list[str]:
+        return []
 
     def prepare(self) -> None:
         """Make a file that only its owner can read."""
