@@ -154,7 +154,7 @@ def entries_named(
 ) -> dict[str, Entry]:
     """Return those entries of the ledger that have one of these ids, by id."""
     sql = with_rows(_ENTRIES_NAMED, postgresql=postgresql)
-    wanted = as_parameter("ids", [(each,) for each in sorted(set(ids))])
+    wanted = as_parameter([(each,) for each in sorted(set(ids))])
     found = gathered(tx.execute(sql, {"ids": wanted}).fetchall())
     return {each.id: each for each in found}
 

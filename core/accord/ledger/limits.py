@@ -101,16 +101,20 @@ class Accounts:
         self._accounts: dict[Place, _Account] = {}
         self._read(lines)
 
-    def shortfalls(self, lines: Iterable[Line]) -> list[Shortfall]:
-        """Return the lines that cannot be paid, and why."""
-        return [each for line in lines if (each := self._shortfall(line)) is not None]
-
-    def take(self, lines: Iterable[Line]) -> None:
-        """Count what is granted."""
-        for line in lines:
-            account = self._accounts[place(line)]
-            account.taken += line.amount
-            account.cap = cap(line)
+    def take(self, lines: Sequence[Line]) -> list[Shortfall]:
+        """Take all amounts or none; return the lines that cannot be paid, and why."""
+        accounts = [self._accounts[_place(line)] for line in lines]
+        asked = list(zip(lines, accounts, strict=True))
+        short = [
+            each
+            for line, account in asked
+            if (each := self._shortfall(line, account)) is not None
+        ]
+        if not short:
+            for line, account in asked:
+                account.taken += line.amount
+                account.cap = _cap(line)
+        return short
 
     def changes(self) -> Iterator[tuple[str, str, int, int, int]]:
         """Yield name, unit, amount, cap, and 1 for a new one, sorted."""
@@ -128,9 +132,9 @@ class Accounts:
 
     def _read(self, lines: Iterable[Line]) -> None:
         wanted = [
-            (*place(line), since)
+            (*_place(line), since)
             for line in lines
-            for since in (None, *(self._since(window) for window in line.windows))
+            for since in (None, *map(self._since, line.windows))
         ]
         rows = self._rows(_HELD, wanted)
         for name, unit, since, held, in_window in rows:
@@ -138,9 +142,8 @@ class Accounts:
             if since is not None:
                 account.in_window[since] = int(in_window)
 
-    def _shortfall(self, line: Line) -> Shortfall | None:
-        account = self._accounts[place(line)]
-        left = max(0, cap(line) - account.used)
+    def _shortfall(self, line: Line, account: _Account) -> Shortfall | None:
+        left = max(0, _cap(line) - account.used)
         never = line.amount > left
         full = []
         for window in line.windows:
@@ -160,7 +163,7 @@ class Accounts:
         """Return what was taken in all windows of the call that are full."""
         since: dict[Place, int] = {}
         for each in short:
-            where = place(each.line)
+            where = _place(each.line)
             for full in each.full:
                 start = self._since(full.window)
                 since[where] = min(start, since.get(where, start))
@@ -174,7 +177,7 @@ class Accounts:
     def _rows(
         self, sql: str, wanted: Iterable[tuple[str, str, int | None]]
     ) -> Sequence[Sequence[Any]]:
-        places = as_parameter("places", list(dict.fromkeys(wanted)))
+        places = as_parameter(list(dict.fromkeys(wanted)))
         text = with_rows(sql, postgresql=self._head.postgresql)
         return self._tx.execute(text, {"places": places}).fetchall()
 
@@ -187,7 +190,7 @@ class Accounts:
         """Return when enough entries have left a window by themselves."""
         start = self._since(full.window)
         taken = [(self._now, full.taken)]
-        taken += [each for each in before.get(place(line), ()) if each[0] > start]
+        taken += [each for each in before.get(_place(line), ()) if each[0] > start]
         # From the newest back: the first one that does not fit beside what is asked,
         # and all older ones, have to leave.
         totals = itertools.accumulate(amount for _, amount in taken)
@@ -228,11 +231,11 @@ class Accounts:
         )
 
 
-def place(line: Line) -> Place:
+def _place(line: Line) -> Place:
     """Return where a line takes its amount."""
     return line.account, line.unit.value
 
 
-def cap(line: Line) -> int:
+def _cap(line: Line) -> int:
     """Return the most that the account of a line may ever hold."""
     return LARGEST_TOTAL if line.lifetime_cap is None else line.lifetime_cap

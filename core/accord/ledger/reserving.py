@@ -124,10 +124,9 @@ def reserve_all(
     for entry_id, lines in requests:
         if entry_id in known:
             answers.append(_repeated(known[entry_id], lines))
-        elif short := accounts.shortfalls(lines):
+        elif short := accounts.take(lines):
             answers.append(short)
         else:
-            accounts.take(lines)
             number = head.height + len(granted) + 1
             known[entry_id] = _reserved(entry_id, lines, number, now)
             granted.append(known[entry_id])
@@ -195,11 +194,9 @@ def _write(
         for posting in entry.postings
     ]
     parameters = {
-        "accounts": as_parameter("accounts", changes),
-        "events": as_parameter(
-            "events", [(entry.height, entry.id) for entry in granted]
-        ),
-        "lines": as_parameter("lines", lines),
+        "accounts": as_parameter(changes),
+        "events": as_parameter([(entry.height, entry.id) for entry in granted]),
+        "lines": as_parameter(lines),
         "height": granted[-1].height,
         "now": now,
     }

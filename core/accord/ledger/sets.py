@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many rows in one parameter, for SQLite and PostgreSQL.
 
-A statement says ``<lines>`` where it reads a table that comes with it as JSON; each
-database has its own words for that, and everything else is the same text for both.
+A statement says ``<lines>`` where it reads a table that comes with it, as a JSON list
+of lists. Each database has its own words for that; all else is the same text for both.
 """
 
 from __future__ import annotations
@@ -42,12 +42,9 @@ def is_postgresql(tx: Transaction) -> bool:
     return bool(tx.execute("SELECT '1' = 1", {}).fetchall()[0][0])
 
 
-def as_parameter(kind: str, rows: Sequence[Sequence[Any]]) -> str:
+def as_parameter(rows: Sequence[Sequence[Any]]) -> str:
     """Return rows as the value of the parameter that is named like their kind."""
-    names = tuple(_COLUMNS[kind])
-    return json.dumps(
-        [dict(zip(names, row, strict=True)) for row in rows], ensure_ascii=False
-    )
+    return json.dumps(rows)
 
 
 @functools.cache
@@ -55,12 +52,17 @@ def with_rows(sql: str, *, postgresql: bool) -> str:
     """Return a statement that reads each ``<kind>`` from the parameter ``:kind``."""
     for kind, columns in _COLUMNS.items():
         if postgresql:
-            names = ", ".join(f"{name} {of}" for name, of in columns.items())
-            source = f"jsonb_to_recordset(CAST(:{kind} AS JSONB)) AS r ({names})"
-        else:
-            names = ", ".join(
-                f"json_extract(value, '$.{name}') AS {name}" for name in columns
+            given = f"jsonb_array_elements(CAST(:{kind} AS JSONB)) AS t (value)"
+            values = (
+                f"CAST(value ->> {at} AS {of})"
+                for at, of in enumerate(columns.values())
             )
-            source = f"(SELECT {names} FROM json_each(:{kind})) AS r"  # noqa: S608  # names are ours
+        else:
+            given = f"json_each(:{kind})"
+            values = (f"json_extract(value, '$[{at}]')" for at in range(len(columns)))
+        chosen = ", ".join(
+            f"{value} AS {name}" for value, name in zip(values, columns, strict=True)
+        )
+        source = f"(SELECT {chosen} FROM {given}) AS r"  # noqa: S608  # our own words
         sql = sql.replace(f"<{kind}>", source)
     return sql
