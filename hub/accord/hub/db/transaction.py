@@ -23,6 +23,11 @@ class LedgerTransaction:
         self._connection = connection
 
     @property
+    def dialect(self) -> str:
+        """Which database this is, so that the ledger need not ask it."""
+        return self._connection.dialect.name
+
+    @property
     def in_transaction(self) -> bool:
         """Whether a transaction is really open."""
         return self._connection.in_transaction()
