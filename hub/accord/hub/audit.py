@@ -34,6 +34,7 @@ FACTS: Final = frozenset(
         "cohort",
         "edition",
         "entry",
+        "epoch",
         "erased",
         "follows",
         "let_go",
@@ -48,9 +49,11 @@ FACTS: Final = frozenset(
         "purpose",
         "query_key",
         "reason",
+        "rebuilt",
         "refused",
         "release",
         "release_digest",
+        "reported",
         "requisition",
         "reviewer",
         "roles",
@@ -60,6 +63,7 @@ FACTS: Final = frozenset(
         "submission",
         "token",
         "unsafe",
+        "without",
     }
 )
 """The only facts that an event can have."""
@@ -93,6 +97,11 @@ class Event(enum.StrEnum):
     RELEASE_HELD = "release.held"
     REVIEW_DECIDED = "review.decided"
     RELEASE_PUBLISHED = "release.published"
+    LEDGER_DOUBTED = "ledger.doubted"
+    CHARGE_REJECTED = "charge.rejected"
+    CHARGE_REBUILT = "charge.rebuilt"
+    LEDGER_RECONCILED = "ledger.reconciled"
+    HUB_RESTORED = "hub.restored"
 
 
 Fact = str | int | bool | list[str]

@@ -4,6 +4,6 @@
 Whoever adds tables names their module here, so that every program knows all of them.
 """
 
-from accord.hub.db import tables, tables_held, tables_log
+from accord.hub.db import tables, tables_contact, tables_held, tables_log
 
-__all__ = ["tables", "tables_held", "tables_log"]
+__all__ = ["tables", "tables_contact", "tables_held", "tables_log"]
