@@ -21,10 +21,11 @@ from accord.core.policy import MEMBERS, Policy
 from accord.hub.audit import newest
 from accord.hub.cli.common import governed
 from accord.hub.cli.running import init
-from accord.hub.db.engine import LedgerTransaction, Store
+from accord.hub.db.engine import LedgerTransaction, Store, open_store
 from accord.hub.identity import registry
 from accord.hub.identity.authority import load_authority
 from accord.hub.serve import Hub, Parts, load_parts, utc_now
+from accord.hub.settings import load_settings
 from accord.hub.state import State
 from accord.ledger import verify
 from accord.rpc.address import parse_address
@@ -43,6 +44,7 @@ from accord.v1 import (
     enrolment_pb2,
     enrolment_pb2_grpc,
     policy_pb2_grpc,
+    review_pb2_grpc,
 )
 from tests.member_keys import other_keys
 from tests.policies import edited, founding, key, proposed, shipped
@@ -168,6 +170,11 @@ def edit_agreement(state: State, changes: dict[str, str]) -> int:
     return change(state, {DOCUMENT: bumped})
 
 
+def store_of(state: State) -> Store:
+    """Return the database of a hub, as another program opens it."""
+    return open_store(state, load_settings(state.config))
+
+
 def add_analyst(
     state: State, name: str, *, organisation: str = "observatory", role: str = "analyst"
 ) -> str:
@@ -175,7 +182,7 @@ def add_analyst(
     parts = load_parts(state)
     token = mint(TokenKind.ANALYST, parts.authority.fingerprint)
     analyst = Analyst(id=name, organisation=organisation, roles=frozenset({role}))
-    store = Store(state.database)
+    store = store_of(state)
     with store.write() as tx:
         registry.add_analyst(tx, analyst, token.secret_digest(), now=utc_now())
     store.close()
@@ -188,7 +195,7 @@ def add_token(
     """Return an enrolment token for an agency."""
     parts = load_parts(state)
     token = mint(TokenKind.ENROLMENT, parts.authority.fingerprint)
-    store = Store(state.database)
+    store = store_of(state)
     with store.write() as tx:
         registry.create_token(
             tx,
@@ -203,7 +210,7 @@ def add_token(
 
 def revoke(state: State, agency: str) -> None:
     """Revoke as the command line does: in the database, from outside."""
-    store = Store(state.database)
+    store = store_of(state)
     with store.write() as tx:
         registry.revoke_agency(tx, agency, now=utc_now())
     store.close()
@@ -294,6 +301,14 @@ class World:
         )
         return policy_pb2_grpc.PolicyServiceStub(self._channel(credentials))
 
+    def reviewer(self, token: str) -> review_pb2_grpc.ReviewServiceAsyncStub:
+        """Return a reviewer's stub on this loop."""
+        credentials = grpc.composite_channel_credentials(
+            grpc.ssl_channel_credentials(self.parts.authority.pem),
+            grpc.access_token_call_credentials(token),
+        )
+        return review_pb2_grpc.ReviewServiceStub(self._channel(credentials))
+
     def _channel(self, credentials: grpc.ChannelCredentials) -> grpc.aio.Channel:
         channel = grpc.aio.secure_channel(
             parse_address(self.public).target,
@@ -380,7 +395,7 @@ class World:
 
 def audited(world: World, event: str) -> list[dict[str, object]]:
     """Return the facts of every event of a kind, oldest first."""
-    store = Store(world.state.database)
+    store = store_of(world.state)
     with store.read() as tx:
         found = newest(tx, 1000, event=event)
     store.close()
@@ -389,7 +404,7 @@ def audited(world: World, event: str) -> list[dict[str, object]]:
 
 def account(world: World, name: str) -> tuple[int, int]:
     """Return what an account has used and reserved; and check the whole ledger."""
-    store = Store(world.state.database)
+    store = store_of(world.state)
     with store.read() as tx:
         verify(LedgerTransaction(tx))
         rows = tx.execute(
