@@ -18,7 +18,8 @@ class Caller(enum.Enum):
     AGENT = "agent"
     """A client certificate of an agency."""
     ANALYST = "analyst"
-    """A bearer token; the service finds out whose, and whether a board's."""
+    """A bearer token; the service finds out whose, and whether a board's or a
+    reviewer's."""
 
 
 AUTHORITY: Mapping[str, Caller] = MappingProxyType(
@@ -41,6 +42,9 @@ AUTHORITY: Mapping[str, Caller] = MappingProxyType(
         "/accord.v1.PolicyService/OfferProposal": Caller.ANALYST,
         "/accord.v1.PolicyService/PublishProposal": Caller.ANALYST,
         "/accord.v1.PolicyService/ListQueries": Caller.ANALYST,
+        "/accord.v1.ReviewService/ListHeld": Caller.ANALYST,
+        "/accord.v1.ReviewService/GetHeld": Caller.ANALYST,
+        "/accord.v1.ReviewService/DecideHeld": Caller.ANALYST,
         "/grpc.health.v1.Health/Check": Caller.ANYBODY,
         "/grpc.health.v1.Health/Watch": Caller.ANYBODY,
     }

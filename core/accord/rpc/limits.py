@@ -95,6 +95,9 @@ DEADLINES: Mapping[str, float] = MappingProxyType(
         "/accord.v1.PolicyService/OfferProposal": 60.0,
         "/accord.v1.PolicyService/PublishProposal": 60.0,
         "/accord.v1.PolicyService/ListQueries": 30.0,
+        "/accord.v1.ReviewService/ListHeld": 20.0,
+        "/accord.v1.ReviewService/GetHeld": 30.0,
+        "/accord.v1.ReviewService/DecideHeld": 30.0,
         "/grpc.health.v1.Health/Check": 5.0,
     }
 )

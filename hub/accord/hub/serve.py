@@ -34,6 +34,7 @@ from accord.hub.services.analysts import AnalystService
 from accord.hub.services.callers import Callers
 from accord.hub.services.enrolment import EnrolmentService
 from accord.hub.services.policies import PolicyService
+from accord.hub.services.reviews import ReviewService
 from accord.hub.settings import HubSettings, load_settings
 from accord.hub.state import State
 from accord.hub.transparency.app import Sources, transparency_app
@@ -46,6 +47,7 @@ from accord.v1 import (
     analyst_pb2_grpc,
     enrolment_pb2_grpc,
     policy_pb2_grpc,
+    review_pb2_grpc,
 )
 
 GRACE_SECONDS: Final = 3.0
@@ -170,6 +172,13 @@ class Hub:
             standing=self.standing,
             watch=self._watch,
         )
+        self._reviews = ReviewService(
+            store=self._store,
+            callers=callers,
+            standing=self.standing,
+            revisions=revisions,
+            clock=clock,
+        )
         self._analysts = AnalystService(
             store=self._store,
             callers=callers,
@@ -220,6 +229,9 @@ class Hub:
                 ),
                 lambda server: policy_pb2_grpc.add_PolicyServiceServicer_to_server(
                     self._boards, server
+                ),
+                lambda server: review_pb2_grpc.add_ReviewServiceServicer_to_server(
+                    self._reviews, server
                 ),
             ],
             ErrorBoundary(),

@@ -15,7 +15,6 @@ from accord.core.errors import (
     AccordError,
     BudgetExhausted,
     PolicyDenied,
-    PreconditionFailed,
 )
 from accord.hub.db.engine import Store
 from accord.hub.db.tables import ASKED
@@ -121,19 +120,26 @@ async def test_an_emergency_is_paid_from_its_own_account_once_it_is_declared(
     ],
     ids=["every release", "a sensitive dimension"],
 )
-async def test_what_a_person_must_look_at_is_not_asked(
+async def test_what_a_person_must_look_at_is_held(
     world: World, clause: dict[str, str]
 ) -> None:
     await world.all_agents()
     stub = world.analyst(add_analyst(world.state, "ana"))
     edit_agreement(world.state, clause)
     await until(lambda: world.hub.standing.version == 2)
-    with pytest.raises(PreconditionFailed) as caught:
-        await call(stub.SubmitQuery(a_submission()))
-    assert caught.value.reason == "REVIEW_UNAVAILABLE"
-    assert account(world, f"agreement/{AGREEMENT}") == (0, 0)
-    assert not any(agent.asked for agent in world.agents.values())
-    assert noted(world)[-1] == ("REVIEW_UNAVAILABLE", False, [])
+    asked = a_submission()
+    await call(stub.SubmitQuery(asked))
+    found = await finished(stub, asked.id)
+    assert found.state == analyst_pb2.SUBMISSION_STATE_HELD
+    assert list(found.reviewers) == ["alice"]
+    other = a_submission(query=a_query(group_by=[]))
+    await call(stub.SubmitQuery(other))
+    untouched = "sensitive" in "".join(clause.values())
+    assert (await finished(stub, other.id)).state == (
+        analyst_pb2.SUBMISSION_STATE_RELEASED
+        if untouched
+        else analyst_pb2.SUBMISSION_STATE_HELD
+    )
 
 
 async def test_a_cohort_that_does_not_cover_the_answer_is_never_published(

@@ -269,9 +269,6 @@ class Checks:
         if not decision.permitted:
             codes = [reason.code for reason in decision.reasons]
             refuse("AGREEMENT_DENIES", "The agreement does not allow it.", codes)
-        if decision.needs_review:
-            codes = ["REVIEW_UNAVAILABLE"]
-            refuse("AGREEMENT_DENIES", "Nobody can review the release yet.", codes)
         if requisition.cohort not in covering_cohorts(policy, requisition.query):
             codes = ["deny.coverage"]
             refuse("COHORT_NOT_PERMITTED", "Too few members cover a figure.", codes)

@@ -116,7 +116,8 @@ SUBMISSIONS: Final = sa.Table(
     sa.Column("sentence", sa.Text),
     sa.Column("facts", sa.JSON),
     sa.CheckConstraint(
-        "state IN ('collecting', 'released', 'failed')", name="submissions_state"
+        "state IN ('collecting', 'held', 'released', 'failed')",
+        name="submissions_state",
     ),
     sa.CheckConstraint(
         "(state = 'released') = (release IS NOT NULL)", name="submissions_release"
@@ -142,6 +143,8 @@ ROUNDS: Final = sa.Table(
     sa.Column("missing", sa.JSON, nullable=False),
     # What pays, in the ledger.
     sa.Column("ledger_entry", sa.Text, nullable=False),
+    # The replica that moves it; nobody where one process serves the database.
+    sa.Column("owner", sa.BigInteger),
     sa.CheckConstraint("stage IN ('ready', 'masked', 'reveal')", name="rounds_stage"),
     sa.CheckConstraint("(stage = 'ready') = (cohort IS NULL)", name="rounds_cohort"),
 )

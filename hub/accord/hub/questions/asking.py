@@ -46,7 +46,12 @@ from accord.hub.releases import archive
 from accord.hub.rounds import submissions
 from accord.hub.rounds.collection import Collection
 from accord.hub.rounds.submissions import Submission
-from accord.hub.settling.admission import Request, admit, same_request
+from accord.hub.settling.admission import (
+    Request,
+    admit,
+    require_not_kept_back,
+    same_request,
+)
 from accord.rpc.codec import query_from_message
 from accord.v1 import analyst_pb2
 
@@ -120,7 +125,11 @@ class Desk:
         return patience(found.agreement, self._terms.answer_within)
 
     async def is_archived(self, found: Plan) -> bool:
-        """Tell whether a stored release would answer a question."""
+        """Tell whether a stored release would answer a question.
+
+        Raises:
+            PreconditionFailed: RELEASE_KEPT_BACK, nothing ever will.
+        """
         question = archive.Question(
             query_key=found.query.key(),
             archive_digest=found.archive_digest,
@@ -131,7 +140,10 @@ class Desk:
 
         def look() -> bool:
             with self._store.read() as tx:
-                return archive.find(tx, question) is not None
+                if archive.find(tx, question) is not None:
+                    return True
+                require_not_kept_back(tx, question, found.agreement.digest)
+                return False
 
         return await self._store.run(look)
 

@@ -142,7 +142,7 @@ def plan(
     Raises:
         NotFound: the agreement is not for this analyst.
         PolicyDenied: with every reason.
-        PreconditionFailed: REVIEW_UNAVAILABLE, EDITION_UNAVAILABLE.
+        PreconditionFailed: EDITION_UNAVAILABLE.
         InvalidQuery: too many cells, too little epsilon, or so much of it that shares
             of noise would be too small.
     """
@@ -153,14 +153,6 @@ def plan(
         costly = decide_cost(agreement, question.epsilon)
         decision = dataclasses.replace(decision, reasons=decision.reasons + costly)
     decision.require()
-    if decision.needs_review:
-        raise PreconditionFailed(
-            "REVIEW_UNAVAILABLE",
-            "The agreement wants a person to look at this answer before it is"
-            " published, and this version of the hub cannot hold answers back. Nothing"
-            " was asked and nothing was charged.",
-            agreement=agreement.name,
-        )
     cohorts = covering_cohorts(policy, question.query)
     edition, cohort = choose_edition(
         agreement,

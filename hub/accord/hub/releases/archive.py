@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -53,8 +53,7 @@ class Listed:
     summary: analyst_pb2.ReleaseSummary
 
 
-def store(  # noqa: PLR0913  # a row has these parts
-    tx: sa.Connection,
+def columns_of(  # a row has these parts
     release: analyst_pb2.Release,
     noisy: Sequence[int],
     *,
@@ -63,31 +62,48 @@ def store(  # noqa: PLR0913  # a row has these parts
     agreement_digest: str,
     cohort: str,
     question: Question,
-    at: dt.datetime,
-) -> None:
-    """Keep a release; in the transaction that charges for it."""
-    tx.execute(
-        RELEASES.insert(),
-        {
-            "id": release.id,
-            "submission": submission,
-            "ledger_entry": ledger_entry,
-            "agreement": release.agreement,
-            "agreement_digest": agreement_digest,
-            "query_key": question.query_key,
-            "archive_digest": question.archive_digest,
-            "nano_rho": release.cost.loss.nano_rho,
-            "nano_epsilon": release.cost.loss.nano_epsilon,
-            "cohort": cohort,
-            "unsafe": question.unsafe,
-            "released_at": microseconds(at),
-            "summary": summary_of(release).SerializeToString(deterministic=True),
-            "message": release.SerializeToString(deterministic=True),
-            "noisy": b"".join(
-                entry.to_bytes(8, "little", signed=True) for entry in noisy
-            ),
-        },
+) -> dict[str, object]:
+    """Return a release as rows have it, whether it is published or held."""
+    return {
+        "id": release.id,
+        "submission": submission,
+        "ledger_entry": ledger_entry,
+        "agreement": release.agreement,
+        "agreement_digest": agreement_digest,
+        "query_key": question.query_key,
+        "archive_digest": question.archive_digest,
+        "nano_rho": release.cost.loss.nano_rho,
+        "nano_epsilon": release.cost.loss.nano_epsilon,
+        "cohort": cohort,
+        "unsafe": question.unsafe,
+        "summary": summary_of(release).SerializeToString(deterministic=True),
+        "message": release.SerializeToString(deterministic=True),
+        "noisy": b"".join(entry.to_bytes(8, "little", signed=True) for entry in noisy),
+    }
+
+
+def store(tx: sa.Connection, columns: Mapping[str, object], at: dt.datetime) -> None:
+    """Publish a release (`columns_of`); in the transaction that pays or lets it go."""
+    tx.execute(RELEASES.insert(), {**columns, "released_at": microseconds(at)})
+
+
+def answers(table: sa.Table, question: Question) -> sa.ColumnElement[bool]:
+    """Return which rows answer a question, accurately enough and for the right cohort.
+
+    Args:
+        table: of releases, published or held.
+        question: what was asked.
+    """
+    found = sa.and_(
+        table.c.query_key == question.query_key,
+        table.c.archive_digest == question.archive_digest,
+        table.c.unsafe == question.unsafe,
+        table.c.nano_rho >= question.at_least.nano_rho,
+        table.c.nano_epsilon >= question.at_least.nano_epsilon,
     )
+    if question.cohort is None:
+        return found
+    return sa.and_(found, table.c.cohort == question.cohort)
 
 
 def find(tx: sa.Connection, question: Question) -> Stored | None:
@@ -95,17 +111,9 @@ def find(tx: sa.Connection, question: Question) -> Stored | None:
 
     Among equally accurate ones it is always the first, so that repeats agree.
     """
-    chosen = sa.select(RELEASES)
-    if question.cohort is not None:
-        chosen = chosen.where(RELEASES.c.cohort == question.cohort)
     row = tx.execute(
-        chosen.where(
-            RELEASES.c.query_key == question.query_key,
-            RELEASES.c.archive_digest == question.archive_digest,
-            RELEASES.c.unsafe == question.unsafe,
-            RELEASES.c.nano_rho >= question.at_least.nano_rho,
-            RELEASES.c.nano_epsilon >= question.at_least.nano_epsilon,
-        )
+        sa.select(RELEASES)
+        .where(answers(RELEASES, question))
         .order_by(
             RELEASES.c.nano_rho.desc(),
             RELEASES.c.nano_epsilon.desc(),

@@ -17,9 +17,10 @@ from accord.hub.governance.standing import Standing
 from accord.hub.policies import Policies
 from accord.hub.questions.planning import Question, decide_question, visible
 from accord.hub.questions.pricing import nothing
-from accord.hub.releases import archive
+from accord.hub.releases import archive, held
+from accord.hub.releases.held import Held
 from accord.hub.rounds.progress import Progress
-from accord.hub.rounds.revisions import FINAL
+from accord.hub.rounds.revisions import FINAL, HELD
 from accord.hub.rounds.stages import Stage
 from accord.hub.rounds.submissions import Ending, Submission
 from accord.rpc.codec import query_from_message
@@ -71,6 +72,26 @@ class Reader:
                 charged=nothing() if free else release.cost,
                 from_archive=free,
             ),
+        )
+
+    async def held(self, submission: Submission) -> analyst_pb2.Submission:
+        """Return a submission whose release waits for a reviewer; no figure of it."""
+        policies = self._standing.now()
+
+        def look() -> Held | None:
+            with self._store.read() as tx:
+                return held.of_submission(tx, submission.follows or submission.id)
+
+        found = await self._store.run(look)
+        if found is None:
+            message = "a held submission has a held release"
+            raise RuntimeError(message)
+        return analyst_pb2.Submission(
+            id=submission.id,
+            state=analyst_pb2.SUBMISSION_STATE_HELD,
+            revision=HELD,
+            held_at=seconds(found.held_at),
+            reviewers=held.reviewers_of(policies, found),
         )
 
     async def release(self, analyst: Analyst, release: str) -> analyst_pb2.Release:

@@ -142,7 +142,7 @@ class Collection:
             self._begin(found)
 
     def _prepared(self, submission: Submission, now: dt.datetime) -> Waiting | None:
-        if submission.id in self._open or submission.is_settled:
+        if submission.id in self._open or not submission.is_collecting:
             return None
         policies = self._standing.current()
         found = take_up(submission, policies, unsafe=self._unsafe, now=now)

@@ -17,6 +17,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 import structlog
 
+from accord.core.decide import needs_review
 from accord.core.errors import AccordError, InternalError, Unreachable
 from accord.hub.db.engine import Store
 from accord.hub.governance.standing import Standing
@@ -82,10 +83,11 @@ class Conclusion:
         await self._committed(commit)
 
     async def publish(self, found: Waiting) -> list[str] | Why:
-        """Open the sum, draw the rest of the noise, charge and publish.
+        """Open the sum, draw the rest of the noise, charge, and publish or hold.
 
         Returns:
-            The submissions that it ended, or why there is no release.
+            The submissions that agencies are not asked for any more, or why there is
+            no release.
 
         Raises:
             Unreachable: the hub stops, and its database cannot be written.
@@ -102,6 +104,11 @@ class Conclusion:
             cohort=cohort,
             at=self.clock(),
             unsafe=submission.unsafe,
+        )
+        reviewers = (
+            found.agreement.form.review.reviewers
+            if needs_review(found.agreement, found.requisition.query)
+            else None
         )
 
         def read(tx: sa.Connection) -> dict[str, bytes]:
@@ -124,7 +131,15 @@ class Conclusion:
                 if policies is None:
                     raise PoliciesReplaced
                 self.standing.require_current(tx, policies)
-                return publish(tx, policies, round_, release, noisy, at=published.at)
+                return publish(
+                    tx,
+                    policies,
+                    round_,
+                    release,
+                    noisy,
+                    at=published.at,
+                    reviewers=reviewers,
+                )
 
             ended = await self._committed(commit)
         except AnswersRevoked as error:
@@ -143,7 +158,7 @@ class Conclusion:
             )
             return failed(known)
         structlog.get_logger().info(
-            "release.published",
+            "release.published" if reviewers is None else "release.held",
             query_id=submission.id,
             release_id=published.id,
             agreement=submission.agreement,

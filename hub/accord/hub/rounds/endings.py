@@ -116,6 +116,22 @@ def revoked(agencies: frozenset[str]) -> Why:
     )
 
 
+def kept_back(charged: bool) -> Ending:  # noqa: FBT001  # as `Why` calls it
+    """Return the end of what reviewers do not publish: the same words for all of it."""
+    paid = (
+        "The privacy loss was charged when the figures were made, and stays so."
+        if charged
+        else money(charged=False)
+    )
+    return Ending(
+        reason="RELEASE_KEPT_BACK",
+        sentence="The agreement wants people to look at this answer before it is"
+        f" published, and a reviewer has kept it back. {paid} The same question is not"
+        " asked again under this version of the agreement.",
+        facts={},
+    )
+
+
 def failed(error: AccordError) -> Why:
     """Return an error as the end of a question."""
     known = Ending.of(error)

@@ -16,6 +16,9 @@ from typing import Final
 FINAL: Final = 2**62
 """Revision of a submission that has ended."""
 
+HELD: Final = FINAL - 1
+"""Of one that a reviewer has to decide on: all that is left to hear is the end."""
+
 
 class Revisions:
     """Numbers of what waits; lives on one event loop."""

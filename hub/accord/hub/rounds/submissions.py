@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Questions that wait, as rows: what was asked, who pays, how it ended.
 
-States: ``collecting`` until it is ``released`` or ``failed``, both final. A collecting
-submission either holds a reservation in the ledger under its own id, or *follows*
-another one that asks the same and holds it. Every function works in the caller's
-transaction.
+States: ``collecting`` until it is ``released`` or ``failed``, both final; in between it
+can be ``held``, when the answer is there and paid for, and a reviewer has to let it go.
+A collecting submission either holds a reservation in the ledger under its own id, or
+*follows* another one that asks the same and holds it. Every function works in the
+caller's transaction.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
+from collections.abc import Sequence
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -26,6 +29,7 @@ class SubmissionState(enum.StrEnum):
     """Where a submission stands."""
 
     COLLECTING = "collecting"
+    HELD = "held"
     RELEASED = "released"
     FAILED = "failed"
 
@@ -88,7 +92,12 @@ class Submission:
     @property
     def is_settled(self) -> bool:
         """Whether it has ended."""
-        return self.state is not SubmissionState.COLLECTING
+        return self.state in (SubmissionState.RELEASED, SubmissionState.FAILED)
+
+    @property
+    def is_collecting(self) -> bool:
+        """Whether agencies are asked for it."""
+        return self.state is SubmissionState.COLLECTING
 
 
 def insert(tx: sa.Connection, submission: Submission) -> None:
@@ -178,22 +187,38 @@ def leader(tx: sa.Connection, question: Question, now: dt.datetime) -> str | Non
     ).scalar_one_or_none()
 
 
-def followers(tx: sa.Connection, submission: str) -> list[Submission]:
+def followers(
+    tx: sa.Connection,
+    submission: str,
+    state: SubmissionState = SubmissionState.COLLECTING,
+) -> list[Submission]:
     """Return who waits for the release of another submission, oldest first."""
     rows = tx.execute(
         sa.select(SUBMISSIONS)
-        .where(
-            SUBMISSIONS.c.follows == submission,
-            SUBMISSIONS.c.state == SubmissionState.COLLECTING.value,
-        )
+        .where(SUBMISSIONS.c.follows == submission, SUBMISSIONS.c.state == state.value)
         .order_by(SUBMISSIONS.c.created_at, SUBMISSIONS.c.id)
     ).all()
     return [_submission(row) for row in rows]
 
 
+def is_asked_by(tx: sa.Connection, submission: str, analyst: str) -> bool:
+    """Tell whether an analyst asked a held submission, or one that follows it."""
+    chosen = sa.select(SUBMISSIONS.c.id).where(
+        SUBMISSIONS.c.state == SubmissionState.HELD.value,
+        sa.or_(SUBMISSIONS.c.id == submission, SUBMISSIONS.c.follows == submission),
+        SUBMISSIONS.c.analyst == analyst,
+    )
+    return tx.execute(chosen.limit(1)).one_or_none() is not None
+
+
 def follow(tx: sa.Connection, submission: str, other: str | None) -> None:
     """Let a collecting submission follow another one, or nobody."""
     _change(tx, submission, {"follows": other})
+
+
+def hold(tx: sa.Connection, submission: str) -> None:
+    """Let a collecting submission wait until a reviewer has decided."""
+    _change(tx, submission, {"state": SubmissionState.HELD.value})
 
 
 def settle_released(
@@ -204,7 +229,7 @@ def settle_released(
     from_archive: bool,
     at: dt.datetime,
 ) -> None:
-    """End a collecting submission with a release."""
+    """End a submission that waits with a release."""
     _change(
         tx,
         submission,
@@ -214,13 +239,14 @@ def settle_released(
             "from_archive": from_archive,
             "settled_at": microseconds(at),
         },
+        was=_WAITING,
     )
 
 
 def settle_failed(
     tx: sa.Connection, submission: str, ending: Ending, *, at: dt.datetime
 ) -> None:
-    """End a collecting submission without a release."""
+    """End a submission that waits without a release."""
     _change(
         tx,
         submission,
@@ -231,20 +257,31 @@ def settle_failed(
             "facts": ending.facts,
             "settled_at": microseconds(at),
         },
+        was=_WAITING,
     )
 
 
-def _change(tx: sa.Connection, submission: str, values: dict[str, object]) -> None:
+_COLLECTING: Final = (SubmissionState.COLLECTING,)
+_WAITING: Final = (SubmissionState.COLLECTING, SubmissionState.HELD)
+
+
+def _change(
+    tx: sa.Connection,
+    submission: str,
+    values: dict[str, object],
+    *,
+    was: Sequence[SubmissionState] = _COLLECTING,
+) -> None:
     changed = tx.execute(
         SUBMISSIONS.update()
         .where(
             SUBMISSIONS.c.id == submission,
-            SUBMISSIONS.c.state == SubmissionState.COLLECTING.value,
+            SUBMISSIONS.c.state.in_([state.value for state in was]),
         )
         .values(**values)
     )
     if changed.rowcount != 1:
-        message = "only a collecting submission can change"
+        message = "only a submission that waits can change"
         raise RuntimeError(message)
 
 

@@ -27,7 +27,7 @@ from accord.hub.questions.planning import common_editions, policy_for, visible
 from accord.hub.questions.pricing import cost_message
 from accord.hub.releases.reading import Reader, collecting, failed, seconds
 from accord.hub.rounds.collection import Collection
-from accord.hub.rounds.revisions import Revisions
+from accord.hub.rounds.revisions import HELD, Revisions
 from accord.hub.rounds.submissions import Submission, SubmissionState
 from accord.hub.services.callers import Callers
 from accord.v1 import analyst_pb2, analyst_pb2_grpc
@@ -206,7 +206,7 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
                 if (
                     left <= 0
                     or submission.is_settled
-                    or self._revisions.of(paying) > request.after_revision
+                    or self._revision(submission) > request.after_revision
                 ):
                     break
                 try:
@@ -223,7 +223,15 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
             return await self._reader.released(submission)
         if submission.ending is not None:
             return failed(submission, submission.ending)
+        if submission.state is SubmissionState.HELD:
+            return await self._reader.held(submission)
         paying = submission.follows or submission.id
         return collecting(
-            submission, self._collection.progress(paying), self._revisions.of(paying)
+            submission, self._collection.progress(paying), self._revision(submission)
         )
+
+    def _revision(self, submission: Submission) -> int:
+        """Return the revision of a submission that waits."""
+        if submission.state is SubmissionState.HELD:
+            return HELD
+        return self._revisions.of(submission.follows or submission.id)

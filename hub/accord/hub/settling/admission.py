@@ -17,8 +17,9 @@ from accord.hub.identity.authority import Authority
 from accord.hub.policies import Policies
 from accord.hub.questions.asked import Asked, note_permitted
 from accord.hub.questions.planning import Plan
-from accord.hub.releases import archive
+from accord.hub.releases import archive, held
 from accord.hub.rounds import rows, submissions
+from accord.hub.rounds.endings import kept_back
 from accord.hub.rounds.stages import half_of_what_is_left
 from accord.hub.rounds.submissions import Submission, SubmissionState
 from accord.hub.settling.reservation import hold
@@ -75,7 +76,7 @@ def admit(
     Raises:
         BudgetExhausted: some account cannot pay.
         Conflict: the id stands for something else.
-        PreconditionFailed: TOO_MANY_QUESTIONS.
+        PreconditionFailed: TOO_MANY_QUESTIONS, RELEASE_KEPT_BACK.
     """
     known = submissions.find(tx, request.id)
     if known is not None:
@@ -113,6 +114,16 @@ def admit(
         event = Event.QUERY_SERVED_FROM_ARCHIVE
         note(tx, event, request.now, **facts, release=stored.id)
         return submission
+    require_not_kept_back(tx, submission.question, submission.agreement_digest)
+    holding = held.leader(tx, submission.question)
+    if holding is not None:
+        submission = dataclasses.replace(
+            submission, state=SubmissionState.HELD, follows=holding
+        )
+        submissions.insert(tx, submission)
+        note_permitted(tx, asked, plan, from_archive=False)
+        note(tx, Event.QUERY_FOLLOWED, request.now, **facts, follows=holding)
+        return submission
     _require_room(tx, submission.analyst)
     other = submissions.leader(tx, submission.question, request.now)
     if other is not None:
@@ -137,6 +148,24 @@ def admit(
         unsafe=request.unsafe,
     )
     return submission
+
+
+def require_not_kept_back(
+    tx: sa.Connection, question: archive.Question, agreement_digest: str
+) -> None:
+    """Refuse a question whose answer reviewers keep back; noise is not drawn again.
+
+    Args:
+        tx: the caller's transaction.
+        question: what is asked.
+        agreement_digest: of the agreement that it is asked under.
+
+    Raises:
+        PreconditionFailed: RELEASE_KEPT_BACK.
+    """
+    if held.is_kept_back(tx, question, agreement_digest):
+        ending = kept_back(False)  # noqa: FBT003  # it pays for nothing
+        raise PreconditionFailed(ending.reason, ending.sentence)
 
 
 def _require_room(tx: sa.Connection, analyst: str) -> None:

@@ -58,11 +58,11 @@ def fail(  # everything that an ending depends on
             else they fail for the same reason.
     """
     known = submissions.find(tx, submission)
-    if known is None or known.is_settled:
+    if known is None or not known.is_collecting:
         return Failed(reason="", ended=[], promoted=[])
     charged = _settle(tx, known.id, at)
     ending = why(charged)
-    _end(tx, known, ending, at, charged=charged)
+    end(tx, known, ending, at, charged=charged)
     ended, promoted = [known.id], list[Submission]()
     for follower in submissions.followers(tx, known.id):
         other = next((p for p in promoted if _covers(p, follower)), None)
@@ -83,7 +83,7 @@ def fail(  # everything that an ending depends on
                 rows.begin(tx, follower.id, members, until)
                 promoted.append(dataclasses.replace(follower, follows=None))
                 continue
-        _end(tx, follower, reason, at, charged=False)
+        end(tx, follower, reason, at, charged=False)
         ended.append(follower.id)
     return Failed(reason=ending.reason, ended=ended, promoted=promoted)
 
@@ -117,7 +117,7 @@ def _covers(leader: Submission, follower: Submission) -> bool:
     )
 
 
-def _end(
+def end(
     tx: sa.Connection,
     submission: Submission,
     ending: Ending,
@@ -125,6 +125,7 @@ def _end(
     *,
     charged: bool,
 ) -> None:
+    """End a submission that waits without a release, and note it."""
     submissions.settle_failed(tx, submission.id, ending, at=at)
     note(
         tx,

@@ -67,7 +67,7 @@ def commit_opening(
         BudgetExhausted: limits were lowered since, below what the fallback needs.
     """
     known = submissions.find(tx, opening.submission)
-    if known is None or known.is_settled:
+    if known is None or not known.is_collecting:
         raise AlreadyEnded
     policy = policies.still(known.agreement, known.policy_digest)
     if policy is None:
@@ -84,6 +84,7 @@ def commit_opening(
         Event.OPENING_COMMITTED,
         at,
         submission=known.id,
+        entry=known.id if opening.cohort == known.cohort else opening.entry,
         agreement=known.agreement,
         attempt=opening.attempt,
         cohort=opening.cohort,
