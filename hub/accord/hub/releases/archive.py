@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 
+from accord.core.canonical import bytes_digest
 from accord.core.privacy import Loss
 from accord.hub.db.engine import microseconds
 from accord.hub.db.tables import RELEASES
@@ -77,9 +78,19 @@ def columns_of(  # a row has these parts
         "cohort": cohort,
         "unsafe": question.unsafe,
         "summary": summary_of(release).SerializeToString(deterministic=True),
-        "message": release.SerializeToString(deterministic=True),
+        "message": message_of(release),
         "noisy": b"".join(entry.to_bytes(8, "little", signed=True) for entry in noisy),
     }
+
+
+def message_of(release: analyst_pb2.Release) -> bytes:
+    """Return a release as it is stored and sent to every reader."""
+    return release.SerializeToString(deterministic=True)
+
+
+def digest_of(release: analyst_pb2.Release) -> str:
+    """Return the SHA-256 of a release's message, hex, by which the log names it."""
+    return bytes_digest(message_of(release))
 
 
 def store(tx: sa.Connection, columns: Mapping[str, object], at: dt.datetime) -> None:
