@@ -124,11 +124,13 @@ class Accounts:
 
     def refusals(
         self, shortfalls: Sequence[Sequence[Shortfall]]
-    ) -> Iterator[BudgetExhausted]:
-        """Yield what to say about each reservation that was not granted."""
+    ) -> list[BudgetExhausted]:
+        """Return what to say about each reservation that was not granted.
+
+        To be called before what was granted is written.
+        """
         before = self._taken_since(itertools.chain.from_iterable(shortfalls))
-        for short in shortfalls:
-            yield self._exhausted(short, before)
+        return [self._exhausted(short, before) for short in shortfalls]
 
     def _read(self, lines: Iterable[Line]) -> None:
         wanted = [

@@ -124,17 +124,18 @@ def reserve_all(
     for entry_id, lines in requests:
         if entry_id in known:
             answers.append(_repeated(known[entry_id], lines))
-        elif short := accounts.take(lines):
-            answers.append(short)
+        elif missing := accounts.take(lines):
+            answers.append(missing)
         else:
             number = head.height + len(granted) + 1
             known[entry_id] = _reserved(entry_id, lines, number, now)
             granted.append(known[entry_id])
             answers.append(known[entry_id])
-    said = iter(accounts.refusals([each for each in answers if isinstance(each, list)]))
+    short = [each for each in answers if isinstance(each, list)]
+    refusals = iter(accounts.refusals(short))
     if granted:
         _write(tx, head, now, accounts, granted)
-    return [next(said) if isinstance(each, list) else each for each in answers]
+    return [next(refusals) if isinstance(each, list) else each for each in answers]
 
 
 def _checked(entry_id: str) -> str:
