@@ -16,6 +16,7 @@ import structlog
 
 from accord.core.errors import InternalError
 from accord.core.privacy import DiscreteGaussian, DiscreteLaplace
+from accord.hub.contact.ledger_watch import LedgerWatch
 from accord.hub.db.engine import open_store
 from accord.hub.governance.standing import Standing
 from accord.hub.governance.watch import Watch
@@ -131,12 +132,21 @@ class Hub:
             unsafe=settings.unsafe_test_mode,
         )
         lifetime = dt.timedelta(hours=settings.agent_certificate_hours)
+        self._contact = LedgerWatch(
+            store=self._store,
+            standing=self.standing,
+            authority=parts.authority,
+            connections=self._connections,
+            collection=self._collection,
+            clock=clock,
+        )
         self._agents = AgentService(
             store=self._store,
             authority=parts.authority,
             standing=self.standing,
             connections=self._connections,
             collection=self._collection,
+            contact=self._contact,
             lifetime=lifetime,
             clock=clock,
         )
@@ -238,10 +248,12 @@ class Hub:
         )
         await self._show()
         await asyncio.to_thread(warm_up, self.standing.current())
+        await self._store.run(self._contact.begin)
         await self._collection.resume()
         self._background = [
             asyncio.create_task(self._collection.run()),
             asyncio.create_task(self._watch.run()),
+            asyncio.create_task(self._contact.run()),
             asyncio.create_task(
                 self._connections.guard(self._agents.faults, self._collection.forget)
             ),

@@ -20,6 +20,10 @@ from accord.hub.db.engine import microseconds, moment
 from accord.hub.db.tables_contact import HUB_STANDING
 
 
+class LedgerBehind(PreconditionFailed):
+    """The ledger may have forgotten something: what is under way waits."""
+
+
 class Cause(enum.StrEnum):
     """What began a doubt."""
 
@@ -80,15 +84,15 @@ def require_trusted(tx: sa.Connection) -> None:
     """Refuse to spend or to publish on a ledger that may have forgotten something.
 
     Raises:
-        PreconditionFailed: LEDGER_BEHIND.
+        LedgerBehind: LEDGER_BEHIND.
     """
     if standing(tx).doubt is not None:
         raise ledger_behind()
 
 
-def ledger_behind() -> PreconditionFailed:
+def ledger_behind() -> LedgerBehind:
     """Return what everybody hears of a hub in doubt."""
-    return PreconditionFailed(
+    return LedgerBehind(
         "LEDGER_BEHIND",
         "This hub runs on an older copy of its ledger and may have forgotten charges,"
         " so it takes no question and releases nothing: its operator completes the"

@@ -20,6 +20,7 @@ import structlog
 
 from accord.core.errors import AccordError, IntegrityError, Unreachable
 from accord.hub.audit import Event, Fact, note
+from accord.hub.contact.standing import LedgerBehind
 from accord.hub.db.engine import Store
 from accord.hub.governance.standing import Standing
 from accord.hub.rounds import rows, submissions
@@ -89,6 +90,8 @@ class Collection:
             ),
         )
         """Takes what agencies say."""
+        self.stands_still = False
+        """Whether nothing is asked, opened or given up: the ledger is in doubt."""
         self._log = structlog.get_logger()
 
     # Questions come in
@@ -105,6 +108,22 @@ class Collection:
         for submission in await self._store.run(look):
             if submission.follows is None:
                 await self.take_up(submission)
+
+    async def start_over(self) -> None:
+        """Take up anew what waits, once the ledger is whole again.
+
+        What was in memory is worth nothing: some of it has ended meanwhile.
+        """
+        before = list(self._open.values())
+        self._open.clear()
+        for found in before:
+            found.settling = True
+        await self.resume()
+        self._revisions.end(
+            found.submission.id
+            for found in before
+            if found.submission.id not in self._open
+        )
 
     async def admit(self, work: Callable[[], Submission]) -> Submission:
         """Commit a submission and ask agencies for it, even if the caller goes away.
@@ -146,7 +165,7 @@ class Collection:
             return None
         policies = self._standing.current()
         found = take_up(submission, policies, unsafe=self._unsafe, now=now)
-        if found is None:
+        if found is None and not self.stands_still:
             self._start(self._give_up(submission, policies_changed, promote=False))
         return found
 
@@ -182,7 +201,8 @@ class Collection:
 
     def _ask(self, found: Waiting, agency: str) -> None:
         submission = found.submission.id
-        wanted = None if found.settling else found.round.wanted(agency)
+        idle = found.settling or self.stands_still
+        wanted = None if idle else found.round.wanted(agency)
         if wanted is None:
             return
         if wanted is Wanted.SETTLED:
@@ -245,7 +265,7 @@ class Collection:
 
     def _move(self, found: Waiting) -> None:
         """Do whatever is due for a round."""
-        if found.settling:
+        if found.settling or self.stands_still:
             return
         now, round_ = self._clock(), found.round
         before = round_.closing
@@ -329,8 +349,9 @@ class Collection:
             self._settle(found, self._give_up(found.submission, policies_changed))
         except AlreadyEnded:
             self._close(found.submission.id, [])
-        except Unreachable:
-            # The hub stops, and its database cannot be written: a restart goes on.
+        except (Unreachable, LedgerBehind):
+            # The hub stops, and its database cannot be written: a restart goes on; or
+            # the ledger is in doubt, and everything is taken up anew after it.
             raise
         except Exception as error:  # noqa: BLE001  # the boundary of a round
             known = error if isinstance(error, AccordError) else mistake()

@@ -22,6 +22,8 @@ from accord.core.errors import (
     PolicyDenied,
     Unreachable,
 )
+from accord.hub.contact.contacts import Greeting
+from accord.hub.contact.ledger_watch import LedgerWatch
 from accord.hub.db.engine import Store
 from accord.hub.governance.standing import Standing
 from accord.hub.identity import registry
@@ -35,7 +37,7 @@ from accord.hub.rounds.connections import (
     Held,
     certificate_revoked,
 )
-from accord.rpc.codec import HeldEdition, edition_from_message
+from accord.rpc.codec import HeldEdition, edition_from_message, loss_to_message
 from accord.rpc.peer import PeerAgency, peer_agency
 from accord.rpc.pki import certificate_pem, expiry_of, serial_of
 from accord.v1 import agent_pb2, agent_pb2_grpc
@@ -57,6 +59,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         standing: Standing,
         connections: Connections,
         collection: Collection,
+        contact: LedgerWatch,
         lifetime: dt.timedelta,
         clock: Callable[[], dt.datetime],
     ) -> None:
@@ -66,6 +69,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         self._standing = standing
         self._connections = connections
         self._collection = collection
+        self._contact = contact
         self._lifetime = lifetime
         self._clock = clock
 
@@ -76,11 +80,13 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
     ) -> None:
         """Keep an agent's stream until it, its certificate or the hub ends."""
         peer = peer_agency(context)
-        sequence = await self._greet(peer, await _hello(request_iterator))
+        sequence, greeting = await self._greet(peer, await _hello(request_iterator))
         connection = self._connections.open(peer)
         # Nothing is awaited from here to the first message in line: what is opened
         # later reaches the connection, what was open before is asked for now.
-        connection.send(agent_pb2.ConnectResponse(welcome=self._welcome(sequence)))
+        welcome = self._welcome(sequence, greeting)
+        connection.send(agent_pb2.ConnectResponse(welcome=welcome))
+        self._contact.greeted(connection, greeting)
         self._collection.connected(peer.label)
         tasks = [
             asyncio.create_task(self._read(connection, request_iterator)),
@@ -173,11 +179,14 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
 
         return await self._store.run(look)
 
-    async def _greet(self, peer: PeerAgency, hello: agent_pb2.Hello) -> int:
+    async def _greet(
+        self, peer: PeerAgency, hello: agent_pb2.Hello
+    ) -> tuple[int, Greeting]:
         """Remember what an agent says of itself, unless it may not come in.
 
         Returns:
-            The highest sequence that was ever heard from it.
+            The highest sequence that was ever heard from it, and how its ledger
+            compares with ours.
         """
         sighting = Sighting(
             agency=peer.label,
@@ -188,20 +197,22 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         )
         editions = self._due(hello.editions)
 
-        def remember() -> int:
+        def remember() -> tuple[int, Greeting]:
             with self._store.write() as tx:
                 self._require_member(tx, peer)
                 highest = registry.record_sighting(tx, sighting)
                 registry.record_editions(tx, peer.label, editions)
-            return highest
+                greeting = self._contact.greet(tx, peer.label, hello, sighting.at)
+            return highest, greeting
 
         return await self._store.run(remember)
 
-    def _welcome(self, sequence: int) -> agent_pb2.Welcome:
+    def _welcome(self, sequence: int, greeting: Greeting) -> agent_pb2.Welcome:
         return agent_pb2.Welcome(
             now=int(self._clock().timestamp()),
             policies_version=self._standing.version,
             state_sequence=sequence,
+            held=loss_to_message(greeting.held),
         )
 
     async def _read(
@@ -217,6 +228,8 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             match message.WhichOneof("message"):
                 case "editions":
                     await self._announced(agency, message.editions)
+                case "charges":
+                    await self._contact.take(connection, message.charges)
                 case "hello":
                     raise InvalidQuery(
                         "HELLO_REPEATED", "An agent says hello once on each stream."

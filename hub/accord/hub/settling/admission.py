@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from accord.core.errors import Conflict, PreconditionFailed
 from accord.core.terms import Requisition
 from accord.hub.audit import Event, Fact, note
+from accord.hub.contact.standing import require_trusted
 from accord.hub.db.engine import LedgerTransaction
 from accord.hub.identity.authority import Authority
 from accord.hub.policies import Policies
@@ -76,11 +77,12 @@ def admit(
     Raises:
         BudgetExhausted: some account cannot pay.
         Conflict: the id stands for something else.
-        PreconditionFailed: TOO_MANY_QUESTIONS, RELEASE_KEPT_BACK.
+        PreconditionFailed: TOO_MANY_QUESTIONS, RELEASE_KEPT_BACK or LEDGER_BEHIND.
     """
     known = submissions.find(tx, request.id)
     if known is not None:
         return same_request(known, request.digest)
+    require_trusted(tx)
     if known_entry(LedgerTransaction(tx), request.id) is not None:
         raise Conflict(
             "SUBMISSION_ID_USED",

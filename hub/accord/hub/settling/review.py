@@ -22,6 +22,7 @@ from accord.core.errors import (
     PreconditionFailed,
 )
 from accord.hub.audit import Event, note
+from accord.hub.contact.standing import require_trusted
 from accord.hub.policies import Policies
 from accord.hub.questions.planning import Question, decide_question
 from accord.hub.releases import held
@@ -126,8 +127,10 @@ def decide(
         PolicyDenied: REVIEW_OWN_QUESTION.
         InvalidQuery: REVIEW_REASON_WRONG.
         Conflict: REVIEW_DECIDED, otherwise and before.
-        PreconditionFailed: HELD_NOT_PERMITTED, it may not be let go any more.
+        PreconditionFailed: HELD_NOT_PERMITTED, it may not be let go any more; or
+            LEDGER_BEHIND, nothing is published now.
     """
+    require_trusted(tx)
     _require_reason(verdict)
     found = for_reviewer(tx, policies, release, verdict.reviewer)
     if found.verdict is not None:
