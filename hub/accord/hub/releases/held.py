@@ -155,8 +155,8 @@ def decide(tx: sa.Connection, release: str, verdict: Verdict, at: dt.datetime) -
     here = sa.and_(HELD.c.id == release, HELD.c.decided_at.is_(None))
     if verdict.let_go:
         row = tx.execute(sa.select(HELD).where(here)).mappings().one()
-        columns = {name: row[name] for name in HELD.c.keys() & RELEASES.c.keys()}
-        del columns["number"]
+        shared = {*HELD.c.keys()} & {*RELEASES.c.keys()} - {"number"}
+        columns = {name: row[name] for name in shared}
         archive.store(tx, columns, at)
     changed = tx.execute(
         HELD.update()
