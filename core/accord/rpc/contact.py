@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What hub and agencies tell each other of their ledgers, as messages, and back.
+"""What hub and agencies tell each other of ledgers and log, as messages, and back.
 
 A `ChargeRecord` proves one charge: the hub signed what it asked, and the agency signs
 that it opened its answer. The agency's signature is over RFC 8785 text below a line of
@@ -27,8 +27,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from accord.core.canonical import bytes_digest, canonical_bytes
 from accord.core.errors import IntegrityError, InvalidQuery, RequisitionRefused
 from accord.core.privacy import Loss
+from accord.merkle.heads import SignedHead, TreeHead, Witnessed
 from accord.rpc.codec import loss_from_message, payload_of, verify_requisition
-from accord.v1 import agent_pb2
+from accord.v1 import agent_pb2, log_pb2
 
 MOST_RECORDS: Final = 256
 """In one message."""
@@ -184,9 +185,14 @@ def record_from_message(message: agent_pb2.ChargeRecord) -> ChargeRecord:
 
 
 def records_to_messages(
-    records: Iterable[ChargeRecord],
+    records: Iterable[ChargeRecord], *, complete: bool
 ) -> Iterator[agent_pb2.ChargeRecords]:
-    """Yield all records in messages of a size that passes; the last one says so."""
+    """Yield records in messages of a size that passes.
+
+    Args:
+        records: some of those that were asked for.
+        complete: whether no others follow; the last message says so.
+    """
     batch: list[agent_pb2.ChargeRecord] = []
     size = 0
     for record in records:
@@ -197,7 +203,76 @@ def records_to_messages(
             batch, size = [], 0
         batch.append(message)
         size += length
-    yield agent_pb2.ChargeRecords(records=batch, complete=True)
+    if batch or complete:
+        yield agent_pb2.ChargeRecords(records=batch, complete=complete)
+
+
+def head_to_message(signed: SignedHead) -> log_pb2.TreeHead:
+    head = signed.head
+    return log_pb2.TreeHead(
+        size=head.size,
+        root=head.root,
+        at=int(head.at.timestamp()),
+        ledger_height=head.ledger_height,
+        epoch=head.epoch,
+        signature=signed.signature,
+    )
+
+
+def head_from_message(message: log_pb2.TreeHead) -> SignedHead:
+    """Return a head, whoever signed it.
+
+    Raises:
+        IntegrityError: HEAD_MALFORMED.
+    """
+    return SignedHead(head=_head(message), signature=message.signature)
+
+
+def seen_to_message(signed: SignedHead) -> log_pb2.LogSeen:
+    """Return a head as the agency says that it has seen it."""
+    head = signed.head
+    return log_pb2.LogSeen(
+        size=head.size,
+        root=head.root,
+        ledger_height=head.ledger_height,
+        epoch=head.epoch,
+    )
+
+
+def cosignature_to_message(witnessed: Witnessed) -> log_pb2.Cosignature:
+    head = witnessed.head
+    return log_pb2.Cosignature(
+        size=head.size,
+        root=head.root,
+        ledger_height=head.ledger_height,
+        epoch=head.epoch,
+        at=int(head.at.timestamp()),
+        signature=witnessed.signature,
+    )
+
+
+def cosignature_from_message(agency: str, message: log_pb2.Cosignature) -> Witnessed:
+    """Return what *agency*, as its certificate calls it, says to have seen.
+
+    Raises:
+        IntegrityError: HEAD_MALFORMED.
+    """
+    return Witnessed(head=_head(message), agency=agency, signature=message.signature)
+
+
+def _head(message: log_pb2.TreeHead | log_pb2.Cosignature) -> TreeHead:
+    try:
+        return TreeHead(
+            size=message.size,
+            root=message.root,
+            at=_moment(message.at),
+            ledger_height=message.ledger_height,
+            epoch=message.epoch,
+        )
+    except (ValueError, IntegrityError):
+        raise IntegrityError(
+            "HEAD_MALFORMED", "A head of the log says something that no log can be."
+        ) from None
 
 
 def _is_signed(record: ChargeRecord, key: bytes) -> bool:

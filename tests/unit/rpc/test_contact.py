@@ -20,6 +20,7 @@ from accord.core.model import DataModel, load_model
 from accord.core.privacy import DiscreteGaussian, Loss
 from accord.core.query import canonical_query
 from accord.core.terms import Requisition
+from accord.merkle.heads import SignedHead, TreeHead, Witnessed
 from accord.rpc.codec import requisition_to_bytes, sign_requisition
 from accord.rpc.contact import (
     MESSAGE_BYTES,
@@ -27,9 +28,14 @@ from accord.rpc.contact import (
     Charge,
     ChargeRecord,
     charge_of,
+    cosignature_from_message,
+    cosignature_to_message,
+    head_from_message,
+    head_to_message,
     record_from_message,
     record_to_message,
     records_to_messages,
+    seen_to_message,
     verify_charge,
 )
 from accord.rpc.interceptors import check_message
@@ -206,11 +212,45 @@ def test_a_moment_outside_the_calendar_is_refused() -> None:
     assert error.value.reason == "CHARGE_MALFORMED"
 
 
+def test_heads_and_cosignatures_survive_the_wire() -> None:
+    head = TreeHead(size=9, root=bytes(range(32)), at=NOW, ledger_height=4, epoch=2)
+    signed = SignedHead.sign(head, HUB)
+    assert head_from_message(head_to_message(signed)) == signed
+    seen = seen_to_message(signed)
+    assert (seen.size, seen.root, seen.ledger_height, seen.epoch) == (
+        9,
+        bytes(range(32)),
+        4,
+        2,
+    )
+    witnessed = Witnessed.sign(head, "police", AGENCY)
+    message = cosignature_to_message(witnessed)
+    check_message(agent_pb2.ConnectRequest(cosignature=message))
+    assert cosignature_from_message("police", message) == witnessed
+    assert cosignature_from_message("police", message).is_signed_by(raw(AGENCY))
+    assert not cosignature_from_message("clinic", message).is_signed_by(raw(AGENCY))
+
+
+@pytest.mark.parametrize("changes", [{"at": -1}, {"at": 2**62}, {"size": 2**60}])
+def test_a_head_that_no_log_can_have_is_refused(changes: dict[str, int]) -> None:
+    head = TreeHead(size=9, root=bytes(32), at=NOW, ledger_height=4, epoch=2)
+    message = head_to_message(SignedHead.sign(head, HUB))
+    for name, value in changes.items():
+        setattr(message, name, value)
+    with pytest.raises(IntegrityError) as error:
+        head_from_message(message)
+    assert error.value.reason == "HEAD_MALFORMED"
+
+
 def test_records_go_in_messages_that_pass() -> None:
     few = [record(bytes(9))] * (MOST_RECORDS + 1)
     big = [record(bytes(MESSAGE_BYTES // 3))] * 5
+    assert not list(records_to_messages([], complete=False))
     for records in ([], few, big, [record(bytes(MESSAGE_BYTES))] * 2):
-        messages = list(records_to_messages(records))
+        messages = list(records_to_messages(records, complete=True))
+        parts = list(records_to_messages(records, complete=False))
+        assert not any(each.complete for each in parts)
+        assert sum(len(each.records) for each in parts) == len(records)
         for each in messages:
             check_message(agent_pb2.ConnectRequest(charges=each))
             assert each.ByteSize() <= MESSAGE_BYTES + 1000
