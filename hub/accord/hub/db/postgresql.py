@@ -99,8 +99,13 @@ _STALLED_WRITER: Final = "60s"
 _WEAKER: Final = ("off", "local", "remote_write")
 """Settings of ``synchronous_commit`` that can lose what was committed."""
 
+_LOST: Final = (
+    "it cannot be reached, or does not let this program in; its server's log says which"
+)
+
 _CAUSES: Final = {
     "08": "it cannot be reached",
+    "0A000": "it can only be read now, as a standby",  # to a transaction that writes
     "25006": "it can only be read now, as a standby",
     "25P03": "this program was silent for too long in the middle of its work",
     "28": "it does not let this user in",
@@ -251,12 +256,8 @@ class PostgresDatabase:
             return None
         state = error.sqlstate
         if state is None:
-            unreachable = isinstance(error, psycopg.OperationalError)
-            return _CAUSES["08"] if unreachable else None
-        for length in (5, 2):
-            if state[:length] in _CAUSES:
-                return _CAUSES[state[:length]]
-        return None
+            return _LOST if isinstance(error, psycopg.OperationalError) else None
+        return _CAUSES.get(state) or _CAUSES.get(state[:2])
 
     def _parts(self) -> dict[str, Any]:
         """Return the parts of the URL.
