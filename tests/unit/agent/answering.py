@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from accord.agent.countersigning import Page
 from accord.agent.network.worker import Asked
 from accord.agent.rounds.steps import (
     ErasedStep,
@@ -21,8 +22,11 @@ from accord.agent.rounds.steps import (
     ReadyStep,
     Words,
 )
+from accord.agent.witness import Growth
 from accord.core.calendar import Period
 from accord.core.errors import AccordError
+from accord.core.privacy import Loss
+from accord.merkle.heads import SignedHead, Witnessed
 from accord.rpc import codec
 from accord.rpc.codec import HeldEdition
 from accord.secagg.keys import Encapsulation
@@ -145,6 +149,14 @@ class AnswererDouble:
         """Runs in every step that belongs to a query."""
         self.vector: Words = np.array([4, 0, 2**64 - 8, 1], np.uint64)
         self.erases = True
+        self.loss = Loss(nano_rho=5)
+        """What it says to have charged."""
+        self.compared: list[tuple[Loss, Loss | None]] = []
+        self.pages: list[Page] = []
+        """What it can prove; nothing once they are gone."""
+        self.proofs: list[tuple[int, int]] = []
+        self.seen: SignedHead | None = None
+        self.heads: list[tuple[SignedHead | None, Growth]] = []
 
     def editions(self) -> Sequence[HeldEdition]:
         self._called()
@@ -157,6 +169,34 @@ class AnswererDouble:
     def state_sequence(self) -> int:
         self._called()
         return 41
+
+    def charged(self) -> Loss:
+        self._called()
+        return self.loss
+
+    def compare(self, charged: Loss, held: Loss | None) -> None:
+        self._called()
+        self.compared.append((charged, held))
+
+    def proven(self, *, since: int, beyond: int) -> Page | None:
+        self._called()
+        self.proofs.append((since, beyond))
+        return self.pages.pop(0) if self.pages else None
+
+    def log_seen(self) -> SignedHead | None:
+        self._called()
+        return self.seen
+
+    def greet(self, shown: SignedHead | None, growth: Growth) -> Witnessed | None:
+        self._called()
+        self.heads.append((shown, growth))
+        return None if shown is None else self._witnessed(shown)
+
+    def grown(self, shown: SignedHead, growth: Growth) -> Witnessed | None:
+        return self.greet(shown, growth)
+
+    def _witnessed(self, shown: SignedHead) -> Witnessed:
+        return Witnessed(head=shown.head, agency=LABEL, signature=bytes(64))
 
     def heard_of(self, sequence: int) -> None:
         self._called()

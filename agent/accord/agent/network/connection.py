@@ -287,6 +287,8 @@ class _Connection:
             editions=await self._worker.editions(),
             ledger_height=await self._worker.ledger_height(),
             state_sequence=await self._worker.state_sequence(),
+            charged=await self._worker.charged(),
+            log_seen=await self._worker.log_seen(),
         )
 
     async def _goodbye(self, outgoing: Outgoing) -> None:

@@ -22,9 +22,23 @@ from accord.agent.network.outgoing import Outgoing
 from accord.agent.network.tasks import first_of
 from accord.agent.network.timing import Timing
 from accord.agent.network.worker import Worker
+from accord.agent.witness import Growth
 from accord.core._version import __version__
 from accord.core.errors import IntegrityError, InvalidQuery, Unreachable
-from accord.rpc.codec import HeldEdition, edition_to_message
+from accord.core.privacy import Loss
+from accord.merkle.heads import SignedHead, Witnessed
+from accord.rpc.codec import (
+    HeldEdition,
+    edition_to_message,
+    loss_from_message,
+    loss_to_message,
+)
+from accord.rpc.contact import (
+    cosignature_to_message,
+    head_from_message,
+    records_to_messages,
+    seen_to_message,
+)
 from accord.rpc.interceptors import check_message
 from accord.rpc.limits import deadline
 from accord.rpc.rounds import (
@@ -34,7 +48,7 @@ from accord.rpc.rounds import (
 )
 from accord.rpc.status import error_of
 from accord.secagg.keys import Encapsulation
-from accord.v1 import agent_pb2, agent_pb2_grpc
+from accord.v1 import agent_pb2, agent_pb2_grpc, log_pb2
 
 _MOST_SKEW: Final = 300
 """Seconds by which the clocks of hub and agent may differ before a line says so."""
@@ -54,6 +68,10 @@ class Opening:
     editions: tuple[HeldEdition, ...]
     ledger_height: int
     state_sequence: int
+    charged: Loss
+    """What the agency can prove that its own ledger has charged."""
+    log_seen: SignedHead | None
+    """The newest head of the hub's log that was accepted."""
 
     def message(self) -> agent_pb2.Hello:
         """Return the hello."""
@@ -62,6 +80,8 @@ class Opening:
             editions=[edition_to_message(edition) for edition in self.editions],
             ledger_height=self.ledger_height,
             state_sequence=self.state_sequence,
+            charged=loss_to_message(self.charged),
+            log_seen=None if self.log_seen is None else seen_to_message(self.log_seen),
         )
 
 
@@ -93,6 +113,7 @@ class Session:
         self._told: tuple[HeldEdition, ...] = ()
         self._given: frozenset[Encapsulation] = frozenset()
         self._changed = asyncio.Event()
+        self._wanted: asyncio.Queue[agent_pb2.ChargesWanted] = asyncio.Queue()
 
     async def open(self, opening: Opening) -> None:
         """Say hello, hear the welcome, look for newer policies and for ends.
@@ -115,13 +136,18 @@ class Session:
         if abs(first.welcome.now - time.time()) > _MOST_SKEW:
             structlog.get_logger().warning("clock.differed")
         await self._worker.heard_of(first.welcome.state_sequence)
+        await self._compare(opening, first.welcome)
         await self._refresh()
         await self._ask_for_ends()
 
     async def serve(self) -> None:
         """Work until the stream ends, which is an error whatever the reason."""
         await first_of(
-            self._receive(), self._heartbeats(), self._calendar(), self._policies()
+            self._receive(),
+            self._heartbeats(),
+            self._calendar(),
+            self._policies(),
+            self._charges(),
         )
 
     async def fetch(self, name: str) -> bytes:
@@ -155,6 +181,10 @@ class Session:
                     await self._worker.take(message.settled)
                 case "policies":
                     self._changed.set()
+                case "log":
+                    await self._grown(message.log)
+                case "charges_wanted":
+                    self._wanted.put_nowait(message.charges_wanted)
                 case _:
                     pass  # a heartbeat, or a second welcome
 
@@ -170,6 +200,41 @@ class Session:
                 structlog.get_logger().warning("message.dropped", reason=error.reason)
             else:
                 return message
+
+    async def _compare(self, opening: Opening, welcome: agent_pb2.Welcome) -> None:
+        """Hold the hub's ledger and log against this agency's own, before all else."""
+        held = loss_from_message(welcome.held) if welcome.HasField("held") else None
+        await self._worker.compare(opening.charged, held)
+        seen = opening.log_seen
+        growth = Growth(
+            from_size=0 if seen is None else seen.head.size,
+            proof=tuple(welcome.consistency),
+        )
+        shown = head_from_message(welcome.head) if welcome.HasField("head") else None
+        self._cosign(await self._worker.greet(shown, growth))
+
+    async def _grown(self, message: log_pb2.LogGrown) -> None:
+        growth = Growth(from_size=message.from_size, proof=tuple(message.consistency))
+        shown = head_from_message(message.head)
+        self._cosign(await self._worker.grown(shown, growth))
+
+    def _cosign(self, witnessed: Witnessed | None) -> None:
+        if witnessed is not None:
+            message = cosignature_to_message(witnessed)
+            self._outgoing.post(agent_pb2.ConnectRequest(cosignature=message))
+
+    async def _charges(self) -> None:
+        """Prove what was charged, whenever the hub asks, a page at a time."""
+        while True:
+            wanted = await self._wanted.get()
+            beyond, complete = 0, False
+            while not complete:
+                page = await self._worker.proven(since=wanted.since, beyond=beyond)
+                if page is None:
+                    break  # an old copy: it says nothing until staff has confirmed it
+                beyond, complete = page.last, page.complete
+                for message in records_to_messages(page.records, complete=complete):
+                    await self._outgoing.send(agent_pb2.ConnectRequest(charges=message))
 
     async def _heartbeats(self) -> None:
         for sequence in itertools.count(1):

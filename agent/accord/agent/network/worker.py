@@ -30,6 +30,7 @@ from typing import Final, Protocol, TypeAlias, TypeVar
 
 import structlog
 
+from accord.agent.countersigning import Page
 from accord.agent.network.replies import (
     Masked,
     Replies,
@@ -39,7 +40,10 @@ from accord.agent.network.replies import (
 from accord.agent.network.slots import slot_end
 from accord.agent.network.tasks import Sleep
 from accord.agent.rounds.steps import Answerer
+from accord.agent.witness import Growth
 from accord.core.errors import AccordError, IntegrityError, InternalError, Unreachable
+from accord.core.privacy import Loss
+from accord.merkle.heads import SignedHead, Witnessed
 from accord.rpc.codec import HeldEdition, query_id_of
 from accord.rpc.rounds import MOST_TOGETHER
 from accord.secagg.keys import Encapsulation
@@ -152,6 +156,31 @@ class Worker:
     async def state_sequence(self) -> int:
         """Return how many steps in rounds the agent's state has taken."""
         return await self._call(self._answerer.state_sequence)
+
+    async def charged(self) -> Loss:
+        """Return what the agency can prove that its own ledger has charged."""
+        return await self._call(self._answerer.charged)
+
+    async def compare(self, charged: Loss, held: Loss | None) -> None:
+        """Hold what the hub holds for this agency against what it had charged."""
+        await self._call(lambda: self._answerer.compare(charged, held))
+
+    async def proven(self, *, since: int, beyond: int) -> Page | None:
+        """Return some of the charges that the agency proves; nothing if it cannot."""
+        work = functools.partial(self._answerer.proven, since=since, beyond=beyond)
+        return await self._call(work)
+
+    async def log_seen(self) -> SignedHead | None:
+        """Return the newest head of the hub's log that was accepted."""
+        return await self._call(self._answerer.log_seen)
+
+    async def greet(self, shown: SignedHead | None, growth: Growth) -> Witnessed | None:
+        """Hold a stream's first head against what was seen; return the cosignature."""
+        return await self._call(lambda: self._answerer.greet(shown, growth))
+
+    async def grown(self, shown: SignedHead, growth: Growth) -> Witnessed | None:
+        """Hold a later head against what was seen; return the cosignature."""
+        return await self._call(lambda: self._answerer.grown(shown, growth))
 
     async def heard_of(self, sequence: int) -> None:
         """Note the highest sequence that the hub has heard."""

@@ -15,6 +15,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from accord.agent.countersigning import Page
+from accord.agent.witness import Growth
+from accord.core.privacy import Loss
+from accord.merkle.heads import SignedHead, Witnessed
 from accord.rpc.codec import HeldEdition
 from accord.secagg.keys import Encapsulation
 from accord.secagg.messages import Erased, Ready, Receipt
@@ -79,6 +83,36 @@ class Answerer(Protocol):
 
     def state_sequence(self) -> int:
         """Return how many steps in rounds this agent's state has taken."""
+
+    def charged(self) -> Loss:
+        """Return what this agency can prove that its own ledger has charged, ever."""
+
+    def compare(self, charged: Loss, held: Loss | None) -> None:
+        """Answer nothing from here on if the hub holds less than was charged.
+
+        Args:
+            charged: when this agency said hello.
+            held: what the hub says; nothing where it does not say.
+        """
+
+    def proven(self, *, since: int, beyond: int) -> Page | None:
+        """Return some of the charges that this agency proves, under its signature.
+
+        Nothing where it cannot say, since it is an old copy.
+        """
+
+    def log_seen(self) -> SignedHead | None:
+        """Return the newest head of the hub's log that this agency has accepted."""
+
+    def greet(self, shown: SignedHead | None, growth: Growth) -> Witnessed | None:
+        """Hold the first head of a stream against `log_seen`; cosign what follows it.
+
+        Raises:
+            Unreachable: LOG_MOVED, a new stream is needed.
+        """
+
+    def grown(self, shown: SignedHead, growth: Growth) -> Witnessed | None:
+        """Hold a later head of a stream against `log_seen`; cosign what follows it."""
 
     def heard_of(self, sequence: int) -> None:
         """Note the highest sequence that the hub has heard from this agency.
