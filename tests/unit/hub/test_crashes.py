@@ -20,13 +20,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from accord.core.errors import PreconditionFailed
 from accord.hub.db.engine import LedgerTransaction, Store
 from accord.hub.db.tables import RELEASES, ROUNDS
 from accord.hub.serve import utc_now
 from accord.ledger import State, entries
-from accord.v1 import analyst_pb2
+from accord.v1 import analyst_pb2, review_pb2
 from tests.unit.hub.agencies import Part
-from tests.unit.hub.scripted import answering
+from tests.unit.hub.scripted import answering, until
 from tests.unit.hub.world import (
     AGREEMENT,
     PARTIES,
@@ -34,7 +35,9 @@ from tests.unit.hub.world import (
     a_submission,
     account,
     add_analyst,
+    audited,
     call,
+    edit_agreement,
     finished,
 )
 
@@ -204,3 +207,73 @@ async def test_after_any_commit_a_fallback_is_paid_by_its_members_alone(
         assert account(world, f"agreement/{AGREEMENT}") == price
         assert account(world, "agency/city-police") == price
         assert account(world, f"agency/{outside}") == (0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("let_go", [True, False], ids=["let go", "kept back"])
+async def test_after_any_commit_a_held_release_is_paid_and_decided_on_once(
+    world: World,
+    copies: Copies,
+    let_go: bool,
+) -> None:
+    """Who heard nothing asks, or decides, again."""
+    edit_agreement(
+        world.state,
+        {"approval:": "review: {releases: human, reviewers: [rita]}\napproval:"},
+    )
+    await until(lambda: world.hub.standing.version == 2)
+    await world.all_agents()
+    token = add_analyst(world.state, "ana")
+    rita = add_analyst(world.state, "rita", role="reviewer")
+    first, second = a_submission(), a_submission()
+
+    async def ask(asked: analyst_pb2.SubmitQueryRequest) -> None:
+        with contextlib.suppress(PreconditionFailed):  # it was kept back before
+            await call(world.analyst(token).SubmitQuery(asked))
+            await finished(world.analyst(token), asked.id)
+
+    async def review() -> None:
+        stub = world.reviewer(rita)
+        for each in (await call(stub.ListHeld(review_pb2.ListHeldRequest()))).held:
+            await call(
+                stub.DecideHeld(
+                    review_pb2.DecideHeldRequest(
+                        id=each.release.id,
+                        let_go=let_go,
+                        reason=(
+                            review_pb2.REVIEW_REASON_NO_CONCERN
+                            if let_go
+                            else review_pb2.REVIEW_REASON_LEGAL
+                        ),
+                    )
+                )
+            )
+
+    async def everything() -> None:
+        await ask(first)
+        await ask(second)
+        await review()
+
+    begin = len(copies.made)
+    await everything()
+    price = account(world, f"agreement/{AGREEMENT}")
+    assert price[0] > 0
+    end = len(copies.made)
+    assert end - begin >= 5  # admission, opening, holding, following, the decision
+    state = (
+        analyst_pb2.SUBMISSION_STATE_RELEASED
+        if let_go
+        else analyst_pb2.SUBMISSION_STATE_FAILED
+    )
+    for place in range(begin, end):
+        await copies.crash(place)
+        for label in PARTIES:
+            await world.agent(label, answering)
+        await everything()
+        assert (await finished(world.analyst(token), first.id)).state == state
+        assert paid(world) == [State.CHARGED]
+        assert account(world, f"agreement/{AGREEMENT}") == price
+        assert len(audited(world, "release.held")) == 1
+        assert len(audited(world, "review.decided")) == 1
+        assert len(audited(world, "release.published")) == int(let_go)
