@@ -14,11 +14,14 @@ import contextlib
 import datetime
 import sqlite3
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import structlog
 
+from accord.agent.contact import LedgerContact
+from accord.agent.countersigning import Page
 from accord.agent.policies import AgencyPolicies
-from accord.agent.rounds import fence, rows
+from accord.agent.rounds import fence, history, rows
 from accord.agent.rounds.checks import Checks, Clock, refuse
 from accord.agent.rounds.ending import Ending
 from accord.agent.rounds.masking import Masking
@@ -31,14 +34,22 @@ from accord.agent.settings import Settings
 from accord.agent.state import AgentState
 from accord.agent.store.editions import calendars, freeze_due, held_editions
 from accord.agent.suspicion import SUSPICIOUS, note_suspicion
+from accord.agent.witness import Growth, Witness, accepted
 from accord.core.errors import AccordError, PolicyDenied, RequisitionRefused
+from accord.core.privacy import Loss
 from accord.ledger import height
 from accord.ledger.sqlite import transaction
-from accord.rpc.codec import HeldEdition
+from accord.merkle.heads import SignedHead, Witnessed
+from accord.rpc.codec import HeldEdition, query_id_of
 from accord.secagg.directory import directory_of
 from accord.secagg.keys import Directory, Encapsulation
 from accord.secagg.messages import Ready, Receipt
 from accord.trust.trusted import Fetch
+
+_OF_ANOTHER_STEP: Final = frozenset(
+    {"ALREADY_OPENED", "ID_REUSED", "OUT_OF_ORDER", "STATE_RESTORED"}
+)
+"""Refusals that say nothing of the question, which this agency may know already."""
 
 
 def utc_now() -> datetime.datetime:
@@ -88,6 +99,8 @@ class StoreAnswerer:
         self._ending = Ending(
             keys=keys, keep_days=settings.audit.keep_days, clock=clock
         )
+        self._witness = Witness(keys, clock)
+        self._contact = LedgerContact(state, keys, clock)
 
     @property
     def _policies(self) -> AgencyPolicies:
@@ -138,11 +151,64 @@ class StoreAnswerer:
         _tell(restored=found.restored)
         return found.sequence
 
+    def charged(self) -> Loss:
+        """Return what this agency can prove that its own ledger has charged, ever."""
+        return self._contact.charged()
+
+    def compare(self, charged: Loss, held: Loss | None) -> None:
+        """Answer nothing from here on if the hub holds less than was charged."""
+        self._contact.compare(charged, held)
+
+    def proven(self, *, since: int, beyond: int) -> Page | None:
+        """Return some of the charges that this agency proves, under its signature."""
+        return self._contact.proven(since=since, beyond=beyond)
+
     def heard_of(self, sequence: int) -> None:
         """Note the highest sequence that the hub has heard from this agency."""
         with self._state.ledger() as connection:
             restored = fence.heard_of(self._state, connection, sequence)
         _tell(restored=restored)
+
+    def log_seen(self) -> SignedHead | None:
+        """Return the newest head of the hub's log that this agency has accepted."""
+        with self._state.ledger() as connection:
+            return accepted(connection)
+
+    def greet(self, shown: SignedHead | None, growth: Growth) -> Witnessed | None:
+        """Hold the first head of a stream against `log_seen`; cosign what follows it.
+
+        Raises:
+            Unreachable: LOG_MOVED, a new stream is needed.
+        """
+        with self._state.ledger() as connection:
+            found = self._witness.greet(connection, self._hub_key(), shown, growth)
+        self._tell_log()
+        return found
+
+    def grown(self, shown: SignedHead, growth: Growth) -> Witnessed | None:
+        """Hold a later head of a stream against `log_seen`; cosign what follows it."""
+        with self._state.ledger() as connection:
+            found = self._witness.grown(connection, self._hub_key(), shown, growth)
+        self._tell_log()
+        return found
+
+    def _hub_key(self) -> bytes | None:
+        """Return the key that the board lists for the hub, where policies can be read.
+
+        Where they cannot, nothing is answered anyway.
+        """
+        try:
+            return self._policies.hub_key()
+        except AccordError:
+            return None
+
+    def _tell_log(self) -> None:
+        """Say in the log why nothing is answered."""
+        try:
+            with self._state.ledger() as connection:
+                self._witness.require(connection)
+        except RequisitionRefused as error:
+            structlog.get_logger().error("log.untrusted", reason=error.reason)
 
     def encapsulations(self) -> tuple[Encapsulation, ...]:
         """Return all that this agency is the sender of, made once and kept.
@@ -177,10 +243,25 @@ class StoreAnswerer:
         Raises:
             RequisitionRefused: with a reason from the closed list.
         """
-        with self._step() as connection:
-            if not self._checks.up_to_date(payload, signature):
-                self.refresh(fetch)
-            return self._readying.ready(connection, payload, signature, attempt)
+        try:
+            with self._step() as connection:
+                if not self._checks.up_to_date(payload, signature):
+                    self.refresh(fetch)
+                return self._readying.ready(connection, payload, signature, attempt)
+        except RequisitionRefused as refused:
+            # The refusal goes out even where nothing can be written.
+            with contextlib.suppress(AccordError):
+                self._keep_refusal(payload, signature, refused.reason)
+            raise
+
+    def _keep_refusal(self, payload: bytes, signature: bytes, reason: str) -> None:
+        """Keep what the hub asked in vain, if the hub of the board's list has."""
+        if reason in _OF_ANOTHER_STEP or self._policies.hub_key() is None:
+            return
+        self._checks.verify(payload, signature)
+        query_id = query_id_of(payload)
+        with self._state.ledger() as connection, transaction(connection) as tx:
+            history.refused(tx, query_id, payload, signature, reason, self._clock())
 
     def mask(
         self,
@@ -260,6 +341,8 @@ class StoreAnswerer:
         try:
             with self._state.ledger() as connection:
                 fence.require_newest(self._state, connection)
+                self._witness.require(connection)
+                self._contact.require_whole()
                 yield connection
         except RequisitionRefused as refused:
             # The refusal goes out even where nothing can be written.

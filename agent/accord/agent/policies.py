@@ -39,6 +39,7 @@ KNOWN_TROUBLE = frozenset(
         "COHORT_CHANGED",
         "EQUIVOCATION",
         "INCOMPLETE_COHORT",
+        "LOG_FORKED",
         "POLICIES_MISSING",
         "POLICY_DIFFERS",
         "POLICY_EXPIRED",

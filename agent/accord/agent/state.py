@@ -35,7 +35,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accord.agent.keys import make_key, read_key
 from accord.agent.rounds.fence import begin as begin_sequence
-from accord.agent.rounds.schema import check_tables, create_tables
+from accord.agent.rounds.schema import are_current, create_tables, update_tables
 from accord.agent.rounds.sealing import make_audit_key
 from accord.agent.settings import STATE_VARIABLE, Settings, load_settings
 from accord.core.errors import ConfigurationError, Conflict, PreconditionFailed
@@ -256,7 +256,7 @@ class AgentState:
         with contextlib.closing(open_database(self.database)) as connection:
             connection.execute("PRAGMA secure_delete = ON").close()
             check_schema(connection)
-            check_tables(connection, self.database)
+            self._require_tables(connection)
             yield connection
 
     @contextlib.contextmanager
@@ -267,10 +267,14 @@ class AgentState:
         and remove it, and the next one to make it again.
         """
         with contextlib.closing(open_database(self.database)) as connection:
-            check_tables(
-                connection, self.database
-            )  # what has read nothing holds nothing
+            self._require_tables(connection)  # what has read nothing holds nothing
             yield
+
+    def _require_tables(self, connection: sqlite3.Connection) -> None:
+        """Bring tables of an older version up to date, before anything reads them."""
+        if not are_current(connection, self.database):
+            with transaction(connection) as tx:
+                update_tables(tx, self.database)
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:

@@ -279,6 +279,6 @@ def test_a_database_of_before_the_rounds_is_not_taken_over(world: World) -> None
 
 def test_a_database_of_a_later_version_is_not_touched(world: World) -> None:
     with world.states[AGENCY].ledger() as connection:
-        connection.execute("UPDATE agent_head SET format = 3")
+        connection.execute("UPDATE agent_head SET format = 99")
     with pytest.raises(ConfigurationError, match="newer version"):
         world.answerer(AGENCY).ledger_height()

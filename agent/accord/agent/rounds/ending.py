@@ -12,7 +12,7 @@ import datetime
 import sqlite3
 from collections.abc import Sequence
 
-from accord.agent.rounds import rows
+from accord.agent.rounds import history, rows
 from accord.agent.rounds.checks import Clock
 from accord.agent.rounds.rows import Row, Stage
 from accord.agent.rounds.steps import ErasedStep
@@ -85,3 +85,4 @@ def _end(tx: Transaction, row: Row, now: datetime.datetime) -> None:
     """Erase an open query and give back what was reserved for it."""
     if rows.erase(tx, row.query_id):
         give_back_reserved(tx, row.query_id, now)
+        history.ended(tx, row.query_id, now)

@@ -25,7 +25,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from accord.agent.rounds import rows
+from accord.agent.rounds import history, rows
 from accord.agent.store.durable import created_file, sync_directory
 from accord.core.errors import (
     NotFound,
@@ -142,7 +142,9 @@ def confirm(
         with transaction(connection) as tx:
             found = _standing(state, tx)
             for row in rows.open_rows(tx):
-                _charge_if_reserved(tx, row.query_id, now)
+                if _charge_if_reserved(tx, row.query_id, now):
+                    history.charged(tx, row.query_id, now, presumed=True)
+                history.ended(tx, row.query_id, now)
                 ended += rows.erase(tx, row.query_id)
                 rows.disown(tx, row.query_id)
             above = max(found.sequence, found.known or 0) + 1
@@ -156,9 +158,11 @@ def confirm(
     return ended
 
 
-def _charge_if_reserved(tx: Transaction, query_id: str, now: datetime.datetime) -> None:
+def _charge_if_reserved(tx: Transaction, query_id: str, now: datetime.datetime) -> bool:
     with suppress(NotFound):  # what was only ready cost nothing yet
         charge(tx, query_id, now)
+        return True
+    return False
 
 
 def _standing(state: AgentState, tx: Transaction) -> Standing:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from accord.agent.rounds import fence, rows
+from accord.agent.rounds import fence, history, rows
 from accord.agent.rounds.checks import Checks, Clock, Cohort, Examined, refuse
 from accord.agent.rounds.pairs import Pairs
 from accord.agent.rounds.record import Record, documents_of, put_record
@@ -199,6 +199,7 @@ class Masking:
             if not rows.put_masked(tx, row, masked, vector_bytes(words)):
                 return False
             put_record(tx, row.query_id, sealed, named)
+            history.masked(tx, row, masked, len(words))
         rows.checkpoint(connection)
         return True
 

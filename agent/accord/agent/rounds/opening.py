@@ -13,7 +13,7 @@ import contextlib
 import sqlite3
 from collections.abc import Sequence
 
-from accord.agent.rounds import fence, rows
+from accord.agent.rounds import fence, history, rows
 from accord.agent.rounds.checks import Checks, Clock, Examined, refuse
 from accord.agent.rounds.rows import Masked, Row, Stage
 from accord.agent.spending import Bill, require_period
@@ -100,6 +100,7 @@ class Opening:
             if rows.put_revealed(tx, row, masked.transcript):
                 require_period(tx, bill, now)
                 charge(tx, row.query_id, now)
+                history.charged(tx, row.query_id, now)
                 return
             found = rows.find(tx, row.query_id)
         if found is None or (found.stage, found.masked) != (Stage.REVEALED, masked):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from accord.agent.rounds import rows
+from accord.agent.rounds import history, rows
 from accord.agent.rounds.checks import Checks, Clock, Examined, refuse, substance_of
 from accord.agent.rounds.pairs import Pairs
 from accord.agent.rounds.rows import Row, Stage
@@ -89,24 +89,22 @@ class Readying:
             bill = self._checks.bill(examined)
             require_affordable(tx, bill, self._clock())
             ready, ephemeral = make_ready(self._keys, spec, attempt)
-            begun = rows.put_ready(
-                tx,
-                Row(
-                    query_id=requisition.query_id,
-                    substance=substance,
-                    stage=Stage.READY,
-                    attempt=attempt,
-                    spec_digest=spec.digest,
-                    payload=spec.payload,
-                    signature=signature,
-                    expires_at=requisition.expires_at,
-                    ephemeral=ephemeral,
-                    ephemeral_key=ready.ephemeral_key,
-                    ready_signature=ready.signature,
-                ),
+            begun = Row(
+                query_id=requisition.query_id,
+                substance=substance,
+                stage=Stage.READY,
+                attempt=attempt,
+                spec_digest=spec.digest,
+                payload=spec.payload,
+                signature=signature,
+                expires_at=requisition.expires_at,
+                ephemeral=ephemeral,
+                ephemeral_key=ready.ephemeral_key,
+                ready_signature=ready.signature,
             )
-            if not begun:
+            if not rows.put_ready(tx, begun):
                 refuse("OUT_OF_ORDER", "The attempt cannot begin any more.")
+            history.asked(tx, begun, self._clock())
         if row is not None:
             rows.checkpoint(connection)
         return ready

@@ -4,7 +4,12 @@
 ``round`` has one row for every query that this agency was ever ready for, and keeps it
 for ever: an id that was answered once is never answered in another way. What is secret
 or large stands apart from what is kept, and is overwritten when it is deleted
-(``PRAGMA secure_delete``). Moments are whole seconds since 1970, UTC.
+(``PRAGMA secure_delete``). ``receipt`` has one row for every question that the hub
+signed, answered or not, and keeps what it asked, and what proves a charge, for ever.
+Moments are whole seconds since 1970, UTC.
+
+Every format but the first is reached from the one before by a step, which carries
+everything over; a new state takes all steps at once.
 """
 
 from __future__ import annotations
@@ -16,8 +21,11 @@ from accord.core.errors import ConfigurationError
 from accord.ledger import create_schema
 from accord.ledger.transaction import Transaction
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Number of the layout of these tables; 1 had no rounds, and no number either."""
+
+_FIRST: Final = 2
+"""The oldest that there is a step from."""
 
 _TABLES: Final = (
     """
@@ -122,9 +130,81 @@ CREATE TABLE encapsulation (
 """,
 )
 
+_RECEIPTS_AND_LOG: Final = (
+    """
+CREATE TABLE receipt (
+    number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    query_id TEXT NOT NULL UNIQUE,
+    asked_at INTEGER NOT NULL,
+    state TEXT NOT NULL
+        CHECK (state IN ('refused', 'asked', 'masked', 'opened', 'presumed', 'ended')),
+    reason TEXT,
+    payload BLOB,
+    signature BLOB,
+    cohort TEXT,
+    transcript BLOB,
+    cells INTEGER,
+    masked_at INTEGER,
+    charged_at INTEGER,
+    ended_at INTEGER,
+    CHECK ((state = 'refused') = (reason IS NOT NULL)),
+    CHECK ((state IN ('opened', 'presumed')) = (charged_at IS NOT NULL))
+)
+""",
+    """
+INSERT INTO receipt (query_id, asked_at, state, payload, signature, cohort, transcript,
+    cells, masked_at, charged_at)
+SELECT r.query_id, COALESCE(r.masked_at, r.expires_at),
+    CASE
+        WHEN r.state = 'revealed' THEN 'opened'
+        WHEN e.at IS NOT NULL THEN 'presumed'
+        WHEN r.state = 'ready' THEN 'asked'
+        WHEN r.state = 'masked' THEN 'masked'
+        ELSE 'ended'
+    END,
+    r.payload, r.signature, r.cohort, r.transcript, LENGTH(v.content) / 8, r.masked_at,
+    CASE WHEN r.state = 'revealed' OR e.at IS NOT NULL
+        THEN COALESCE(e.at / 1000000, r.masked_at) END
+FROM round r
+LEFT JOIN round_vector v ON v.query_id = r.query_id
+LEFT JOIN ledger_event e ON e.entry = r.query_id AND e.kind = 'charge'
+ORDER BY COALESCE(r.masked_at, r.expires_at), r.query_id
+""",
+    """
+CREATE INDEX receipt_charge ON receipt (charged_at)
+""",
+    """
+CREATE TABLE log_seen (
+    one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    size INTEGER NOT NULL CHECK (size >= 0),
+    root BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    ledger_height INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    signature BLOB NOT NULL,
+    accepted_at INTEGER NOT NULL
+)
+""",
+    """
+CREATE TABLE log_fork (
+    number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    found_at INTEGER NOT NULL,
+    seen TEXT NOT NULL,
+    shown TEXT NOT NULL,
+    accepted_at INTEGER
+)
+""",
+    """
+UPDATE agent_head SET format = 3
+""",
+)
+
+_STEPS: Final = {2: _RECEIPTS_AND_LOG}
+"""Statements that lead from a format to the next one."""
+
 
 def create_tables(tx: Transaction, path: Path) -> None:
-    """Make ledger and tables unless there are some.
+    """Make ledger and tables unless there are some; bring older ones up to date.
 
     Args:
         tx: an open transaction.
@@ -138,19 +218,39 @@ def create_tables(tx: Transaction, path: Path) -> None:
     if empty:
         for table in _TABLES:
             tx.execute(table, {})
-    check_tables(tx, path)
+    update_tables(tx, path)
 
 
-def check_tables(tx: Transaction, path: Path) -> None:
-    """Refuse to touch tables of another format.
+def update_tables(tx: Transaction, path: Path) -> None:
+    """Take the steps that are missing, in one transaction of the caller.
 
     Raises:
-        ConfigurationError: STATE_FORMAT
+        ConfigurationError: STATE_FORMAT, nothing leads from there to here.
     """
     found = _format(tx)
+    if found not in _STEPS:
+        _require_current(found, path)
+    for number in range(found, FORMAT):
+        for statement in _STEPS[number]:
+            tx.execute(statement, {})
+
+
+def are_current(tx: Transaction, path: Path) -> bool:
+    """Tell whether tables have the newest format; false where a step is missing.
+
+    Raises:
+        ConfigurationError: STATE_FORMAT, nothing leads from there to here.
+    """
+    found = _format(tx)
+    if found not in _STEPS:
+        _require_current(found, path)
+    return found == FORMAT
+
+
+def _require_current(found: int, path: Path) -> None:
     if found == FORMAT:
         return
-    if found < FORMAT:
+    if found < _FIRST:
         sentence = (
             f"{path} was made by a version of the agent before rounds with masks, which"
             " this version cannot take over: begin anew with `accord-agent init` in"
