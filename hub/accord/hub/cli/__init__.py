@@ -11,6 +11,7 @@ from accord.hub.cli.access import analyst_app, member_app, token_app
 from accord.hub.cli.books import audit_app, ledger_app, status
 from accord.hub.cli.databases import migrate
 from accord.hub.cli.policies import keys, policies_app
+from accord.hub.cli.reconciling import reconcile_ledger
 from accord.hub.cli.running import check_config, init, serve
 from accord.rpc.command import run_command
 
@@ -25,6 +26,7 @@ app.command("check-config")(check_config)
 app.command()(migrate)
 app.command()(status)
 app.command()(keys)
+ledger_app.command("reconcile")(reconcile_ledger)
 app.add_typer(policies_app, name="policies")
 app.add_typer(token_app, name="token")
 app.add_typer(analyst_app, name="analyst")
