@@ -200,7 +200,13 @@ def test_members(made: Command) -> None:
 
 def test_the_books(made: Command) -> None:
     made.json("token", "create", "city-police")
-    assert made.json("ledger", "show") == {"height": 0, "accounts": []}
+    ledger = made.json("ledger", "show")
+    assert (ledger["height"], ledger["accounts"]) == (0, [])
+    guarantee = ledger["guarantee"]
+    assert [each["known_to"] for each in guarantee] == [1, 2, 3, 4, 5]
+    assert {each["epsilon"] for each in guarantee} == {0}
+    assert guarantee[-1]["epsilon_at_most"] == 30
+    assert guarantee[-1]["delta"] == 1e-9
     events = made.json("audit", "show")["events"]
     assert [each["event"] for each in events] == [
         "proposal.offered",

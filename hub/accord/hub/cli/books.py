@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -14,6 +16,7 @@ from accord.hub.cli.common import (
     AsJson,
     StateOption,
     day_and_time,
+    governed,
     opened,
     reading,
     show,
@@ -23,8 +26,10 @@ from accord.hub.cli.databases import described, in_words
 from accord.hub.db.engine import LedgerTransaction, microseconds, place_of
 from accord.hub.db.tables import RELEASES
 from accord.hub.identity import registry
+from accord.hub.questions.lifetime import Held, lifetimes
 from accord.hub.rounds import evidence, submissions
 from accord.hub.settings import load_settings
+from accord.hub.state import State
 from accord.ledger import Unit, height, verify
 from accord.ledger.account import shown
 
@@ -46,8 +51,9 @@ _SERVED = {
 
 @ledger_app.command("show")
 def show_ledger(state: StateOption = None, as_json: AsJson = False) -> None:
-    """Show every account: what was charged and what is reserved."""
-    with reading(opened(state)) as tx:
+    """Show every account, and what that means for one person, over a lifetime."""
+    place = opened(state)
+    with reading(place) as tx:
         ledger = LedgerTransaction(tx)
         reached = verify(ledger)
         found = ledger.execute(_ACCOUNTS, {}).fetchall()
@@ -60,8 +66,13 @@ def show_ledger(state: StateOption = None, as_json: AsJson = False) -> None:
         }
         for row in found
     ]
+    guarantee = _guarantee(
+        place,
+        [Held(account=row[0], unit=Unit(row[1]), used=row[2]) for row in found],
+    )
     if as_json:
-        show({"height": reached, "accounts": rows}, as_json=True)
+        content = {"height": reached, "accounts": rows, "guarantee": guarantee}
+        show(content, as_json=True)
         return
     for row in rows:
         unit = Unit(row["unit"])
@@ -69,6 +80,34 @@ def show_ledger(state: StateOption = None, as_json: AsJson = False) -> None:
         row["reserved"] = shown(row["reserved"], unit)
     show_table("accounts", rows, as_json=False, empty="Nothing was ever spent.")
     typer.echo(f"Height {reached}; the ledger is consistent.")
+    if guarantee:
+        typer.echo(
+            "\nWhat one person can have lost by all releases, and can lose ever:"
+        )
+        show_table("guarantee", guarantee, as_json=False, empty="")
+
+
+def _guarantee(place: State, held: Sequence[Held]) -> list[dict[str, Any]]:
+    """Return what persons lose, by how many agencies know them."""
+    with governed(place) as standing:
+        if standing.in_force is None:
+            return []
+        policies = standing.newest()
+    return [
+        {
+            "unit": each.unit.value,
+            "known_to": each.known_to,
+            "epsilon": _rounded_up(each.lost),
+            "epsilon_at_most": _rounded_up(each.at_most),
+            "delta": float(each.delta),
+        }
+        for each in lifetimes(policies, held)
+    ]
+
+
+def _rounded_up(epsilon: Fraction) -> float:
+    """Return an epsilon with four places, never less than it is."""
+    return math.ceil(epsilon * 10_000) / 10_000
 
 
 @audit_app.command("show")

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What persons lose over all releases is never more than what is printed."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accord.core.epsilon_delta import delta_upper
+from accord.core.privacy import NANO, Accounting, loss_of_person
+from accord.hub.policies import policies_of
+from accord.hub.questions.lifetime import Held, Lifetime, lifetimes, most_lost
+from accord.ledger import Unit
+from tests.policies import shipped
+
+AGENCIES = range(5)
+
+releases = st.lists(
+    st.tuples(
+        st.integers(1, 10**9),
+        st.sets(st.sampled_from(AGENCIES), min_size=1),
+    ),
+    max_size=8,
+)
+
+
+@given(releases, st.sampled_from(Accounting), st.integers(1, 5))
+def test_nobody_loses_more_than_stated(
+    published: list[tuple[int, set[int]]], accounting: Accounting, calibrated_to: int
+) -> None:
+    """Against all sets of agencies that anybody can be known to."""
+    accounts = [
+        sum(cost for cost, cohort in published if agency in cohort)
+        for agency in AGENCIES
+    ]
+    total = sum(cost for cost, _ in published)
+    for known_to in range(1, len(AGENCIES) + 1):
+        stated = most_lost(
+            accounting,
+            accounts,
+            known_to=known_to,
+            calibrated_to=calibrated_to,
+            total=total,
+        )
+        for person in itertools.combinations(AGENCIES, known_to):
+            lost = sum(
+                loss_of_person(
+                    accounting,
+                    Fraction(cost),
+                    known_to=len(cohort.intersection(person)),
+                    calibrated_to=calibrated_to,
+                )
+                for cost, cohort in published
+            )
+            assert lost <= stated
+
+
+@pytest.mark.parametrize("accounting", Accounting)
+def test_the_bound_is_reached_by_who_is_known_to_all(accounting: Accounting) -> None:
+    """Where everybody answers everything, it is the sum of the prices."""
+    bound = most_lost(accounting, [70] * 5, known_to=5, calibrated_to=5, total=70)
+    assert bound == 70
+    one = most_lost(accounting, [70] * 5, known_to=1, calibrated_to=5, total=70)
+    assert one == (3 if accounting is Accounting.ZCDP else 14)  # 70/25 rounded up, 70/5
+
+
+@pytest.fixture(scope="module")
+def stated() -> list[Lifetime]:
+    """After one release of three agencies at 0.02 rho, and another one of all."""
+    policies = policies_of(shipped(), 1)
+    members = sorted(policies.members.members)
+    used = {"agreement/regional-trends": 50, "agreement/regional-trends/analyst/a": 50}
+    for number, label in enumerate(members):
+        used[f"agency/{label}"] = 50 if number < 3 else 30
+    return list(
+        lifetimes(
+            policies,
+            [
+                Held(account=name, unit=Unit.NANO_RHO, used=amount * NANO // 1000)
+                for name, amount in used.items()
+            ]
+            # Another way to account, which no agreement in force uses.
+            + [Held(account="agency/x", unit=Unit.NANO_EPSILON, used=7)],
+        )
+    )
+
+
+def test_the_guarantee_is_quoted_for_one_to_all_agencies(
+    stated: list[Lifetime],
+) -> None:
+    assert [each.known_to for each in stated] == [1, 2, 3, 4, 5]
+    assert {each.unit for each in stated} == {Unit.NANO_RHO}
+    assert {each.calibrated_to for each in stated} == {5}
+    for each in stated:
+        # Our own bound confirms what OpenDP says, rounded up.
+        nano = most_lost(
+            Accounting.ZCDP,
+            [50_000_000] * 3 + [30_000_000] * 2,
+            known_to=each.known_to,
+            calibrated_to=5,
+            total=50_000_000,
+        )
+        assert delta_upper(nano, each.lost) <= each.delta == Fraction(1, 10**9)
+        assert delta_upper(nano, each.lost * 99 / 100) > each.delta
+    assert [each.lost for each in stated] == sorted(each.lost for each in stated)
+
+
+def test_full_accounts_lose_what_the_caps_say(stated: list[Lifetime]) -> None:
+    """Known to all, each cap of epsilon 30: five of them in the sum, k/A^2 = 1/5."""
+    assert 29.9 < stated[-1].at_most <= 30
+    assert stated[0].at_most < 30 / 4
