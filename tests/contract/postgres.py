@@ -4,8 +4,8 @@
 Use the fixture by importing it (``from tests.contract.postgres import postgres``) and
 take a fresh, empty database per test from ``postgres.database()``. The server listens
 on loopback only, with a password made for this run, under a user that is not root,
-in a directory that is gone afterwards. It does not wait for the disk: what is tested
-is what the database does, not how long it lasts.
+in a directory that is gone afterwards. It does not wait for the disk unless it is told
+to: what is tested is what the database does, not how long it lasts.
 """
 
 from __future__ import annotations
@@ -83,21 +83,25 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster() -> Iterator[Cluster]:
+def cluster(*, durable: bool = False, folder: Path | None = None) -> Iterator[Cluster]:
     """Start a server and stop it again.
+
+    Args:
+        durable: a commit is on the disk, as where somebody's data are at stake.
+        folder: where its files are; else with temporary ones.
 
     Raises:
         PostgresUnavailableError: no programs, no user to run as, or no start.
     """
     programs = _programs()
     identity = _identity()
-    home = Path(tempfile.mkdtemp(prefix="accord-postgres-"))
+    home = Path(tempfile.mkdtemp(prefix="accord-postgres-", dir=folder))
     try:
         if identity:
             shutil.chown(home, identity["user"], identity["group"])
         password = secrets.token_urlsafe(16)
         store = _initialise(programs, home, password, identity)
-        server, running = _start(programs, store, password, identity)
+        server, running = _start(programs, store, password, identity, durable=durable)
         try:
             yield running
         finally:
@@ -176,13 +180,18 @@ def _initialise(
 
 
 def _start(
-    programs: Path, store: Path, password: str, identity: dict[str, Any]
+    programs: Path,
+    store: Path,
+    password: str,
+    identity: dict[str, Any],
+    *,
+    durable: bool,
 ) -> tuple[subprocess.Popen[bytes], Cluster]:
     """Start the server on a port that was free a moment ago; if taken, on another."""
     for _ in range(ATTEMPTS):
         port = _free_port()
         server = subprocess.Popen(
-            _command(programs, store, port),
+            _command(programs, store, port, durable=durable),
             cwd=store,
             env={"PATH": os.defpath},
             stdin=subprocess.DEVNULL,
@@ -202,12 +211,14 @@ def _start(
     raise PostgresUnavailableError("it did not start")
 
 
-def _command(programs: Path, store: Path, port: int) -> Sequence[str | Path]:
+def _command(
+    programs: Path, store: Path, port: int, *, durable: bool
+) -> Sequence[str | Path]:
     settings = {
         "listen_addresses": "127.0.0.1",
         "port": port,
         "unix_socket_directories": "",
-        "fsync": "off",
+        "fsync": "on" if durable else "off",
         "max_connections": 60,
         "shared_buffers": "16MB",
         "deadlock_timeout": "200ms",
