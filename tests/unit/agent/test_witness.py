@@ -16,9 +16,9 @@ from accord.core.errors import NotFound, RequisitionRefused, Unreachable
 from accord.ledger.sqlite import transaction
 from accord.merkle.heads import SignedHead, TreeHead, Witnessed
 from accord.merkle.tree import prove_growth, root_of
-from tests.unit.agent.agency_world import AGENCY, World
+from tests.unit.agent.agency_world import World
+from tests.unit.agent.agreements import AGENCY, signed
 from tests.unit.agent.agreements import KEY as HUB
-from tests.unit.agent.agreements import signed
 from tests.unit.merkle.trees import Log
 
 ENTRIES = [b"entry %d" % number for number in range(40)]

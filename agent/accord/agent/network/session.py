@@ -136,8 +136,9 @@ class Session:
         if abs(first.welcome.now - time.time()) > _MOST_SKEW:
             structlog.get_logger().warning("clock.differed")
         await self._worker.heard_of(first.welcome.state_sequence)
-        await self._compare(opening, first.welcome)
+        # The first policies of all name the key that signs the hub's log.
         await self._refresh()
+        await self._compare(opening, first.welcome)
         await self._ask_for_ends()
 
     async def serve(self) -> None:
