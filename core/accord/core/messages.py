@@ -12,6 +12,21 @@ from __future__ import annotations
 import functools
 import gettext
 import importlib.resources
+from typing import Final
+
+RIGHT_TO_LEFT: Final = frozenset({"ar", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
+
+
+@functools.cache
+def languages() -> frozenset[str]:
+    """Return the languages with catalogues."""
+    folder = importlib.resources.files("accord.core").joinpath("locale")
+    return frozenset(each.name for each in folder.iterdir() if each.is_dir())
+
+
+def direction(language: str) -> str:
+    """Return in which direction a language is written, as HTML says it."""
+    return "rtl" if language in RIGHT_TO_LEFT else "ltr"
 
 
 @functools.cache

@@ -23,7 +23,7 @@ from accord.client.board.launcher import write_launcher
 from accord.client.board.running import Board
 from accord.client.policy import desk
 from accord.core.errors import ConfigurationError
-from accord.core.messages import sentence
+from accord.core.messages import direction, sentence
 from accord.rpc.tokens import TokenKind, mint
 from accord.trust.keys import new_key, text_of
 from tests.unit.client.boards import PASSPHRASE, Office, make_office
@@ -463,8 +463,8 @@ class TestTexts:
 
     def test_arabic_would_run_from_the_right(self) -> None:
         """Once there is a catalogue."""
-        assert language.direction("ar") == "rtl"
-        assert language.direction("en") == "ltr"
+        assert direction("ar") == "rtl"
+        assert direction("en") == "ltr"
 
 
 def known(message: str) -> None:

@@ -3,19 +3,9 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.resources
-
-RIGHT_TO_LEFT = frozenset({"ar", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
+from accord.core.messages import languages
 
 MOST_WANTED = 20
-
-
-@functools.cache
-def languages() -> frozenset[str]:
-    """Return the languages with catalogues."""
-    folder = importlib.resources.files("accord.core").joinpath("locale")
-    return frozenset(each.name for each in folder.iterdir() if each.is_dir())
 
 
 def wanted(accept_language: str) -> str:
@@ -32,8 +22,3 @@ def wanted(accept_language: str) -> str:
         if quality < 0 and name.partition("-")[0] in languages():
             return name.partition("-")[0]
     return "en"
-
-
-def direction(language: str) -> str:
-    """Return in which direction a language is written, as HTML says it."""
-    return "rtl" if language in RIGHT_TO_LEFT else "ltr"

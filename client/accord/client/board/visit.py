@@ -18,9 +18,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from accord.client.board.guard import TooLargeError
 from accord.client.board.home import Home
-from accord.client.board.language import direction, wanted
+from accord.client.board.language import wanted
 from accord.core.errors import AccordError, InternalError, PolicyDenied
-from accord.core.messages import sentence
+from accord.core.messages import direction, sentence
 
 MOST_FILES = 60
 MOST_FIELDS = 100

@@ -13,6 +13,7 @@ from accord.hub.cli.databases import migrate
 from accord.hub.cli.policies import keys, policies_app
 from accord.hub.cli.reconciling import reconcile_ledger
 from accord.hub.cli.running import check_config, init, serve
+from accord.hub.cli.showing import export
 from accord.rpc.command import run_command
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app.command()(migrate)
 app.command()(status)
 app.command()(keys)
 ledger_app.command("reconcile")(reconcile_ledger)
+app.command()(export)
 app.add_typer(policies_app, name="policies")
 app.add_typer(token_app, name="token")
 app.add_typer(analyst_app, name="analyst")

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same publication for programs: one JSON document, and tables as CSV."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from accord.core._version import __version__
+from accord.hub.transparency.publication import (
+    AskedQuestion,
+    Publication,
+    PublishedRelease,
+    Words,
+)
+from accord.hub.transparency.words import Speech
+from accord.v1 import analyst_pb2
+
+FORMAT: Final = 1
+"""Number of the layout of the JSON document."""
+
+_QUESTIONS: Final = (
+    "number",
+    "day",
+    "organisation",
+    "purpose",
+    "question",
+    "outcome",
+    "reason",
+    "clauses",
+    "epsilon",
+    "nano_rho",
+    "nano_epsilon",
+    "release",
+)
+_RELEASES: Final = (
+    "release",
+    "day",
+    "question",
+    "agreement_version",
+    "epsilon",
+    "nano_rho",
+    "nano_epsilon",
+    "answered",
+    "missing",
+    "level",
+    "persons",
+    "dropped",
+    "sha256",
+)
+_FIGURES: Final = ("estimate", "lower", "upper", "sd", "suppressed")
+
+
+def document(shown: Publication) -> bytes:
+    """Return everything as JSON."""
+    form = shown.agreement.form
+    content = {
+        "accord_export": FORMAT,
+        "version": __version__,
+        "made_on": f"{shown.at:%Y-%m-%d}",
+        "agreement": {
+            "name": shown.agreement.name,
+            "version": form.version,
+            "sha256": shown.agreement.digest,
+            "policies_version": shown.policies_version,
+            "parties": list(shown.agreement.parties),
+            "accounting": shown.agreement.accounting.value,
+            "delta": float(form.spend.delta or 0),
+        },
+        "unsafe": shown.unsafe,
+        "spent_epsilon": shown.spent,
+        "budget": [
+            {
+                "account": each.name,
+                "period": each.period,
+                "cap_epsilon": each.cap_epsilon,
+                "spent_epsilon": each.spent_epsilon,
+            }
+            for each in shown.accounts
+        ],
+        "questions": [_question(each) for each in shown.questions],
+        "releases": [_release(each) for each in shown.releases],
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def _question(question: AskedQuestion) -> dict[str, Any]:
+    return {
+        "number": question.number,
+        "day": f"{question.day}",
+        "organisation": question.organisation,
+        "purpose": question.purpose,
+        "query": _query(question.words),
+        "outcome": question.outcome.value,
+        "reason": question.reason,
+        "clauses": list(question.clauses),
+        "epsilon": question.epsilon,
+        "nano_rho": question.loss.nano_rho,
+        "nano_epsilon": question.loss.nano_epsilon,
+        "release": question.release,
+    }
+
+
+def _query(words: Words) -> dict[str, Any]:
+    return {
+        "measure": words.measure,
+        "by": [{"dimension": name, "level": level} for name, level in words.by],
+        "where": [
+            {"dimension": name, "values": list(values)} for name, values in words.where
+        ],
+        "edition": words.edition,
+    }
+
+
+def _release(release: PublishedRelease) -> dict[str, Any]:
+    found = release.message
+    return {
+        "release": found.id,
+        "day": f"{release.day}",
+        "sha256": release.digest,
+        "message": base64.b64encode(release.content).decode(),
+        "query": {
+            "measure": found.measure,
+            "by": [{"dimension": b.dimension, "level": b.level} for b in found.by],
+            "where": [
+                {"dimension": w.dimension, "values": list(w.values)}
+                for w in found.where
+            ],
+            "edition": found.edition,
+        },
+        "agreement_version": found.agreement_version,
+        "epsilon": found.cost.epsilon,
+        "nano_rho": found.cost.loss.nano_rho,
+        "nano_epsilon": found.cost.loss.nano_epsilon,
+        "answered": list(found.coverage.answered),
+        "missing": list(found.coverage.missing),
+        "level": found.level,
+        "persons": _estimate(found.persons),
+        "dropped": _estimate(found.dropped),
+        "rows": [
+            {"values": list(row.values), **_estimate(row.estimate)}
+            for row in found.rows
+        ],
+        "not_covered": list(found.not_covered),
+    }
+
+
+def _estimate(estimate: analyst_pb2.Estimate) -> dict[str, Any]:
+    if estimate.suppressed:
+        return {
+            "estimate": None,
+            "lower": None,
+            "upper": None,
+            "sd": None,
+            "suppressed": True,
+        }
+    return {
+        "estimate": estimate.estimate,
+        "lower": estimate.lower,
+        "upper": estimate.upper,
+        "sd": estimate.sd,
+        "suppressed": False,
+    }
+
+
+def tables(shown: Publication, language: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the CSV files: all questions, all releases, the figures of each."""
+    speech = Speech(language)
+    yield (
+        "questions.csv",
+        _csv(
+            _QUESTIONS,
+            (
+                (
+                    each.number,
+                    each.day,
+                    each.organisation,
+                    each.purpose,
+                    speech.question(each.words),
+                    each.outcome.value,
+                    each.reason,
+                    " ".join(each.clauses),
+                    each.epsilon,
+                    each.loss.nano_rho,
+                    each.loss.nano_epsilon,
+                    each.release,
+                )
+                for each in shown.questions
+            ),
+        ),
+    )
+    yield (
+        "releases.csv",
+        _csv(_RELEASES, (_listed(speech, each) for each in shown.releases)),
+    )
+    for release in shown.releases:
+        found = release.message
+        columns = (*(each.dimension for each in found.by), *_FIGURES)
+        rows = ((*row.values, *_estimate(row.estimate).values()) for row in found.rows)
+        yield f"releases/{found.id}.csv", _csv(columns, rows)
+
+
+def _listed(speech: Speech, release: PublishedRelease) -> Sequence[object]:
+    found = release.message
+    return (
+        found.id,
+        release.day,
+        speech.question(release.words),
+        found.agreement_version,
+        found.cost.epsilon,
+        found.cost.loss.nano_rho,
+        found.cost.loss.nano_epsilon,
+        " ".join(found.coverage.answered),
+        " ".join(found.coverage.missing),
+        found.level,
+        _estimate(found.persons)["estimate"],
+        _estimate(found.dropped)["estimate"],
+        release.digest,
+    )
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    """Return a table; nothing that is not there is written as nothing."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
+    return text.getvalue().encode()
