@@ -74,7 +74,7 @@ def freshen(
     snapshot = _signed(
         Snapshot(version=version, expires=state.expires, meta=newest), key
     )
-    number = max(int(now.timestamp()), _version_in(previous) + 1)
+    number = max(int(now.timestamp()), timestamp_number(previous) + 1)
     timestamp = _signed(
         Timestamp(
             version=number,
@@ -104,8 +104,9 @@ def _meta(version: int, content: bytes) -> MetaFile:
     return MetaFile(version, len(content), {"sha256": bytes_digest(content)})
 
 
-def _version_in(previous: Mapping[str, bytes] | None) -> int:
-    content = (previous or {}).get(metadata_name(TIMESTAMP))
+def timestamp_number(fresh: Mapping[str, bytes] | None) -> int:
+    """Return the number of a timestamp, by its name; 0 where there is none."""
+    content = (fresh or {}).get(metadata_name(TIMESTAMP))
     if content is None:
         return 0
     try:

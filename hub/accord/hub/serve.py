@@ -8,13 +8,13 @@ import contextlib
 import dataclasses
 import datetime as dt
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
-from accord.core.errors import InternalError
+from accord.core.errors import InternalError, Unreachable
 from accord.core.privacy import DiscreteGaussian, DiscreteLaplace
 from accord.hub.contact.ledger_watch import LedgerWatch
 from accord.hub.db.engine import open_store
@@ -22,14 +22,15 @@ from accord.hub.governance.standing import Standing
 from accord.hub.governance.watch import Watch
 from accord.hub.identity.authority import Authority, load_authority
 from accord.hub.identity.server_certificate import ServerCertificate
-from accord.hub.log.witnesses import Witnesses
 from accord.hub.policies import Policies
 from accord.hub.questions.accounts import convert_caps
 from accord.hub.questions.asking import Desk, Terms
 from accord.hub.releases.noise import add_noise
 from accord.hub.releases.reading import Reader
+from accord.hub.replicas.several import replica_of
 from accord.hub.rounds.collection import Collection
 from accord.hub.rounds.connections import Connections
+from accord.hub.rounds.elsewhere import Elsewhere
 from accord.hub.rounds.revisions import Revisions
 from accord.hub.services.agents import AgentService
 from accord.hub.services.analysts import AnalystService
@@ -54,6 +55,9 @@ from accord.v1 import (
 
 GRACE_SECONDS: Final = 3.0
 """Time for calls to end when the hub stops."""
+
+AGAIN_SECONDS: Final = 2.0
+"""Wait before a hub that was replaced tries again to reach its database."""
 
 Clock = Callable[[], dt.datetime]
 
@@ -122,8 +126,10 @@ class Hub:
         except BaseException:
             self._store.close()
             raise
-        self._connections = Connections(clock)
-        revisions = Revisions(clock())
+        self._replica = replica_of(self._store, parts.authority)
+        elsewhere = self._replica or Elsewhere()
+        self._connections = Connections(clock, elsewhere)
+        self._revisions = revisions = Revisions(clock(), elsewhere)
         self._collection = Collection(
             store=self._store,
             standing=self.standing,
@@ -131,14 +137,9 @@ class Hub:
             revisions=revisions,
             clock=clock,
             unsafe=settings.unsafe_test_mode,
+            elsewhere=elsewhere,
         )
         lifetime = dt.timedelta(hours=settings.agent_certificate_hours)
-        self._witnesses = Witnesses(
-            store=self._store,
-            authority=parts.authority,
-            standing=self.standing,
-            clock=clock,
-        )
         self._contact = LedgerWatch(
             store=self._store,
             standing=self.standing,
@@ -154,7 +155,6 @@ class Hub:
             connections=self._connections,
             collection=self._collection,
             contact=self._contact,
-            witnesses=self._witnesses,
             lifetime=lifetime,
             clock=clock,
         )
@@ -182,6 +182,7 @@ class Hub:
             store=self._store,
             connections=self._connections,
             collection=self._collection,
+            elsewhere=elsewhere,
         )
         callers = Callers(self._store)
         self._boards = PolicyService(
@@ -257,12 +258,13 @@ class Hub:
         await self._show()
         await asyncio.to_thread(warm_up, self.standing.current())
         await self._store.run(self._contact.begin)
+        works = await self._join()
         await self._collection.resume()
         self._background = [
+            *(asyncio.create_task(work) for work in works),
             asyncio.create_task(self._collection.run()),
             asyncio.create_task(self._watch.run()),
             asyncio.create_task(self._contact.run()),
-            asyncio.create_task(self._witnesses.run()),
             asyncio.create_task(
                 self._connections.guard(self._agents.faults, self._collection.forget)
             ),
@@ -276,6 +278,17 @@ class Hub:
             public=f"{host}:{public.port}",
             agents=f"{host}:{agents.port}",
             transparency=self._loopback.address if self._loopback else None,
+        )
+
+    async def _join(self) -> Sequence[Coroutine[Any, Any, None]]:
+        """Become one of several where others may serve, too; return what has to run."""
+        if self._replica is None:
+            return ()
+        return await self._replica.join(
+            connections=self._connections,
+            collection=self._collection,
+            revisions=self._revisions,
+            watch=self._watch,
         )
 
     async def _show(self) -> None:
@@ -298,6 +311,11 @@ class Hub:
         self._loopback = Loopback(transparency_app(sources), port)
         await self._store.run(figures.begin)
 
+    @property
+    def is_replaced(self) -> bool:
+        """Whether other processes take over, since this one's session was lost."""
+        return self._replica is not None and self._replica.is_lost
+
     async def broken(self) -> None:
         """Return when a part that should run for ever has ended."""
         await asyncio.wait(self._background, return_when=asyncio.FIRST_COMPLETED)
@@ -312,6 +330,8 @@ class Hub:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._collection.stop()
+        if self._replica is not None:
+            await self._replica.leave()
         await asyncio.to_thread(self._store.close)
 
 
@@ -333,6 +353,8 @@ def warm_up(policies: Policies | None) -> None:
 async def run(parts: Parts, ready: Callable[[Addresses], None]) -> None:
     """Serve until the process is told to end (SIGTERM or SIGINT).
 
+    Where others took over, it begins anew: nothing in its memory counts any more.
+
     Raises:
         InternalError: a part of the hub ended by itself.
     """
@@ -341,10 +363,31 @@ async def run(parts: Parts, ready: Callable[[Addresses], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     log = structlog.get_logger()
+    is_replaced = await _serve(parts, told, ready)
+    while is_replaced and not told.is_set():
+        log.warning("hub.began-anew")
+        try:
+            is_replaced = await _serve(parts, told, lambda _: None)
+        except Unreachable as error:
+            log.warning("hub.delayed", reason=error.reason)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(AGAIN_SECONDS):
+                    await told.wait()
+    if not told.is_set():
+        raise InternalError(
+            "HUB_BROKEN", "A part of the hub ended by itself; its log says which."
+        )
+    log.info("hub.stopped")
+
+
+async def _serve(
+    parts: Parts, told: asyncio.Event, ready: Callable[[Addresses], None]
+) -> bool:
+    """Be one hub until the process is told to end; tell whether others took over."""
     hub = Hub(parts)
     try:
         addresses = await hub.start()
-        log.info("hub.ready")
+        structlog.get_logger().info("hub.ready")
         ready(addresses)
         waits = [asyncio.create_task(told.wait()), asyncio.create_task(hub.broken())]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -353,11 +396,7 @@ async def run(parts: Parts, ready: Callable[[Addresses], None]) -> None:
         await asyncio.gather(*waits, return_exceptions=True)
     finally:
         await hub.stop()
-    if not told.is_set():
-        raise InternalError(
-            "HUB_BROKEN", "A part of the hub ended by itself; its log says which."
-        )
-    log.info("hub.stopped")
+    return hub.is_replaced
 
 
 def serve(state: State, ready: Callable[[Addresses], None]) -> None:

@@ -4,6 +4,18 @@
 Whoever adds tables names their module here, so that every program knows all of them.
 """
 
-from accord.hub.db import tables, tables_contact, tables_held, tables_log
+from accord.hub.db import (
+    tables,
+    tables_contact,
+    tables_held,
+    tables_log,
+    tables_replicas,
+)
 
-__all__ = ["tables", "tables_contact", "tables_held", "tables_log"]
+__all__ = [
+    "tables",
+    "tables_contact",
+    "tables_held",
+    "tables_log",
+    "tables_replicas",
+]

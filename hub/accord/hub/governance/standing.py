@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which policies are in force now, and the signed files that prove it to agents.
 
-The database says which changes were published, in the transaction that notes them; the
-files in ``policies/`` follow from it. Whoever writes those files holds the database as
-its only writer, so that several processes never do at once. A process that serves
+The database says which changes were published, in the transaction that notes them, and
+has the hub's own word that they are the newest (`accord.hub.governance.freshness`); the
+files in ``policies/`` follow from both. Whoever writes those files holds the database
+as its only writer, so that several processes never do at once. A process that serves
 looks at the database all the time and so takes over what another one published.
 """
 
@@ -14,24 +15,22 @@ import datetime as dt
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 import sqlalchemy as sa
 import structlog
 
 from accord.core.errors import (
     AccordError,
-    Conflict,
     InvalidQuery,
-    NotFound,
     PolicyDenied,
     PreconditionFailed,
     Unreachable,
 )
-from accord.core.members import HubForm
 from accord.hub.db.engine import Store
-from accord.hub.governance import proposals
+from accord.hub.governance import freshness, proposals
+from accord.hub.governance.freshness import TIMESTAMP
 from accord.hub.governance.proposals import Known
+from accord.hub.governance.refusals import hub_keys_differ, outdated, unknown_file
 from accord.hub.identity.authority import Authority
 from accord.hub.policies import (
     Policies,
@@ -45,8 +44,6 @@ from accord.trust.proposal import Proposal
 from accord.trust.proposal_file import from_file
 from accord.trust.repository import Repository
 from accord.trust.store import Stored, load, save
-
-TIMESTAMP: Final = "metadata/timestamp.json"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +160,7 @@ class Standing:
         """
         content = self._in_force.stored.file(name) if self._in_force else None
         if content is None:
-            raise _unknown()
+            raise unknown_file()
         return content
 
     def file_for(self, agency: str, name: str) -> bytes:
@@ -176,7 +173,7 @@ class Standing:
         found = self._required()
         parties = parties_of(name, found.stored.files)
         if parties is not None and agency not in parties:
-            raise _unknown()
+            raise unknown_file()
         return content
 
     def begin(self, *, sign: bool) -> None:
@@ -201,11 +198,23 @@ class Standing:
         """
         with self._store.read() as tx:
             newest = proposals.newest_version(tx)
+            signed = freshness.newest_number(tx)
         stale = self._is_stale()
-        if newest > self.version or stale:
+        if newest > self.version or stale or signed > self._number():
             with self._store.write() as tx:
                 self._take_over(tx, sign=stale)
         self._leave_out_expired()
+
+    def look_if_shared(self) -> None:
+        """Do what `look` does where another process may have signed something.
+
+        An agent that comes from there must find nothing older here.
+
+        Raises:
+            AccordError: as `look`.
+        """
+        if self._store.dialect != "sqlite":
+            self.look()
 
     def consider(self, proposal: Proposal) -> Policies:
         """Return the policies that a proposal would make; needs no thread.
@@ -322,6 +331,10 @@ class Standing:
             return False
         return needs_freshening(found.stored.fresh[TIMESTAMP], self._clock())
 
+    def _number(self) -> int:
+        """Number of the timestamp that is here; 0 where there is none."""
+        return freshness.number_of(self._in_force.stored if self._in_force else None)
+
     def _take_over(self, tx: sa.Connection, *, sign: bool) -> None:
         """Bring files and memory to what the database says; it has no other writer."""
         stored = load(self._folder)
@@ -336,15 +349,22 @@ class Standing:
         ours = found.members.hub == self._keys
         if behind and not ours:
             raise hub_keys_differ(self._keys)
-        if stored is None or behind or (ours and sign):
+        previous, kept = stored, freshness.kept(tx)
+        if kept is not None and kept.number > freshness.number_of(stored):
+            previous = Stored(repository, kept.fresh)
+            if kept.policies_version == repository.version:
+                save(self._folder, repository, kept.fresh)
+                stored = previous
+        if stored is None or stored.repository is not repository or (ours and sign):
             fresh = freshen(
                 repository,
                 self._freshness_key,
                 now=self._clock(),
-                previous=stored.fresh if stored else None,
+                previous=previous.fresh if previous else None,
             )
             save(self._folder, repository, fresh)
             stored = Stored(repository, fresh)
+            freshness.keep(tx, stored)
         self._in_force = InForce(
             stored=stored,
             policies=found,
@@ -371,26 +391,3 @@ def _without_expired(
     documents = repository.documents()
     left = {path: text for path, text in documents.items() if path not in ended}
     return policies_of(left, repository.version), ended
-
-
-def outdated() -> Conflict:
-    """Return the refusal of a change to what is no longer in force."""
-    return Conflict(
-        "PROPOSAL_OUTDATED",
-        "The proposal changes policies that are no longer in force: propose it again on"
-        " top of those that are.",
-    )
-
-
-def hub_keys_differ(keys: HubForm) -> PreconditionFailed:
-    """Return the refusal of policies that are for a hub with other keys."""
-    return PreconditionFailed(
-        "HUB_KEYS_DIFFER",
-        "The keys under `hub:` in members.yaml are not those of this hub; the board has"
-        f" to list key {keys.key} and freshness {keys.freshness}, as `accord-hub keys`"
-        " prints them.",
-    )
-
-
-def _unknown() -> NotFound:
-    return NotFound("POLICY_UNKNOWN", "There is no signed file of that name for you.")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Final
 
 import structlog
@@ -14,6 +15,7 @@ from accord.hub.governance.standing import Standing
 from accord.hub.questions.accounts import convert_caps
 from accord.hub.rounds.collection import Collection
 from accord.hub.rounds.connections import Connections
+from accord.hub.rounds.elsewhere import Elsewhere
 from accord.v1 import agent_pb2
 
 LOOK_SECONDS: Final = 1.0
@@ -30,8 +32,11 @@ class Watch:
         store: Store,
         connections: Connections,
         collection: Collection,
+        elsewhere: Elsewhere,
     ) -> None:
         """Begin with what is in force."""
+        self._elsewhere = elsewhere
+        self._now = asyncio.Event()
         self._standing = standing
         self._store = store
         self._connections = connections
@@ -43,7 +48,10 @@ class Watch:
     async def run(self) -> None:
         """Look, for ever; what cannot be used now is looked at again."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._now.wait()
+            self._now.clear()
             try:
                 await self._store.run(self._standing.look)
             except AccordError as error:
@@ -53,12 +61,17 @@ class Watch:
                 self._log.error("policies.unwritable", error=type(error).__name__)
             await self.tell()
 
+    def look_now(self) -> None:
+        """Look at once: another process has published something."""
+        self._now.set()
+
     async def tell(self) -> None:
         """Tell everybody, if other policies are in force than at the last time."""
         version, ended = self._standing.version, _ended(self._standing)
         if (version, ended) == (self._told, self._ended):
             return
         self._told, self._ended = version, ended
+        self._elsewhere.policies_changed()
         self._log.info("policies.changed", policy_version=version)
         self._connections.send_all(
             agent_pb2.ConnectResponse(

@@ -213,6 +213,7 @@ class Desk:
             expires_at=now + 2 * self.patience(found),
             unsafe=self._terms.unsafe,
             complete_only=found.complete_only,
+            owner=self._collection.owner,
         )
         asked = _asked(analyst, request, now)
 

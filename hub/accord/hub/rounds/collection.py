@@ -26,13 +26,14 @@ from accord.hub.governance.standing import Standing
 from accord.hub.rounds import rows, submissions
 from accord.hub.rounds.calls import Pairs
 from accord.hub.rounds.conclusion import Conclusion
-from accord.hub.rounds.connections import Connections
+from accord.hub.rounds.connections import Connection, Connections
+from accord.hub.rounds.elsewhere import Elsewhere
 from accord.hub.rounds.encapsulating import Encapsulating
 from accord.hub.rounds.endings import Why, failed, mistake, policies_changed, unanswered
 from accord.hub.rounds.intake import Intake
 from accord.hub.rounds.journal import Journal
 from accord.hub.rounds.outbox import Call
-from accord.hub.rounds.progress import Progress, progress_of
+from accord.hub.rounds.progress import Progress, progress_of, stored_progress
 from accord.hub.rounds.revisions import Revisions
 from accord.hub.rounds.stages import Stage, Turn, Wanted
 from accord.hub.rounds.submissions import Submission
@@ -40,6 +41,7 @@ from accord.hub.rounds.waiting import Waiting, restore, take_up
 from accord.hub.settling.opening import AlreadyEnded, AnswersRevoked, PoliciesReplaced
 from accord.secagg.directory import directory_of
 from accord.secagg.keys import Directory
+from accord.v1 import agent_pb2
 
 TICK_SECONDS: Final = 0.5
 """How often deadlines are looked at."""
@@ -59,8 +61,10 @@ class Collection:
         revisions: Revisions,
         clock: Callable[[], dt.datetime],
         unsafe: bool,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         """Begin with no rounds; `resume` brings back those that wait."""
+        self._elsewhere = Elsewhere() if elsewhere is None else elsewhere
         self._store = store
         self._standing = standing
         self._connections = connections
@@ -69,7 +73,7 @@ class Collection:
         self._unsafe = unsafe
         self._open: dict[str, Waiting] = {}
         self._tasks: set[asyncio.Task[object]] = set()
-        self._journal = Journal(store)
+        self._journal = Journal(store, self._elsewhere.fence)
         self._conclusion = Conclusion(
             store=store, standing=standing, journal=self._journal, clock=clock
         )
@@ -87,6 +91,7 @@ class Collection:
                 directories=self._directories,
                 arrived=self._show_held_back,
                 pairs=self._pairs,
+                told=self._elsewhere.encapsulated,
             ),
         )
         """Takes what agencies say."""
@@ -97,17 +102,22 @@ class Collection:
     # Questions come in
 
     async def resume(self) -> None:
-        """Take up what waited when the hub stopped."""
+        """Take up what waited when the hub stopped, or when another process did."""
+        owner = self._elsewhere.owner
 
         def look() -> list[Submission]:
             with self._store.read() as tx:
                 for made in rows.encapsulations(tx):
                     self._pairs.put(made)
-                return submissions.collecting(tx)
+                found = submissions.collecting(tx)
+                if owner is None:
+                    return found
+                own = rows.owned(tx, owner)
+                return [each for each in found if each.id in own]
 
         for submission in await self._store.run(look):
             if submission.follows is None:
-                await self.take_up(submission)
+                await self._take_up(submission)
 
     async def start_over(self) -> None:
         """Take up anew what waits, once the ledger is whole again.
@@ -147,7 +157,14 @@ class Collection:
             self._begin(found)
 
     async def take_up(self, submission: Submission) -> None:
-        """Go on with a submission that waits in the database, if nobody does."""
+        """Go on with a submission that waits in the database, if nobody does.
+
+        Where several processes serve the hub, one of them does.
+        """
+        if self._elsewhere.owner is None:
+            await self._take_up(submission)
+
+    async def _take_up(self, submission: Submission) -> None:
         now = self._clock()
         found = self._prepared(submission, now)
         if found is None:
@@ -175,7 +192,30 @@ class Collection:
             self._send(found)
             self._move(found)
 
-    # Agencies are asked
+    @property
+    def owner(self) -> int | None:
+        """What the rounds of this process say who moves them."""
+        return self._elsewhere.owner
+
+    @property
+    def journal(self) -> Journal:
+        """What writes behind, in the order in which rounds move."""
+        return self._journal
+
+    def moves(self, submission: str) -> bool:
+        """Tell whether it is this process that asks agencies for a submission."""
+        return submission in self._open
+
+    # Agencies are asked, and say something
+
+    async def take(
+        self, connection: Connection, message: agent_pb2.ConnectRequest
+    ) -> None:
+        """Take what an agency says of rounds, or pass it on to who moves them."""
+        peer = connection.peer
+        left = await self._elsewhere.sort(peer, message, self._open.keys())
+        if left is not None:
+            await self.intake.take(connection, left)
 
     def connected(self, agency: str) -> None:
         """Ask an agency that has just connected for everything that is wanted of it."""
@@ -236,6 +276,24 @@ class Collection:
         if found is None:
             return Progress()
         return progress_of(found, self.reachable(), self._clock())
+
+    async def progress_anywhere(self, submission: str) -> Progress:
+        """Return who answered so far, also where another process moves the round."""
+        if self._elsewhere.owner is None or self.moves(submission):
+            return self.progress(submission)
+        policies, connected, now = (
+            self._standing.current(),
+            self.reachable(),
+            self._clock(),
+        )
+
+        def look() -> Progress:
+            with self._store.read() as tx:
+                return stored_progress(
+                    tx, submission, policies, connected, now, unsafe=self._unsafe
+                )
+
+        return await self._store.run(look)
 
     # Rounds move on
 

@@ -24,6 +24,7 @@ from accord.core.errors import (
     Unauthenticated,
     Unreachable,
 )
+from accord.hub.rounds.elsewhere import Elsewhere
 from accord.hub.rounds.outbox import Call, Outbox
 from accord.rpc.limits import HEARTBEAT_SECONDS, SILENCE_SECONDS
 from accord.rpc.peer import PeerAgency
@@ -119,11 +120,14 @@ class Connection:
 
 
 class Connections:
-    """The newest stream of every agency."""
+    """The newest stream of every agency, here or at another process of the hub."""
 
-    def __init__(self, clock: Callable[[], dt.datetime]) -> None:
+    def __init__(
+        self, clock: Callable[[], dt.datetime], elsewhere: Elsewhere | None = None
+    ) -> None:
         """Begin with nobody."""
         self._clock = clock
+        self._elsewhere = Elsewhere() if elsewhere is None else elsewhere
         self._open: dict[str, Connection] = {}
         self._stopping = False
 
@@ -145,33 +149,54 @@ class Connections:
                 )
             )
         self._open[peer.label] = connection
+        self._elsewhere.stream_opened(peer.label)
         return connection
 
     def close(self, connection: Connection) -> None:
         """Forget a stream that has ended."""
         if self._open.get(connection.peer.label) is connection:
             del self._open[connection.peer.label]
+            self._elsewhere.stream_ended(connection.peer.label)
+
+    def here(self, agency: str) -> Connection | None:
+        """Return the stream of an agency that is connected to this process."""
+        return self._open.get(agency)
 
     def connected(self) -> list[str]:
-        """Return the agencies with an open stream."""
-        return sorted(self._open)
+        """Return the agencies with an open stream, wherever it is."""
+        return sorted({*self._open, *self._elsewhere.reached()})
 
     def call(self, agency: str, query: str, call: Call) -> None:
         """Ask an agency if it is connected; else it hears when it comes back."""
         connection = self._open.get(agency)
         if connection is not None:
             connection.call(query, call)
+        else:
+            self._elsewhere.call(agency, query, call)
 
     def settle(self, agency: str, query: str) -> None:
         """Tell an agency, if it is connected, that a query has ended."""
         connection = self._open.get(agency)
         if connection is not None:
             connection.settle(query)
+        else:
+            self._elsewhere.settle(agency, query)
+
+    def send(self, agency: str, message: agent_pb2.ConnectResponse) -> None:
+        """Send to an agency if it is connected."""
+        connection = self._open.get(agency)
+        if connection is not None:
+            connection.send(message)
 
     def send_all(self, message: agent_pb2.ConnectResponse) -> None:
-        """Send to every agency that is connected."""
+        """Send to every agency that is connected to this process."""
         for connection in list(self._open.values()):
             connection.send(message)
+
+    def end_each(self, error: AccordError) -> None:
+        """End every stream that is open now; agents may come back at once."""
+        for connection in self._open.values():
+            connection.end(error)
 
     def end_all(self) -> None:
         """End every stream, for a hub that stops; agents will come back."""
@@ -225,6 +250,7 @@ class Connections:
         for place, fault in found.items():
             held[place].end(fault)
             thrown_out(place[0])
+            self._elsewhere.thrown_out(place[0])
 
 
 def certificate_revoked() -> PolicyDenied:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import sqlalchemy as sa
 
@@ -41,6 +41,8 @@ class Encapsulating:
     arrived: Callable[[], None]
     """Told when there are new ones."""
     pairs: Pairs
+    told: Callable[[str], None]
+    """Told of a sender whose new ones are committed."""
     _writing: dict[str, asyncio.Future[None]] = dataclasses.field(default_factory=dict)
     """What is not committed yet, by sender."""
 
@@ -80,7 +82,18 @@ class Encapsulating:
             self.pairs.put(made)
         if fresh:
             self.arrived()
+            writing.add_done_callback(lambda _: self.told(agency))
         await asyncio.wait([writing])
+
+    async def learn(self, senders: Sequence[str]) -> None:
+        """Take over what agencies have given to another process of the hub."""
+
+        def read(tx: sa.Connection) -> list[Encapsulation]:
+            return rows.encapsulations(tx, senders)
+
+        for made in await self.journal.put(read):
+            self.pairs.put(made)
+        self.arrived()
 
 
 def _is_from(agency: str, made: Encapsulation, directories: list[Directory]) -> bool:

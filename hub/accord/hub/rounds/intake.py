@@ -58,7 +58,13 @@ class Intake:
         self, connection: Connection, message: agent_pb2.ConnectRequest
     ) -> None:
         """Take whatever is about a round; other messages are none of it."""
-        peer = connection.peer
+        if message.WhichOneof("message") == "encapsulations":
+            await self.encapsulating.take(connection, message.encapsulations)
+        else:
+            self.hear(connection.peer, message)
+
+    def hear(self, peer: PeerAgency, message: agent_pb2.ConnectRequest) -> None:
+        """Take what an agency says of queries, wherever its stream is."""
         match message.WhichOneof("message"):
             case "readies":
                 self.readies(peer.label, message.readies)
@@ -72,8 +78,6 @@ class Intake:
                 self.erasures(peer.label, message.erasures)
             case "refusals":
                 self.refusals(peer.label, message.refusals)
-            case "encapsulations":
-                await self.encapsulating.take(connection, message.encapsulations)
             case _:
                 pass
 

@@ -39,9 +39,17 @@ class _Change(Generic[Made]):
 class Journal:
     """The queue before the database; lives on one event loop."""
 
-    def __init__(self, store: Store) -> None:
-        """Begin with nothing to write."""
+    def __init__(
+        self, store: Store, fence: Callable[[sa.Connection], None] | None = None
+    ) -> None:
+        """Begin with nothing to write.
+
+        Args:
+            store: where to.
+            fence: refuses every transaction once another process does the work.
+        """
         self._store = store
+        self._fence = fence
         self._waiting: list[_Change[Any]] = []
         self._writer: asyncio.Task[None] | None = None
         self.is_stopping = False
@@ -102,6 +110,8 @@ class Journal:
 
     def _commit(self, batch: list[_Change[Any]]) -> list[object]:
         with self._store.write() as tx:
+            if self._fence is not None:
+                self._fence(tx)
             return [_apply(tx, change) for change in batch]
 
 

@@ -7,9 +7,13 @@ import dataclasses
 import datetime as dt
 from collections.abc import Collection
 
+import sqlalchemy as sa
+
+from accord.hub.policies import Policies
 from accord.hub.questions.expectation import expected_at
+from accord.hub.rounds import submissions
 from accord.hub.rounds.stages import Stage
-from accord.hub.rounds.waiting import Waiting
+from accord.hub.rounds.waiting import Waiting, restore, take_up
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,3 +55,33 @@ def progress_of(
         expected_at=expected_at(found.agreement, round_.awaited, connected, now),
         deadline_at=round_.current.until,
     )
+
+
+def stored_progress(
+    tx: sa.Connection,
+    submission: str,
+    policies: Policies | None,
+    connected: Collection[str],
+    now: dt.datetime,
+    *,
+    unsafe: bool,
+) -> Progress:
+    """Return how far a round is that another process moves, by its rows.
+
+    Seeds are in no row, so of the third stage only its owner knows who answered.
+
+    Args:
+        tx: the caller's transaction.
+        submission: the question.
+        policies: the policies in force.
+        connected: agencies with an open stream.
+        now: the time.
+        unsafe: whether the hub is in the unsafe test mode.
+    """
+    known = submissions.find(tx, submission)
+    if known is None or not known.is_collecting:
+        return Progress()
+    found = take_up(known, policies, unsafe=unsafe, now=now)
+    if found is None or not restore(tx, found, now):
+        return Progress()
+    return progress_of(found, connected, now)

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
+
+from accord.hub.rounds.elsewhere import Elsewhere
 
 FINAL: Final = 2**62
 """Revision of a submission that has ended."""
@@ -21,12 +23,18 @@ HELD: Final = FINAL - 1
 
 
 class Revisions:
-    """Numbers of what waits; lives on one event loop."""
+    """Numbers of what waits; lives on one event loop.
 
-    def __init__(self, now: dt.datetime) -> None:
+    Where several processes serve a hub, each hears of all numbers that are given out,
+    and goes on above the highest of them.
+    """
+
+    def __init__(self, now: dt.datetime, elsewhere: Elsewhere | None = None) -> None:
         """Begin above everything that an earlier process gave out."""
-        self._latest = int(now.timestamp() * 1000)
-        self._first = self._latest
+        self._elsewhere = Elsewhere() if elsewhere is None else elsewhere
+        self.latest = int(now.timestamp() * 1000)
+        """The highest that is known."""
+        self._first = self.latest
         self._numbers: dict[str, int] = {}
         self._listeners: dict[str, set[asyncio.Event]] = {}
 
@@ -36,13 +44,28 @@ class Revisions:
 
     def bump(self, submissions: Iterable[str]) -> None:
         """Say that there is news."""
+        bumped: dict[str, int] = {}
         for submission in submissions:
-            self._latest += 1
-            self._numbers[submission] = self._latest
-            self._wake(submission)
+            self.latest += 1
+            bumped[submission] = self.latest
+        self.heard(bumped)
+        self._elsewhere.bumped(bumped)
 
     def end(self, submissions: Iterable[str]) -> None:
         """Say that submissions have ended; nothing more is kept of them."""
+        ended = list(submissions)
+        self.heard_end(ended)
+        self._elsewhere.ended(ended)
+
+    def heard(self, revisions: Mapping[str, int], *, latest: int = 0) -> None:
+        """Take over news, and that no lower number than *latest* is given out now."""
+        self.latest = max(self.latest, latest, *revisions.values())
+        for submission, number in revisions.items():
+            self._numbers[submission] = number
+            self._wake(submission)
+
+    def heard_end(self, submissions: Iterable[str]) -> None:
+        """Take over that submissions have ended."""
         for submission in submissions:
             self._numbers.pop(submission, None)
             self._wake(submission)

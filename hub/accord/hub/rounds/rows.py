@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -47,10 +47,16 @@ class Standing:
     refused: dict[str, str]
     missing: dict[str, Stage]
     ledger_entry: str
+    owner: int | None
+    """The process that moves it, where several serve the hub."""
 
 
 def begin(
-    tx: sa.Connection, submission: str, asked: tuple[str, ...], until: dt.datetime
+    tx: sa.Connection,
+    submission: str,
+    asked: tuple[str, ...],
+    until: dt.datetime,
+    owner: int | None = None,
 ) -> None:
     """Keep a round that asks everybody for the first time."""
     tx.execute(
@@ -65,6 +71,7 @@ def begin(
             "refused": {},
             "missing": {},
             "ledger_entry": submission,
+            "owner": owner,
         },
     )
 
@@ -133,7 +140,14 @@ def standing(tx: sa.Connection, submission: str) -> Standing | None:
         refused=dict(row.refused),
         missing={each: Stage(stage) for each, stage in row.missing.items()},
         ledger_entry=row.ledger_entry,
+        owner=row.owner,
     )
+
+
+def owned(tx: sa.Connection, owner: int) -> set[str]:
+    """Return the submissions whose rounds belong to a process."""
+    chosen = sa.select(ROUNDS.c.submission).where(ROUNDS.c.owner == owner)
+    return set(tx.execute(chosen).scalars())
 
 
 def delete(tx: sa.Connection, submission: str) -> None:
@@ -328,8 +342,13 @@ def put_encapsulation(tx: sa.Connection, made: Encapsulation) -> None:
     tx.execute(ENCAPSULATIONS.insert(), dataclasses.asdict(made))
 
 
-def encapsulations(tx: sa.Connection) -> list[Encapsulation]:
-    """Return the newest one of every pair."""
+def encapsulations(
+    tx: sa.Connection, senders: Sequence[str] | None = None
+) -> list[Encapsulation]:
+    """Return the newest one of every pair, or of those of some senders."""
+    chosen = sa.select(ENCAPSULATIONS)
+    if senders is not None:
+        chosen = chosen.where(ENCAPSULATIONS.c.sender.in_(senders))
     return [
         Encapsulation(
             sender=row.sender,
@@ -337,5 +356,5 @@ def encapsulations(tx: sa.Connection) -> list[Encapsulation]:
             ciphertext=row.ciphertext,
             signature=row.signature,
         )
-        for row in tx.execute(sa.select(ENCAPSULATIONS))
+        for row in tx.execute(chosen)
     ]

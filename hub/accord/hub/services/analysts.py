@@ -226,9 +226,8 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         if submission.state is SubmissionState.HELD:
             return await self._reader.held(submission)
         paying = submission.follows or submission.id
-        return collecting(
-            submission, self._collection.progress(paying), self._revision(submission)
-        )
+        progress = await self._collection.progress_anywhere(paying)
+        return collecting(submission, progress, self._revision(submission))
 
     def _revision(self, submission: Submission) -> int:
         """Return the revision of a submission that waits."""

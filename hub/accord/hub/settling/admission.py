@@ -47,6 +47,8 @@ class Request:
     unsafe: bool
     complete_only: bool
     """Only an answer of the whole cohort that is asked will do."""
+    owner: int | None = None
+    """The process that asks agencies, where several serve the hub."""
 
 
 def same_request(known: Submission, digest: str) -> Submission:
@@ -137,7 +139,7 @@ def admit(
     hold(tx, policies, submission, plan.members, request.now)
     submissions.insert(tx, submission)
     until = half_of_what_is_left(request.now, request.expires_at)
-    rows.begin(tx, submission.id, plan.members, until)
+    rows.begin(tx, submission.id, plan.members, until, request.owner)
     note_permitted(tx, asked, plan, from_archive=False)
     note(
         tx,

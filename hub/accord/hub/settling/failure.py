@@ -60,6 +60,8 @@ def fail(  # everything that an ending depends on
     known = submissions.find(tx, submission)
     if known is None or not known.is_collecting:
         return Failed(reason="", ended=[], promoted=[])
+    standing = rows.standing(tx, known.id)
+    owner = None if standing is None else standing.owner
     charged = _settle(tx, known.id, at)
     ending = why(charged)
     end(tx, known, ending, at, charged=charged)
@@ -80,7 +82,7 @@ def fail(  # everything that an ending depends on
             else:
                 submissions.follow(tx, follower.id, None)
                 until = half_of_what_is_left(at, follower.expires_at)
-                rows.begin(tx, follower.id, members, until)
+                rows.begin(tx, follower.id, members, until, owner)
                 promoted.append(dataclasses.replace(follower, follows=None))
                 continue
         end(tx, follower, reason, at, charged=False)
