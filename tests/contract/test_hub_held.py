@@ -18,7 +18,7 @@ from accord.hub.releases.archive import Question
 from accord.hub.releases.held import Reason, Verdict
 from accord.hub.rounds import submissions
 from accord.hub.rounds.submissions import Submission, SubmissionState
-from accord.v1 import analyst_pb2
+from accord.v1 import analyst_pb2, common_pb2
 from tests.contract.hub_databases import Database, database
 from tests.contract.postgres import postgres
 
@@ -30,7 +30,7 @@ RELEASE = analyst_pb2.Release(
     id="release",
     agreement="trends",
     rows=[analyst_pb2.Row(values=["a"], estimate=analyst_pb2.Estimate(estimate=7))],
-    cost=analyst_pb2.Cost(loss={"nano_rho": 1000}),
+    cost=analyst_pb2.Cost(loss=common_pb2.Loss(nano_rho=1000)),
 )
 
 

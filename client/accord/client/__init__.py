@@ -16,8 +16,8 @@
     trend.to_polars()
 
 Asking is in `Hub`, `Agreement` and `Question`; waiting in `Pending`; reading in
-`Result`, and of several releases in `concat`. Everything that can go wrong is an
-`AccordError` with a stable ``reason``.
+`Result`, and of several releases in `concat`; reviewers decide with `Reviews`.
+Everything that can go wrong is an `AccordError` with a stable ``reason``.
 """
 
 from accord.client.coverage import Coverage, PartialCoverageWarning
@@ -26,6 +26,8 @@ from accord.client.pending import Pending
 from accord.client.profile import Profile
 from accord.client.question import Question
 from accord.client.result import Cost, Estimate, Result, Row
+from accord.client.reviewed import Review
+from accord.client.reviewing import Held, Reason, Reviews
 from accord.client.session import Agreement, Hub, connect
 from accord.client.stages import Progress
 from accord.client.together import Releases, concat
@@ -55,6 +57,7 @@ __all__ = [
     "DeadlineExceeded",
     "Estimate",
     "Expectation",
+    "Held",
     "Hub",
     "IntegrityError",
     "InternalError",
@@ -67,9 +70,12 @@ __all__ = [
     "Profile",
     "Progress",
     "Question",
+    "Reason",
     "Releases",
     "RequisitionRefused",
     "Result",
+    "Review",
+    "Reviews",
     "Row",
     "Unauthenticated",
     "Unreachable",

@@ -8,6 +8,7 @@ from typing import Any
 
 from accord.client.moments import Expectation
 from accord.client.result import Cost
+from accord.client.reviewed import listed
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,8 @@ class Price:
     expectation: Expectation
     complete: bool = False
     """Only an answer of the largest cohort was asked for."""
+    reviewers: tuple[str, ...] = ()
+    """One of them has to let the answer go before it is published; if any."""
 
     @property
     def when(self) -> str:
@@ -77,7 +80,11 @@ class Price:
         if self.from_archive:
             return "already paid for: free, and at once"
         phrase = self.expectation.phrase(or_nobody=self.complete)
-        return f"answer {phrase}" if phrase else ""
+        words = f"answer {phrase}" if phrase else ""
+        if not self.reviewers:
+            return words
+        held = f"then it is held until a reviewer lets it go: {listed(self.reviewers)}"
+        return f"{words}; {held}" if words else held
 
     def as_json(self) -> dict[str, Any]:
         """Return the documented form."""
@@ -89,4 +96,5 @@ class Price:
             "edition": self.edition,
             "from_archive": self.from_archive,
             **self.expectation.as_json(),
+            "reviewers": list(self.reviewers),
         }

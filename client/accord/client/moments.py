@@ -64,7 +64,7 @@ class Expectation:
 def expectation_of(expected_at: int, deadline_at: int) -> Expectation:
     """Return what a message says in seconds since 1970; 0 says nothing."""
     return Expectation(
-        expected_at=_moment(expected_at), deadline_at=_moment(deadline_at)
+        expected_at=moment_of(expected_at), deadline_at=moment_of(deadline_at)
     )
 
 
@@ -79,7 +79,8 @@ def spoken(moment: datetime.datetime) -> str:
     return f"{_DAYS[utc.weekday()]} {utc:%Y-%m-%d %H:%M} UTC"
 
 
-def _moment(seconds: int) -> datetime.datetime | None:
+def moment_of(seconds: int) -> datetime.datetime | None:
+    """Return a moment as messages have it; 0 is none."""
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC) if seconds else None
 
 

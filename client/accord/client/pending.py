@@ -2,19 +2,21 @@
 """A question that has been asked and may not be answered yet.
 
 It goes on at the hub whoever waits. Machines of some agencies are awake once a day or
-once a week only, so an answer may be days away: one comes back with the id, or with
-`Hub.pending`.
+once a week only, and a reviewer may have to let an answer go, so it may be days away:
+one comes back with the id, or with `Hub.pending`.
 """
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections.abc import Callable, Mapping
 
 from accord.client.asked import Asked, AskedQuestions
 from accord.client.decode import result_of
-from accord.client.moments import Expectation, expectation_of
+from accord.client.moments import Expectation, expectation_of, moment_of, spoken
 from accord.client.result import Result
+from accord.client.reviewed import listed
 from accord.client.stages import REVEAL, Progress, progress_of
 from accord.client.wire import Wire
 from accord.core.errors import (
@@ -34,6 +36,7 @@ RETRY_SECONDS = 1.0
 
 _STATES: Mapping[int, str] = {
     pb.SUBMISSION_STATE_COLLECTING: "collecting",
+    pb.SUBMISSION_STATE_HELD: "held",
     pb.SUBMISSION_STATE_RELEASED: "released",
     pb.SUBMISSION_STATE_FAILED: "failed",
 }
@@ -71,13 +74,18 @@ class Pending:
 
     @property
     def state(self) -> str:
-        """``collecting``, ``released`` or ``failed``, when last heard of."""
+        """``collecting``, ``held``, ``released`` or ``failed``, when last heard of."""
         return _STATES.get(self._last.state, "collecting")
 
     @property
     def done(self) -> bool:
         """Whether it ended, when last heard of."""
-        return self.state != "collecting"
+        return self.state not in ("collecting", "held")
+
+    @property
+    def held_at(self) -> datetime.datetime | None:
+        """Since when it waits for a reviewer (`Progress.reviewers`), if it does."""
+        return moment_of(self._last.held_at)
 
     @property
     def progress(self) -> Progress:
@@ -92,6 +100,8 @@ class Pending:
     @property
     def when(self) -> str:
         """The same as a phrase; empty where it has ended or the hub does not say."""
+        if self.held_at is not None:
+            return f"waits since {spoken(self.held_at)}"
         or_nobody = self._complete or self.progress.stage == REVEAL
         return "" if self.done else self.expectation.phrase(or_nobody=or_nobody)
 
@@ -115,14 +125,16 @@ class Pending:
     ) -> Result:
         """Return the answer as soon as there is one.
 
-        A hub that restarts meanwhile is asked again until it is back.
+        A hub that restarts meanwhile is asked again until it is back. For a reviewer
+        nobody waits without a timeout: that can take days.
 
         Args:
-            timeout: seconds to wait at most; without it, as long as it takes.
+            timeout: seconds to wait at most; without it, as long as agencies take.
             on_progress: called with every news.
 
         Raises:
-            DeadlineExceeded: STILL_WAITING; the question goes on without us.
+            DeadlineExceeded: STILL_WAITING or RELEASE_HELD; the question goes on
+                without us.
             AccordError: the question failed; its sentence says what was charged.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -130,7 +142,7 @@ class Pending:
             if on_progress is not None:
                 on_progress(self.progress)
             left = POLL_SECONDS if deadline is None else deadline - time.monotonic()
-            if left <= 0:
+            if left <= 0 or (timeout is None and self.state == "held"):
                 raise self._still_waiting()
             self._poll(min(POLL_SECONDS, int(left) + 1), deadline)
         return self.result()
@@ -157,7 +169,7 @@ class Pending:
         """Return the answer if it is there; whoever has read it is not reminded of it.
 
         Raises:
-            DeadlineExceeded: STILL_WAITING.
+            DeadlineExceeded: STILL_WAITING or RELEASE_HELD.
             AccordError: the question failed.
         """
         if not self.done:
@@ -194,6 +206,7 @@ class Pending:
             "state": self.state,
             **self.progress.as_json(),
             **self.expectation.as_json(),
+            "held_at": self.held_at and self.held_at.isoformat(),
             "failure": failure and {"reason": failure.reason, "text": failure.sentence},
         }
 
@@ -204,6 +217,15 @@ class Pending:
         return "\n".join([*lines, *self.receipt("hub.release({id!r})")])
 
     def _still_waiting(self) -> DeadlineExceeded:
+        if self.state == "held":
+            return DeadlineExceeded(
+                "RELEASE_HELD",
+                "The answer is there and paid for, and is published once a reviewer"
+                f" lets it go ({listed(self.progress.reviewers)}). Nobody knows when"
+                f" that is; look later with: accord release {self.id}",
+                id=self.id,
+                reviewers=",".join(self.progress.reviewers),
+            )
         awaited = ", ".join(self._last.awaited) or "the hub"
         phrase = self.when
         return DeadlineExceeded(

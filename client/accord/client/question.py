@@ -15,6 +15,7 @@ from accord.client.moments import expectation_of, utc_now
 from accord.client.notes import title_of
 from accord.client.pending import Pending
 from accord.client.result import Result
+from accord.client.reviewed import review_of
 from accord.client.stages import Progress
 from accord.client.wire import Wire
 from accord.core.errors import InvalidQuery
@@ -83,6 +84,12 @@ class Question:
                 complete_only=complete,
             ),
         )
+        described = self.wire.call(
+            self.wire.stub.DescribeAgreement,
+            pb.DescribeAgreementRequest(agreement=self.agreement),
+        )
+        review = review_of(described.document)
+        touched = {*(name for name, _ in self.groups), *self.filters}
         return Price(
             cost=cost_of(response.cost),
             half_width=response.half_width,
@@ -92,6 +99,7 @@ class Question:
             from_archive=response.from_archive,
             expectation=expectation_of(response.expected_at, response.deadline_at),
             complete=complete,
+            reviewers=review.reviewers if review.holds(touched) else (),
         )
 
     @overload
@@ -149,6 +157,9 @@ class Question:
             PolicyDenied: the agreement does not allow it; every reason is named.
             BudgetExhausted: an account cannot pay.
             InvalidQuery: a name or number is wrong.
+            DeadlineExceeded: STILL_WAITING after the timeout; RELEASE_HELD, also
+                without one, where a reviewer has to let the answer go. One comes back
+                later with ``hub.release(id)``.
         """
         request = pb.SubmitQueryRequest(
             id=submission_id or str(uuid.uuid4()),

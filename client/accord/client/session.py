@@ -18,6 +18,8 @@ from accord.client.pending import Pending
 from accord.client.profile import find_profile
 from accord.client.question import Question
 from accord.client.result import Cost, Result
+from accord.client.reviewed import Review, review_of
+from accord.client.reviewing import Reviews
 from accord.client.wire import Wire
 from accord.core.errors import NotFound
 from accord.v1 import analyst_pb2 as pb
@@ -82,10 +84,12 @@ class Description:
     each_release_epsilon: float
     delta: float
     suppress_below: int
+    review: Review
+    """Which answers people look at before they are published."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the documented form."""
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(self) | {"review": self.review.as_json()}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +173,11 @@ class Hub:
                 found.append(self.submission(asked.id))
         return found
 
+    @property
+    def reviews(self) -> Reviews:
+        """Releases that wait until this person, as a reviewer, has decided."""
+        return Reviews(self._wire)
+
     def _asked(self) -> list[Asked]:
         return AskedQuestions(self._wire.hub_identity).all()
 
@@ -177,7 +186,8 @@ class Hub:
 
         Raises:
             NotFound: there is none that this analyst may read.
-            DeadlineExceeded: STILL_WAITING, when the timeout is over.
+            DeadlineExceeded: STILL_WAITING, when the timeout is over; RELEASE_HELD,
+                also without one, while a reviewer has to let it go.
         """
         try:
             pending = self.submission(identifier)
@@ -228,6 +238,7 @@ class Agreement:
             each_release_epsilon=response.each_release_epsilon,
             delta=response.delta,
             suppress_below=response.suppress_below,
+            review=review_of(response.document),
         )
 
     def budget(self) -> Budget:

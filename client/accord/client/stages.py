@@ -3,7 +3,8 @@
 
 First every agency of a cohort says that it is ready, then each sends its masked vector,
 then they open the sum together. Where somebody is away for too long the question begins
-again with a fallback cohort: that is another attempt.
+again with a fallback cohort: that is another attempt. Where the agreement wants people
+to look at an answer first, it is held at the end until one of them lets it go.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from accord.client.reviewed import listed
 from accord.v1 import analyst_pb2 as pb
 
-READY, MASKED, REVEAL = "ready", "masked", "reveal"
+READY, MASKED, REVEAL, HELD = "ready", "masked", "reveal", "held"
 
 _STAGES: Mapping[int, str] = {
     pb.STAGE_READY: READY,
@@ -32,13 +34,15 @@ class Progress:
     awaited: tuple[str, ...]
     refused: tuple[str, ...]
     stage: str = ""
-    """``ready``, ``masked`` or ``reveal``; from ``reveal`` on it is paid."""
+    """``ready``, ``masked``, ``reveal`` or ``held``; from ``reveal`` on it is paid."""
     attempt: int = 0
     """From 1; a higher one began when somebody was away for too long."""
     cohort: str = ""
     """Name that the agreement gives to those who are asked in this attempt."""
     away: tuple[str, ...] = ()
     """Whom the attempt before waited for in vain, as far as this program saw it."""
+    reviewers: tuple[str, ...] = ()
+    """While it is held: one of them has to let it go."""
 
     @property
     def asked(self) -> int:
@@ -54,6 +58,7 @@ class Progress:
             "answered": list(self.answered),
             "awaited": list(self.awaited),
             "refused": list(self.refused),
+            "reviewers": list(self.reviewers),
         }
 
     def __str__(self) -> str:
@@ -62,6 +67,10 @@ class Progress:
 
     def words(self) -> str:
         """Return a phrase such as ``3 of 5 agencies ready; awaiting city-police``."""
+        if self.stage == HELD:
+            return (
+                f"paid, and held until a reviewer lets it go: {listed(self.reviewers)}"
+            )
         if not self.asked:
             return "waiting for the hub"
         count = f"{len(self.answered)} of {self.asked} agencies"
@@ -89,12 +98,14 @@ class Progress:
 
 def progress_of(submission: pb.Submission, *, away: tuple[str, ...] = ()) -> Progress:
     """Return how far a submission is, with what was seen of an attempt before it."""
+    is_held = submission.state == pb.SUBMISSION_STATE_HELD
     return Progress(
         answered=tuple(submission.answered),
         awaited=tuple(submission.awaited),
         refused=tuple(submission.refused),
-        stage=_STAGES.get(submission.stage, ""),
+        stage=HELD if is_held else _STAGES.get(submission.stage, ""),
         attempt=submission.attempt,
         cohort=submission.cohort,
         away=away,
+        reviewers=tuple(submission.reviewers),
     )

@@ -19,6 +19,7 @@ from accord.rpc.status import error_of
 from accord.rpc.tokens import TokenKind, parse
 from accord.v1.analyst_pb2_grpc import AnalystServiceStub
 from accord.v1.policy_pb2_grpc import PolicyServiceStub
+from accord.v1.review_pb2_grpc import ReviewServiceStub
 
 Response = TypeVar("Response", bound=Message)
 
@@ -44,6 +45,7 @@ class Wire:
         self._channel = analyst_channel(address, authority, token)
         self.stub = AnalystServiceStub(self._channel)
         self.policies = PolicyServiceStub(self._channel)
+        self.reviews = ReviewServiceStub(self._channel)
 
     def call(self, method: Callable[..., Response], request: Message) -> Response:
         """Call *method* of the stub, with the deadline that goes with its request.

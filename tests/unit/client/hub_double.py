@@ -111,6 +111,13 @@ def collecting(
     )
 
 
+def held(*reviewers: str, since: datetime.datetime) -> pb.Submission:
+    """Return a submission that waits for a reviewer."""
+    return pb.Submission(
+        state=pb.SUBMISSION_STATE_HELD, reviewers=reviewers, held_at=seconds(since)
+    )
+
+
 def released(answer: pb.Release) -> pb.Submission:
     """Return a submission that has ended with an answer."""
     return pb.Submission(
@@ -165,6 +172,7 @@ class AnalystHub(AnalystServiceServicer):
             edition="2026-10",
         )
         self.script = [released(release())]
+        self.document = ""
         self.requests.clear()
 
     def store(self, answer: pb.Release) -> str:
@@ -236,7 +244,9 @@ class AnalystHub(AnalystServiceServicer):
         self, request: pb.DescribeAgreementRequest, context: object
     ) -> pb.DescribeAgreementResponse:
         summary = pb.AgreementSummary(name=request.agreement, version=2)
-        return pb.DescribeAgreementResponse(summary=summary, editions=["2026-10"])
+        return pb.DescribeAgreementResponse(
+            summary=summary, editions=["2026-10"], document=self.document
+        )
 
     async def ListReleases(
         self, request: pb.ListReleasesRequest, context: object

@@ -101,7 +101,7 @@ async def decide(
     release: str,
     *,
     let_go: bool,
-    reason: review_pb2.ReviewReason = ENDANGER,
+    reason: review_pb2.ReviewReason.ValueType = ENDANGER,
 ) -> review_pb2.HeldSummary:
     request = review_pb2.DecideHeldRequest(
         id=release, let_go=let_go, reason=NO_CONCERN if let_go else reason

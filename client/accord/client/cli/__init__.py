@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ``accord`` command: analysts' questions, and boards' decisions."""
+"""The ``accord`` command: analysts' questions, boards' and reviewers' decisions."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from accord.client.cli.looking import agreements, budget, describe
 from accord.client.cli.options import AsJson
 from accord.client.cli.policy import policy_app
 from accord.client.cli.returning import pending, release, submission
+from accord.client.cli.review import review_app
 from accord.client.cli.saved import profile_app
 from accord.client.demo.command import run_demo
 from accord.rpc.command import run_command
@@ -30,6 +31,7 @@ for command in (
     app.command()(command)
 app.add_typer(profile_app, name="profile")
 app.add_typer(policy_app, name="policy")
+app.add_typer(review_app, name="review")
 
 
 @app.command()

@@ -73,6 +73,8 @@ def describe(
         f"at most {found.at_most_dimensions} dimensions; one release may cost up to "
         f"ε = {found.each_release_epsilon:g} (δ = {found.delta:g})"
     )
+    if phrase := found.review.phrase():
+        console.print(f"review: {phrase}", soft_wrap=True)
     console.print(
         records_table(
             "dimensions",
