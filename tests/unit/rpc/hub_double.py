@@ -19,9 +19,12 @@ import grpc
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from accord.core.errors import AccordError, NotFound, Unauthenticated
+from accord.merkle.heads import SignedHead, TreeHead
+from accord.merkle.tree import leaf_hash
 from accord.rpc import pki
 from accord.rpc.address import Address
 from accord.rpc.codec import sign_requisition
+from accord.rpc.contact import head_to_message
 from accord.rpc.enrolment_proof import verify_enrolment
 from accord.rpc.interceptors import ErrorBoundary
 from accord.rpc.peer import PeerAgency, bearer_token, peer_agency
@@ -229,11 +232,24 @@ class HubDouble(
         self.publish(repository)
         return repository
 
+    @property
+    def log_head(self) -> SignedHead:
+        """The head of a log that never grows."""
+        head = TreeHead(
+            size=1,
+            root=leaf_hash(b"begun"),
+            at=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
+            ledger_height=0,
+            epoch=0,
+        )
+        return SignedHead.sign(head, self.signing_key)
+
     def welcome(self) -> agent_pb2.Welcome:
         return agent_pb2.Welcome(
             policies_version=self.policies_version,
             now=int(time.time()),
             state_sequence=self.state_sequence,
+            head=head_to_message(self.log_head),
         )
 
     def policies_changed(self) -> agent_pb2.ConnectResponse:
