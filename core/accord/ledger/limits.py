@@ -50,25 +50,36 @@ ORDER BY l.at DESC
 """
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What one release asks for."""
+
+    id: str
+    lines: tuple[Line, ...]
+    """In order of account and unit."""
+
+    places: tuple[Place, ...]
+    """Of the lines; an enumeration's value is not looked up again and again."""
+
+
 @dataclasses.dataclass(slots=True)
 class _Account:
-    """What an account holds, reservations of this call included."""
+    """What an account holds."""
 
-    held: int | None
-    """As the database has it; ``None`` where it has no such account yet."""
+    held: int
+    """In the database."""
+
+    is_new: bool
+    """Whether the database has no such account yet."""
 
     in_window: dict[int, int] = dataclasses.field(default_factory=dict)
-    """By the window's start, from the database."""
+    """In the database, by the window's start."""
 
     taken: int = 0
     """By this call."""
 
     cap: int = 0
     """That the newest of these reservations named."""
-
-    @property
-    def used(self) -> int:
-        return (self.held or 0) + self.taken
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,25 +104,26 @@ class Shortfall:
 class Accounts:
     """The accounts that some reservations ask, at one moment."""
 
-    def __init__(self, tx: Transaction, head: Head, lines: Iterable[Line], now: int):
+    def __init__(
+        self, tx: Transaction, head: Head, requests: Iterable[Request], now: int
+    ) -> None:
         """Read what they hold; the head is locked."""
         self._tx = tx
         self._head = head
         self._now = now
         self._accounts: dict[Place, _Account] = {}
-        self._read(lines)
+        self._read(requests)
 
-    def take(self, lines: Sequence[Line]) -> list[Shortfall]:
-        """Take all amounts or none; return the lines that cannot be paid, and why."""
-        accounts = [self._accounts[_place(line)] for line in lines]
-        asked = list(zip(lines, accounts, strict=True))
+    def take(self, request: Request) -> list[Shortfall]:
+        """Take all amounts or none; return what cannot be paid, and why."""
+        accounts = [self._accounts[place] for place in request.places]
         short = [
-            each
-            for line, account in asked
-            if (each := self._shortfall(line, account)) is not None
+            missing
+            for line, account in zip(request.lines, accounts, strict=True)
+            if (missing := self._shortfall(line, account)) is not None
         ]
         if not short:
-            for line, account in asked:
+            for line, account in zip(request.lines, accounts, strict=True):
                 account.taken += line.amount
                 account.cap = _cap(line)
         return short
@@ -120,7 +132,7 @@ class Accounts:
         """Yield name, unit, amount, cap, and 1 for a new one, sorted."""
         for where, account in sorted(self._accounts.items()):
             if account.taken:
-                yield *where, account.taken, account.cap, int(account.held is None)
+                yield *where, account.taken, account.cap, int(account.is_new)
 
     def refusals(
         self, shortfalls: Sequence[Sequence[Shortfall]]
@@ -132,20 +144,24 @@ class Accounts:
         before = self._taken_since(itertools.chain.from_iterable(shortfalls))
         return [self._exhausted(short, before) for short in shortfalls]
 
-    def _read(self, lines: Iterable[Line]) -> None:
+    def _read(self, requests: Iterable[Request]) -> None:
         wanted = [
-            (*_place(line), since)
-            for line in lines
+            (*place, since)
+            for request in requests
+            for line, place in zip(request.lines, request.places, strict=True)
             for since in (None, *map(self._since, line.windows))
         ]
-        rows = self._rows(_HELD, wanted)
-        for name, unit, since, held, in_window in rows:
-            account = self._accounts.setdefault((name, unit), _Account(held))
+        for name, unit, since, held, in_window in self._rows(_HELD, wanted):
+            found = _Account(held=held or 0, is_new=held is None)
+            account = self._accounts.setdefault((name, unit), found)
             if since is not None:
                 account.in_window[since] = int(in_window)
 
     def _shortfall(self, line: Line, account: _Account) -> Shortfall | None:
-        left = max(0, _cap(line) - account.used)
+        room = _cap(line) - account.held - account.taken
+        if line.amount <= room and not line.windows:
+            return None
+        left = max(0, room)
         never = line.amount > left
         full = []
         for window in line.windows:
@@ -165,7 +181,7 @@ class Accounts:
         """Return what was taken in all windows of the call that are full."""
         since: dict[Place, int] = {}
         for each in short:
-            where = _place(each.line)
+            where = place(each.line)
             for full in each.full:
                 start = self._since(full.window)
                 since[where] = min(start, since.get(where, start))
@@ -192,7 +208,7 @@ class Accounts:
         """Return when enough entries have left a window by themselves."""
         start = self._since(full.window)
         taken = [(self._now, full.taken)]
-        taken += [each for each in before.get(_place(line), ()) if each[0] > start]
+        taken += [each for each in before.get(place(line), ()) if each[0] > start]
         # From the newest back: the first one that does not fit beside what is asked,
         # and all older ones, have to leave.
         totals = itertools.accumulate(amount for _, amount in taken)
@@ -233,11 +249,10 @@ class Accounts:
         )
 
 
-def _place(line: Line) -> Place:
+def place(line: Line) -> Place:
     """Return where a line takes its amount."""
     return line.account, line.unit.value
 
 
 def _cap(line: Line) -> int:
-    """Return the most that the account of a line may ever hold."""
     return LARGEST_TOTAL if line.lifetime_cap is None else line.lifetime_cap

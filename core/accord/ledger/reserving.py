@@ -12,7 +12,6 @@ ids, look at accounts, write. PostgreSQL writes in one statement.
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,7 +19,7 @@ from accord.core.errors import AccordError, Conflict
 from accord.ledger.account import Entry, Line, State, microseconds, moment, require_id
 from accord.ledger.head import Head, lock_head
 from accord.ledger.history import disagreement, entries_named
-from accord.ledger.limits import Accounts, Shortfall
+from accord.ledger.limits import Accounts, Place, Request, Shortfall, place
 from accord.ledger.sets import as_parameter, with_rows
 from accord.ledger.transaction import Transaction
 
@@ -110,27 +109,27 @@ def reserve_all(
         TypeError: an argument of the wrong type; nothing was reserved.
         ValueError: an argument out of range; nothing was reserved.
     """
-    requests = [(_checked(entry_id), _ordered(lines)) for entry_id, lines in asked]
+    requests = [_request(entry_id, lines) for entry_id, lines in asked]
     asked_at = microseconds(at)
     head = lock_head(tx)
     now = max(head.clock, asked_at)
     known = entries_named(
-        tx, [entry_id for entry_id, _ in requests], postgresql=head.postgresql
+        tx, [request.id for request in requests], postgresql=head.postgresql
     )
-    new = [lines for entry_id, lines in requests if entry_id not in known]
-    accounts = Accounts(tx, head, itertools.chain.from_iterable(new), now)
-    granted: list[Entry] = []
+    new = [request for request in requests if request.id not in known]
+    accounts = Accounts(tx, head, new, now)
+    granted: list[Request] = []
     answers: list[Entry | AccordError | list[Shortfall]] = []
-    for entry_id, lines in requests:
-        if entry_id in known:
-            answers.append(_repeated(known[entry_id], lines))
-        elif missing := accounts.take(lines):
+    for request in requests:
+        if request.id in known:
+            answers.append(_repeated(known[request.id], request))
+        elif missing := accounts.take(request):
             answers.append(missing)
         else:
-            number = head.height + len(granted) + 1
-            known[entry_id] = _reserved(entry_id, lines, number, now)
-            granted.append(known[entry_id])
-            answers.append(known[entry_id])
+            granted.append(request)
+            entry = _reserved(request, head.height + len(granted), now)
+            known[request.id] = entry
+            answers.append(entry)
     short = [each for each in answers if isinstance(each, list)]
     refusals = iter(accounts.refusals(short))
     if granted:
@@ -138,25 +137,26 @@ def reserve_all(
     return [next(refusals) if isinstance(each, list) else each for each in answers]
 
 
-def _checked(entry_id: str) -> str:
+def _request(entry_id: str, lines: Sequence[Line]) -> Request:
     require_id(entry_id)
-    return entry_id
-
-
-def _ordered(lines: Sequence[Line]) -> tuple[Line, ...]:
-    ordered = tuple(sorted(lines, key=lambda line: (line.account, line.unit)))
-    if not ordered:
+    if not lines:
         sentence = "a reservation without lines would be free"
         raise ValueError(sentence)
-    if len({(line.account, line.unit) for line in ordered}) != len(ordered):
+    placed = sorted(((place(line), line) for line in lines), key=_by_place)
+    places = tuple(where for where, _ in placed)
+    if len(set(places)) != len(places):
         sentence = "a reservation names each account and unit once"
         raise ValueError(sentence)
-    return ordered
+    return Request(id=entry_id, lines=tuple(line for _, line in placed), places=places)
 
 
-def _repeated(known: Entry, ordered: Sequence[Line]) -> Entry | Conflict:
+def _by_place(placed: tuple[Place, Line]) -> Place:
+    return placed[0]
+
+
+def _repeated(known: Entry, request: Request) -> Entry | Conflict:
     """Answer a reservation whose id is known already."""
-    if known.postings != tuple(line.posting for line in ordered):
+    if known.postings != tuple(line.posting for line in request.lines):
         return Conflict(
             "LEDGER_CONFLICT",
             f"Entry {known.id} of the ledger stands for other accounts or amounts:"
@@ -173,32 +173,37 @@ def _repeated(known: Entry, ordered: Sequence[Line]) -> Entry | Conflict:
     return known
 
 
-def _reserved(entry_id: str, lines: Sequence[Line], number: int, now: int) -> Entry:
+def _reserved(request: Request, number: int, now: int) -> Entry:
     return Entry(
-        id=entry_id,
+        id=request.id,
         state=State.RESERVED,
         reserved_at=moment(now),
         settled_at=None,
         height=number,
-        postings=tuple(line.posting for line in lines),
+        postings=tuple(line.posting for line in request.lines),
     )
 
 
 def _write(
-    tx: Transaction, head: Head, now: int, accounts: Accounts, granted: Sequence[Entry]
+    tx: Transaction,
+    head: Head,
+    now: int,
+    accounts: Accounts,
+    granted: Sequence[Request],
 ) -> None:
     """Write what was granted, the totals in one conditional step."""
     changes = list(accounts.changes())
+    numbered = list(enumerate((request.id for request in granted), head.height + 1))
     lines = [
-        (entry.id, posting.account, posting.unit.value, posting.amount)
-        for entry in granted
-        for posting in entry.postings
+        (request.id, *where, line.amount)
+        for request in granted
+        for where, line in zip(request.places, request.lines, strict=True)
     ]
     parameters = {
         "accounts": as_parameter(changes),
-        "events": as_parameter([(entry.height, entry.id) for entry in granted]),
+        "events": as_parameter(numbered),
         "lines": as_parameter(lines),
-        "height": granted[-1].height,
+        "height": head.height + len(granted),
         "now": now,
     }
     if head.postgresql:
