@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from accord.hub.db.engine import microseconds, moment
 from accord.hub.db.tables import AUDIT
+from accord.hub.db.tables_log import LOG_RELEASES
 from accord.hub.log import tree
 
 FACTS: Final = frozenset(
@@ -136,6 +137,9 @@ def note(tx: sa.Connection, event: Event, at: dt.datetime, **facts: Fact) -> Non
         {"number": number, "at": since_1970, "event": event.value, "facts": facts},
     )
     tree.grow(tx, before, tree.entry_bytes(number, since_1970, event.value, facts))
+    if event is Event.RELEASE_PUBLISHED:
+        found = {"release": facts["release"], "number": number}
+        tx.execute(LOG_RELEASES.insert(), found)
 
 
 def newest(tx: sa.Connection, most: int, *, event: str | None = None) -> list[Note]:

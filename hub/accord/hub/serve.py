@@ -22,6 +22,7 @@ from accord.hub.governance.standing import Standing
 from accord.hub.governance.watch import Watch
 from accord.hub.identity.authority import Authority, load_authority
 from accord.hub.identity.server_certificate import ServerCertificate
+from accord.hub.log.witnesses import Witnesses
 from accord.hub.policies import Policies
 from accord.hub.questions.accounts import convert_caps
 from accord.hub.questions.asking import Desk, Terms
@@ -140,6 +141,12 @@ class Hub:
             elsewhere=elsewhere,
         )
         lifetime = dt.timedelta(hours=settings.agent_certificate_hours)
+        self._witnesses = Witnesses(
+            store=self._store,
+            authority=parts.authority,
+            standing=self.standing,
+            clock=clock,
+        )
         self._contact = LedgerWatch(
             store=self._store,
             standing=self.standing,
@@ -155,6 +162,7 @@ class Hub:
             connections=self._connections,
             collection=self._collection,
             contact=self._contact,
+            witnesses=self._witnesses,
             lifetime=lifetime,
             clock=clock,
         )
@@ -265,6 +273,7 @@ class Hub:
             asyncio.create_task(self._collection.run()),
             asyncio.create_task(self._watch.run()),
             asyncio.create_task(self._contact.run()),
+            asyncio.create_task(self._witnesses.run()),
             asyncio.create_task(
                 self._connections.guard(self._agents.faults, self._collection.forget)
             ),

@@ -24,6 +24,15 @@ LOG_NODES: Final = sa.Table(
     info=GROWING,
 )
 
+LOG_RELEASES: Final = sa.Table(
+    "log_releases",
+    METADATA,
+    # Where the log says that a release was published.
+    sa.Column("release", sa.Text, primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False, unique=True),
+    info=GROWING,
+)
+
 LOG_HEADS: Final = sa.Table(
     "log_heads",
     METADATA,

@@ -30,6 +30,7 @@ from accord.hub.identity import registry
 from accord.hub.identity.authority import Authority
 from accord.hub.identity.listing import fault
 from accord.hub.identity.registry import Sighting
+from accord.hub.log.witnesses import Shown, Witnesses
 from accord.hub.rounds.collection import Collection
 from accord.hub.rounds.connections import (
     Connection,
@@ -38,6 +39,7 @@ from accord.hub.rounds.connections import (
     certificate_revoked,
 )
 from accord.rpc.codec import HeldEdition, edition_from_message, loss_to_message
+from accord.rpc.contact import head_to_message
 from accord.rpc.peer import PeerAgency, peer_agency
 from accord.rpc.pki import certificate_pem, expiry_of, serial_of
 from accord.v1 import agent_pb2, agent_pb2_grpc
@@ -51,7 +53,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class AgentService(agent_pb2_grpc.AgentServiceServicer):
     """Serves agencies that have a certificate of this hub."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what a stream is made of
         self,
         *,
         store: Store,
@@ -60,6 +62,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         connections: Connections,
         collection: Collection,
         contact: LedgerWatch,
+        witnesses: Witnesses,
         lifetime: dt.timedelta,
         clock: Callable[[], dt.datetime],
     ) -> None:
@@ -70,6 +73,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         self._connections = connections
         self._collection = collection
         self._contact = contact
+        self._witnesses = witnesses
         self._lifetime = lifetime
         self._clock = clock
 
@@ -80,12 +84,14 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
     ) -> None:
         """Keep an agent's stream until it, its certificate or the hub ends."""
         peer = peer_agency(context)
-        sequence, greeting = await self._greet(peer, await _hello(request_iterator))
+        greeted = await self._greet(peer, await _hello(request_iterator))
+        sequence, greeting, shown = greeted
         connection = self._connections.open(peer)
         # Nothing is awaited from here to the first message in line: what is opened
         # later reaches the connection, what was open before is asked for now.
-        welcome = self._welcome(sequence, greeting)
+        welcome = self._welcome(sequence, greeting, shown)
         connection.send(agent_pb2.ConnectResponse(welcome=welcome))
+        self._witnesses.greeted(connection, shown)
         self._contact.greeted(connection, greeting)
         self._collection.connected(peer.label)
         tasks = [
@@ -99,6 +105,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
                 task.result()
         finally:
             self._connections.close(connection)
+            self._witnesses.ended(connection)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -182,12 +189,12 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
 
     async def _greet(
         self, peer: PeerAgency, hello: agent_pb2.Hello
-    ) -> tuple[int, Greeting]:
+    ) -> tuple[int, Greeting, Shown]:
         """Remember what an agent says of itself, unless it may not come in.
 
         Returns:
-            The highest sequence that was ever heard from it, and how its ledger
-            compares with ours.
+            The highest sequence that was ever heard from it, how its ledger compares
+            with ours, and what it is shown of the log.
         """
         sighting = Sighting(
             agency=peer.label,
@@ -198,22 +205,27 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         )
         editions = self._due(hello.editions)
 
-        def remember() -> tuple[int, Greeting]:
+        def remember() -> tuple[int, Greeting, Shown]:
             with self._store.write() as tx:
                 self._require_member(tx, peer)
                 highest = registry.record_sighting(tx, sighting)
                 registry.record_editions(tx, peer.label, editions)
                 greeting = self._contact.greet(tx, peer.label, hello, sighting.at)
-            return highest, greeting
+                shown = self._witnesses.greet(tx, hello, sighting.at)
+            return highest, greeting, shown
 
         return await self._store.run(remember)
 
-    def _welcome(self, sequence: int, greeting: Greeting) -> agent_pb2.Welcome:
+    def _welcome(
+        self, sequence: int, greeting: Greeting, shown: Shown
+    ) -> agent_pb2.Welcome:
         return agent_pb2.Welcome(
             now=int(self._clock().timestamp()),
             policies_version=self._standing.version,
             state_sequence=sequence,
             held=loss_to_message(greeting.held),
+            head=head_to_message(shown.head),
+            consistency=shown.consistency,
         )
 
     async def _read(
@@ -229,6 +241,8 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             match message.WhichOneof("message"):
                 case "editions":
                     await self._announced(agency, message.editions)
+                case "cosignature":
+                    await self._witnesses.take(connection, message.cosignature)
                 case "charges":
                     await self._contact.take(connection, message.charges)
                 case "hello":

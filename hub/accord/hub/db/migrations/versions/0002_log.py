@@ -31,6 +31,13 @@ NODES: Final = sa.Table(
     sa.Column("hash", sa.LargeBinary, nullable=False),
 )
 
+RELEASES: Final = sa.Table(
+    "log_releases",
+    TABLES,
+    sa.Column("release", sa.Text, primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False, unique=True),
+)
+
 sa.Table(
     "log_heads",
     TABLES,
@@ -95,6 +102,13 @@ def upgrade() -> None:
             ]
             index += 1
         connection.execute(NODES.insert(), made)
+        released = [
+            {"release": _facts(row)["release"], "number": row.number}
+            for row in rows
+            if row.event == "release.published"
+        ]
+        if released:
+            connection.execute(RELEASES.insert(), released)
 
 
 def _rows_after(
@@ -106,5 +120,16 @@ def _rows_after(
 
 
 def _entry(row: sa.Row[tuple[int, int, str, object]]) -> dict[str, object]:
-    facts = json.loads(row.facts) if isinstance(row.facts, str) else row.facts
+    facts = _facts(row)
     return {"number": row.number, "at": row.at, "event": row.event, "facts": facts}
+
+
+def _facts(row: sa.Row[tuple[int, int, str, object]]) -> dict[str, object]:
+    facts = json.loads(row.facts) if isinstance(row.facts, str) else row.facts
+    if not isinstance(facts, dict):
+        raise IntegrityError(
+            "LOG_BROKEN",
+            f"Entry {row.number} of the log has no facts: restore the newest copy that"
+            " has them. Nothing was changed.",
+        )
+    return facts
