@@ -19,12 +19,13 @@ from accord.core.errors import RequisitionRefused
 from accord.core.layout import Layout, lay_out
 from accord.core.placement import NoisePlan, PolyaShare
 from accord.core.policy import Policy
-from accord.core.privacy import DiscreteGaussian
+from accord.core.privacy import DiscreteGaussian, Loss
 from accord.core.terms import Requisition, noise_plan, terms
 from accord.noise.gaussian import discrete_gaussian
 from accord.noise.polya import polya
 from accord.noise.randomness import Words as Randomness
 from accord.rpc.codec import requisition_from_bytes
+from accord.rpc.contact import ChargeRecord
 from accord.rpc.rounds import (
     encapsulation_from_message,
     erased_to_message,
@@ -73,6 +74,10 @@ class Part:
     masked: Words | None = None
     seed: bytes = b""
     revealed: bool = False
+    signature: bytes = b""
+    """The hub's, over the payload."""
+    opened_in: str = ""
+    """Name of the cohort."""
 
 
 class Agency:
@@ -140,6 +145,7 @@ class Agency:
             ready,
             ephemeral,
             [40] * layout.n_cells + [7, 1] if known is None else known.vector,
+            signature=message.signature,
         )
         self.parts[requisition.query_id] = part
         return part
@@ -176,6 +182,7 @@ class Agency:
         if part.receipt is None:
             self._take(call.encapsulations)
             part.transcript, part.cohort = shown, members
+            part.opened_in = call.cohort
             part.seed = os.urandom(32)
             vector = np.array(part.vector, np.int64) + share(plan, len(part.vector))
             part.receipt, part.masked = make_masked(
@@ -225,6 +232,27 @@ class Agency:
         return agent_pb2.Reveal(
             query_id=call.query_id, attempt=call.attempt, seed=part.seed
         )
+
+    def charged(self) -> Loss:
+        """Return what it has charged: everything that it revealed."""
+        losses = [e.requisition.loss for e in self.parts.values() if e.revealed]
+        return sum(losses, Loss())
+
+    def records(self) -> list[ChargeRecord]:
+        """Return what it proves of that."""
+        return [self.record(each) for each in self.parts.values() if each.revealed]
+
+    def record(self, part: Part) -> ChargeRecord:
+        """Return its word that a question was opened."""
+        found = ChargeRecord(
+            payload=part.payload,
+            signature=part.signature,
+            cohort=part.opened_in,
+            transcript=part.transcript,
+            charged_at=part.requisition.issued_at,
+        )
+        countersignature = self.secret.sign(found.signed_bytes(self.label))
+        return dataclasses.replace(found, countersignature=countersignature)
 
     def settle(self, query: str) -> agent_pb2.Erased | None:
         """Erase what is kept for a query; say so if it had masked, and not revealed."""

@@ -14,19 +14,22 @@ from accord.core.calendar import Period
 from accord.core.errors import RequisitionRefused
 from accord.core.layout import Layout
 from accord.core.model import DataModel
+from accord.core.privacy import Loss
 from accord.core.terms import Requisition
 from accord.rpc.address import parse_address
 from accord.rpc.channel import agent_channel
 from accord.rpc.codec import (
     HeldEdition,
     edition_to_message,
+    loss_to_message,
     query_id_of,
     verify_requisition,
 )
 from accord.rpc.codec import payload_digest as digest_of
+from accord.rpc.contact import ChargeRecord, records_to_messages
 from accord.rpc.rounds import encapsulation_to_message, masked_requests
 from accord.rpc.status import error_of
-from accord.v1 import agent_pb2, agent_pb2_grpc, common_pb2
+from accord.v1 import agent_pb2, agent_pb2_grpc, common_pb2, log_pb2
 from tests.unit.hub.agencies import Agency, Part
 
 
@@ -146,6 +149,8 @@ class ScriptedAgent:
         self.reveals: list[agent_pb2.RevealCall] = []
         self.settled: list[str] = []
         self.messages: list[agent_pb2.ConnectResponse] = []
+        self.proves: Callable[[], Iterable[ChargeRecord]] | None = agency.records
+        """What it gives when the hub wants charges; nothing at all for a silent one."""
         self.heartbeats = 0
         self.told: list[int] = []
         """Versions of policies that the hub said were new."""
@@ -173,12 +178,19 @@ class ScriptedAgent:
         editions: tuple[str, ...] = ("2026-08", "2026-09"),
         state_sequence: int = 0,
         encapsulating: bool = True,
+        charged: Loss | None = None,
+        log_seen: log_pb2.LogSeen | None = None,
     ) -> None:
-        """Open the stream and return once the hub has welcomed the agent."""
+        """Open the stream and return once the hub has welcomed the agent.
+
+        It says what it has charged, unless it is to say something else.
+        """
         hello = agent_pb2.Hello(
             agent_version="scripted",
             editions=[edition_to_message(held(self.model, name)) for name in editions],
             state_sequence=state_sequence,
+            charged=loss_to_message(charged or self.agency.charged()),
+            log_seen=log_seen,
         )
         await self.say(agent_pb2.ConnectRequest(hello=hello))
         if encapsulating:
@@ -231,10 +243,8 @@ class ScriptedAgent:
             case "settled":
                 self.settled.extend(message.settled.query_ids)
                 await self._erase(message.settled.query_ids)
-            case "policies":
-                self.told.append(message.policies.policies_version)
             case _:
-                self.heartbeats += message.HasField("heartbeat")
+                await self._other(message)
 
     async def _asked(self, each: agent_pb2.Requisition, script: Script) -> None:
         verify_requisition(self.identity.hub_key, each.payload, each.signature)
@@ -288,6 +298,15 @@ class ScriptedAgent:
         """Give the seed away."""
         reveals = agent_pb2.Reveals(reveals=[self.agency.reveal(call)])
         await self.say(agent_pb2.ConnectRequest(reveals=reveals))
+
+    async def _other(self, message: agent_pb2.ConnectResponse) -> None:
+        """Take what is about no question."""
+        if message.HasField("policies"):
+            self.told.append(message.policies.policies_version)
+        if message.HasField("charges_wanted") and self.proves is not None:
+            for each in records_to_messages(self.proves(), complete=True):
+                await self.say(agent_pb2.ConnectRequest(charges=each))
+        self.heartbeats += message.HasField("heartbeat")
 
     async def _erase(self, queries: Iterable[str]) -> None:
         found = [e for query in queries if (e := self.agency.settle(query))]

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from accord.core.decide import Analyst
 from accord.core.members import EXCHANGE, KEM, KEY, load_members
 from accord.core.policy import MEMBERS, Policy
+from accord.core.privacy import Loss
 from accord.hub.audit import newest
 from accord.hub.cli.common import governed
 from accord.hub.cli.running import init
@@ -43,6 +44,7 @@ from accord.v1 import (
     common_pb2,
     enrolment_pb2,
     enrolment_pb2_grpc,
+    log_pb2,
     policy_pb2_grpc,
     review_pb2_grpc,
 )
@@ -371,6 +373,8 @@ class World:
         stop_before: str = "",
         state_sequence: int = 0,
         encapsulating: bool = True,
+        charged: Loss | None = None,
+        log_seen: log_pb2.LogSeen | None = None,
     ) -> ScriptedAgent:
         """Enrol an agency if it is not yet, and connect its agent."""
         if label in self.agents:
@@ -385,6 +389,8 @@ class World:
             editions=editions,
             state_sequence=state_sequence,
             encapsulating=encapsulating,
+            charged=charged,
+            log_seen=log_seen,
         )
         return agent
 

@@ -5,7 +5,8 @@ The hub commits an opening, with the budget of every member of the cohort, befor
 agency gives a seed away; an agency charges in the transaction in which it does. So at
 every moment
 
-    what the hub's ledger holds of an agency  >=  what the agency can prove it charged,
+    what the hub has charged, or holds for openings   >=   what the agency can prove
+    that are committed, of the agency's account            that it charged,
 
 and the hub's pair (epoch, height of its ledger) is never below one that an agency has
 seen in the hub's log. Both sides say their numbers at every contact. Where one is

@@ -5,17 +5,27 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Sequence
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from accord.core.privacy import Loss
-from accord.hub.contact.heights import Seen, knows_more
+from accord.hub.contact.heights import Seen, knows_more, lacking
 from accord.hub.contact.standing import Cause, Doubt, begin_doubt, standing
 from accord.hub.db.engine import LedgerTransaction, microseconds, moment
 from accord.hub.db.tables_contact import AGENCY_CONTACTS
+from accord.hub.rounds.stages import Stage
 from accord.ledger import Unit, height
 
-_HELD = "SELECT unit, used FROM ledger_account WHERE name = :name"
+_USED: Final = "SELECT unit, used FROM ledger_account WHERE name = :name"
+
+_UNOPENED: Final = """
+SELECT l.unit, SUM(l.amount) FROM rounds r
+JOIN ledger_entry e ON e.id = r.ledger_entry AND e.state = 'reserved'
+JOIN ledger_line l ON l.entry = e.id AND l.account = :name
+WHERE r.stage <> :opened GROUP BY l.unit
+"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +45,7 @@ class Greeting:
     """What an agency hears back."""
 
     held: Loss
-    """What the hub's ledger holds for it."""
+    """What the hub's ledger holds for it, as `held_of` says."""
     doubt: Doubt | None
     begun: bool
     """Whether what it said has begun the doubt."""
@@ -47,13 +57,24 @@ def account_of(agency: str) -> str:
 
 
 def held_of(tx: sa.Connection, agency: str) -> Loss:
-    """Return what the hub's ledger holds for an agency, reservations included."""
+    """Return what an agency may have charged, as far as this hub remembers.
+
+    That is what is charged here, and what is reserved for openings that are committed.
+    Other reservations do not count: a copy from before an opening has those, too.
+    """
+    name = {"name": account_of(agency)}
     ledger = LedgerTransaction(tx)
-    rows = ledger.execute(_HELD, {"name": account_of(agency)}).fetchall()
-    used = {row[0]: int(row[1]) for row in rows}
+    used = _sums(ledger.execute(_USED, name).fetchall())
+    opened = {"opened": Stage.REVEAL.value}
+    unopened = _sums(ledger.execute(_UNOPENED, name | opened).fetchall())
+    return lacking(used, unopened)
+
+
+def _sums(rows: Sequence[Sequence[Any]]) -> Loss:
+    found = {row[0]: int(row[1]) for row in rows}
     return Loss(
-        nano_rho=used.get(Unit.NANO_RHO, 0),
-        nano_epsilon=used.get(Unit.NANO_EPSILON, 0),
+        nano_rho=found.get(Unit.NANO_RHO.value, 0),
+        nano_epsilon=found.get(Unit.NANO_EPSILON.value, 0),
     )
 
 

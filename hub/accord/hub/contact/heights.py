@@ -51,9 +51,9 @@ def knows_more(said: Seen, here: Seen) -> bool:
     return here.or_more(said) != here
 
 
-def lacking(said: Loss, held: Loss) -> Loss:
-    """Return what an agency has charged beyond what the hub holds for it."""
+def lacking(more: Loss, less: Loss) -> Loss:
+    """Return what one loss has beyond another; nothing where it is not larger."""
     return Loss(
-        nano_rho=max(0, said.nano_rho - held.nano_rho),
-        nano_epsilon=max(0, said.nano_epsilon - held.nano_epsilon),
+        nano_rho=max(0, more.nano_rho - less.nano_rho),
+        nano_epsilon=max(0, more.nano_epsilon - less.nano_epsilon),
     )
