@@ -27,6 +27,8 @@ class PeerAgency:
     """Hex; what a deny list holds."""
     expires_at: datetime.datetime
     """When an open stream must end: gRPC never looks at a certificate again."""
+    begins_at: datetime.datetime | None = None
+    """About when it was issued; nothing where another process took the call."""
 
 
 def peer_certificate(context: grpc.aio.ServicerContext[Any, Any]) -> x509.Certificate:
@@ -57,6 +59,7 @@ def peer_agency(context: grpc.aio.ServicerContext[Any, Any]) -> PeerAgency:
         label=agency_of(certificate),
         serial=serial_of(certificate),
         expires_at=expiry_of(certificate),
+        begins_at=certificate.not_valid_before_utc,
     )
 
 

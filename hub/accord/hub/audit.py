@@ -103,6 +103,7 @@ class Event(enum.StrEnum):
     CHARGE_REBUILT = "charge.rebuilt"
     LEDGER_RECONCILED = "ledger.reconciled"
     HUB_RESTORED = "hub.restored"
+    CERTIFICATE_TAKEN_BACK = "certificate.taken-back"
 
 
 Fact = str | int | bool | list[str]

@@ -24,6 +24,7 @@ from accord.core.errors import (
 )
 from accord.hub.contact.contacts import Greeting
 from accord.hub.contact.ledger_watch import LedgerWatch
+from accord.hub.contact.lost_certificates import take_back
 from accord.hub.db.engine import Store
 from accord.hub.governance.standing import Standing
 from accord.hub.identity import registry
@@ -120,6 +121,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             now = self._clock()
             members = self._standing.newest().members
             with self._store.write() as tx:
+                take_back(tx, peer, members, now)
                 key = self._require_member(tx, peer)
                 certificate = self._authority.issue(
                     request.certificate_request,
@@ -207,6 +209,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
 
         def remember() -> tuple[int, Greeting, Shown]:
             with self._store.write() as tx:
+                take_back(tx, peer, self._standing.newest().members, sighting.at)
                 self._require_member(tx, peer)
                 highest = registry.record_sighting(tx, sighting)
                 registry.record_editions(tx, peer.label, editions)
