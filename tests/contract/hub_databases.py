@@ -16,6 +16,9 @@ from tests.contract.postgres import Cluster
 
 KINDS = ("sqlite", "postgresql")
 
+on_every_database = pytest.mark.parametrize("state", KINDS, indirect=True)
+"""A test of a hub (`tests.unit.hub`) whose `state` is made on each kind of database."""
+
 
 class Database:
     """One empty database, to be opened by as many programs as a test likes."""

@@ -12,7 +12,11 @@ import structlog
 
 from accord.hub.state import State
 from accord.rpc.logs import configure
+from tests.contract.hub_databases import postgres_url
+from tests.contract.postgres import postgres
 from tests.unit.hub.world import World, make_state
+
+__all__ = ["postgres"]
 
 
 @pytest.fixture(autouse=True)
@@ -30,8 +34,18 @@ def lines() -> Iterator[io.StringIO]:
 
 
 @pytest.fixture
-def state(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> State:
-    """Return the state of a new hub that nobody serves."""
+def state(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> State:
+    """Return the state of a new hub that nobody serves.
+
+    Tests that are to hold on PostgreSQL too are marked `on_every_database`.
+    """
+    if getattr(request, "param", "sqlite") == "postgresql":
+        monkeypatch.setenv("ACCORD_HUB_DATABASE", postgres_url(request))
     made = make_state(tmp_path)
     capsys.readouterr()
     return made

@@ -8,14 +8,14 @@ import os
 import pytest
 import sqlalchemy as sa
 
-from accord.hub.db.engine import Store
 from accord.hub.db.tables import EQUIVOCATIONS
 from accord.secagg.messages import Ready, Receipt, check_receipt, transcript
 from accord.v1 import agent_pb2
+from tests.contract.hub_databases import on_every_database
 from tests.unit.hub.scripted import answering, until
 from tests.unit.hub.test_command_line import Command
 from tests.unit.hub.test_three_rounds import OUTSIDE, asking, submitted
-from tests.unit.hub.world import FALLBACK, PARTIES, World, finished
+from tests.unit.hub.world import FALLBACK, PARTIES, World, finished, store_of
 
 
 @pytest.fixture
@@ -64,6 +64,7 @@ async def test_a_transcript_can_be_compared_with_what_an_agency_kept(
     assert hub.failure("audit", "transcript", "none")[1] == "RELEASE_UNKNOWN"
 
 
+@on_every_database
 async def test_a_receipt_for_another_transcript_is_kept_as_evidence(
     world: World, hub: Command
 ) -> None:
@@ -107,7 +108,7 @@ async def test_a_receipt_for_another_transcript_is_kept_as_evidence(
     code, out, _ = hub("audit", "evidence")
     assert code == 0
     assert f"other receipt:\n  agency: {OUTSIDE}\n" in out
-    store = Store(world.state.database)
+    store = store_of(world.state)
     with pytest.raises(sa.exc.IntegrityError, match="only grows"), store.write() as tx:
         tx.execute(EQUIVOCATIONS.delete())
     store.close()

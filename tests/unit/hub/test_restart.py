@@ -11,6 +11,7 @@ from accord.core.errors import ConfigurationError
 from accord.hub.rounds.stages import Stage
 from accord.hub.serve import Hub
 from accord.v1 import analyst_pb2, common_pb2
+from tests.contract.hub_databases import on_every_database
 from tests.unit.hub.scripted import answering, silent, until
 from tests.unit.hub.world import (
     AGREEMENT,
@@ -27,6 +28,7 @@ from tests.unit.hub.world import (
 )
 
 
+@on_every_database
 async def test_a_question_survives_a_restart(world: World) -> None:
     for label in PARTIES:
         await world.agent(label, answering if label == "city-police" else silent)
@@ -55,6 +57,7 @@ async def test_a_question_survives_a_restart(world: World) -> None:
     assert account(world, f"agreement/{AGREEMENT}") == (before[0], 0)
 
 
+@on_every_database
 async def test_what_was_released_is_read_after_a_restart(world: World) -> None:
     await world.all_agents()
     token = add_analyst(world.state, "ana")
@@ -68,6 +71,7 @@ async def test_what_was_released_is_read_after_a_restart(world: World) -> None:
     assert (await call(stub.SubmitQuery(asked))).submission.reply == first
 
 
+@on_every_database
 async def test_after_the_deadline_the_fallback_is_published(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +109,7 @@ async def test_after_the_deadline_without_a_whole_cohort_it_fails(
     assert account(world, "agency/city-police") == (0, 0)
 
 
+@on_every_database
 async def test_who_followed_a_failed_question_asks_for_itself(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

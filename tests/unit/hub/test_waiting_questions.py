@@ -8,12 +8,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from accord.core.errors import PreconditionFailed
-from accord.hub.db.engine import LedgerTransaction, Store
+from accord.hub.db.engine import LedgerTransaction
 from accord.hub.db.tables import RELEASES, SUBMISSIONS
 from accord.hub.serve import utc_now
 from accord.hub.settling.admission import MOST_COLLECTING_OF_ONE
 from accord.ledger import charge
 from accord.v1 import analyst_pb2, common_pb2
+from tests.contract.hub_databases import on_every_database
 from tests.unit.hub.scripted import answering, silent, until
 from tests.unit.hub.world import (
     AGREEMENT,
@@ -27,11 +28,12 @@ from tests.unit.hub.world import (
     call,
     edit,
     finished,
+    store_of,
 )
 
 
 def releases(world: World) -> int:
-    store = Store(world.state.database)
+    store = store_of(world.state)
     with store.read() as tx:
         found = tx.execute(sa.select(sa.func.count()).select_from(RELEASES))
         count = found.scalar_one()
@@ -69,13 +71,14 @@ async def test_under_another_data_model_nothing_is_published(
         assert account(world, name) == (0, 0)
 
 
+@on_every_database
 async def test_a_release_costs_what_was_reserved_or_is_not_made(world: World) -> None:
     await world.all_agents(silent)
     token = add_analyst(world.state, "ana")
     asked = a_submission()
     await call(world.analyst(token).SubmitQuery(asked))
     await world.stop_hub()
-    store = Store(world.state.database)
+    store = store_of(world.state)
     with store.write() as tx:
         tx.execute(SUBMISSIONS.update().values(nano_rho=SUBMISSIONS.c.nano_rho - 1))
     store.close()
@@ -87,13 +90,14 @@ async def test_a_release_costs_what_was_reserved_or_is_not_made(world: World) ->
     assert account(world, f"agreement/{AGREEMENT}") == (0, 0)
 
 
+@on_every_database
 async def test_the_ledger_keeps_no_question_open(world: World) -> None:
     """What cannot be given back is not, and the question ends all the same."""
     await world.all_agents(silent)
     stub = world.analyst(add_analyst(world.state, "ana"))
     asked = a_submission()
     await call(stub.SubmitQuery(asked))
-    store = Store(world.state.database)
+    store = store_of(world.state)
     with store.write() as tx:
         charge(LedgerTransaction(tx), asked.id, utc_now())
     store.close()
@@ -105,6 +109,7 @@ async def test_the_ledger_keeps_no_question_open(world: World) -> None:
     assert account(world, f"agreement/{AGREEMENT}") == spent
 
 
+@on_every_database
 async def test_one_charge_buys_one_release(world: World) -> None:
     """The database itself refuses a second release for the same entry."""
     await world.all_agents()
@@ -112,7 +117,7 @@ async def test_one_charge_buys_one_release(world: World) -> None:
     asked = a_submission()
     await call(stub.SubmitQuery(asked))
     await finished(stub, asked.id)
-    store = Store(world.state.database)
+    store = store_of(world.state)
     with store.read() as tx:
         (known,) = tx.execute(sa.select(RELEASES)).mappings()
     other = {**known, "number": 2, "id": "another", "submission": "another"}
