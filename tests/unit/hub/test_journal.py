@@ -103,6 +103,27 @@ async def test_a_database_that_is_busy_is_tried_again(
     await journal.stop()
 
 
+async def test_who_stands_and_waits_hears_at_once_that_it_is_busy(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "RETRY_SECONDS", 0.02)
+    other = sqlite3.connect(tmp_path / "hub.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    journal = Journal(store)
+    patient = [journal.put(saying("a"))]
+    asked = journal.put(saying("b"), once=True)
+    patient.append(journal.put(saying("c")))
+    with pytest.raises(Unreachable):
+        await asked
+    other.execute("ROLLBACK")
+    other.close()
+    assert await asyncio.gather(*patient) == ["a", "c"]
+    # Given up is given up: it is not written later behind its caller's back.
+    assert words(store) == ["a", "c"]
+    assert await journal.put(saying("b"), once=True) == "b"
+    await journal.stop()
+
+
 async def test_a_hub_that_stops_does_not_wait_for_a_broken_disk(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

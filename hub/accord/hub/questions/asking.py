@@ -10,6 +10,8 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Final
 
+import sqlalchemy as sa
+
 from accord.core.agreement import Agreement
 from accord.core.canonical import bytes_digest, digest
 from accord.core.decide import Analyst
@@ -217,12 +219,11 @@ class Desk:
         )
         asked = _asked(analyst, request, now)
 
-        def commit() -> Submission:
-            with self._store.write() as tx:
-                self._standing.require_current(tx, policies)
-                return admit(tx, policies, self._authority, admission, found, asked)
+        def keep(tx: sa.Connection) -> Submission:
+            self._standing.require_current(tx, policies)
+            return admit(tx, policies, self._authority, admission, found, asked)
 
-        return await self._collection.admit(commit)
+        return await self._collection.admit(keep)
 
     async def _note_refusal(
         self,

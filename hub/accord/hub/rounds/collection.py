@@ -135,15 +135,17 @@ class Collection:
             if found.submission.id not in self._open
         )
 
-    async def admit(self, work: Callable[[], Submission]) -> Submission:
+    async def admit(self, work: Callable[[sa.Connection], Submission]) -> Submission:
         """Commit a submission and ask agencies for it, even if the caller goes away.
 
+        Questions that come together share a commit.
+
         Args:
-            work: the transaction; runs on the database's thread.
+            work: runs on the database's thread, in the transaction of whatever waits.
         """
 
         async def commit_and_open() -> Submission:
-            submission = await self._store.run(work)
+            submission = await self._journal.put(work, once=True)
             if submission.follows is None:
                 self.open(submission, submission.created_at)
             return submission

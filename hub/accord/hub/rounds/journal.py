@@ -4,7 +4,8 @@
 Changes are committed in the order in which they were put, all of one batch or none;
 what is refused by an error of its own does not touch the others. Whoever must not go
 on before something is committed awaits it. A database that cannot be used now is tried
-again; meanwhile nothing is lost.
+again; meanwhile nothing is lost. A change that somebody stands and waits for, such as a
+new question, is tried once: its caller hears of it and asks again.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ Made = TypeVar("Made")
 class _Change(Generic[Made]):
     work: Callable[[sa.Connection], Made]
     done: asyncio.Future[Made]
+    once: bool
 
 
 class Journal:
@@ -58,16 +60,19 @@ class Journal:
         """Whether the database could not be written at the last attempt."""
         self._log = structlog.get_logger()
 
-    def put(self, work: Callable[[sa.Connection], Made]) -> asyncio.Future[Made]:
+    def put(
+        self, work: Callable[[sa.Connection], Made], *, once: bool = False
+    ) -> asyncio.Future[Made]:
         """Put a change in line; the future has its result once it is committed.
 
         Args:
             work: runs on the database's thread; may run again if the commit fails.
+            once: give it up where the database cannot be used now.
         """
         done: asyncio.Future[Made] = asyncio.get_running_loop().create_future()
         # An error that nobody waits for is the writer's to log, not asyncio's.
         done.add_done_callback(_looked_at)
-        self._waiting.append(_Change(work, done))
+        self._waiting.append(_Change(work, done, once))
         if self._writer is None:
             self._writer = asyncio.create_task(
                 self._write(), context=contextvars.Context()
@@ -85,8 +90,10 @@ class Journal:
             while self._waiting:
                 batch = self._waiting[:MOST_AT_ONCE]
                 results = await self._written(batch)
-                if results is None:
-                    await asyncio.sleep(RETRY_SECONDS)
+                if isinstance(results, _Refused):
+                    self._give_up(batch, results)
+                    if self._waiting:
+                        await asyncio.sleep(RETRY_SECONDS)
                     continue
                 del self._waiting[: len(batch)]
                 for change, result in zip(batch, results, strict=True):
@@ -94,14 +101,23 @@ class Journal:
         finally:
             self._writer = None
 
-    async def _written(self, batch: list[_Change[Any]]) -> list[object] | None:
-        """Return what the changes gave; nothing where it has to be tried again."""
+    def _give_up(self, batch: list[_Change[Any]], refused: _Refused) -> None:
+        """Tell those who do not wait for another attempt."""
+        patient = [change for change in batch if not change.once]
+        self._waiting[: len(batch)] = patient
+        for change in batch:
+            if change.once:
+                _tell(change, refused)
+
+    async def _written(self, batch: list[_Change[Any]]) -> list[object] | _Refused:
+        """Return what the changes gave, or why they have to be tried again."""
         try:
             results = await self._store.run(self._commit, batch)
         except Unreachable as error:
             self.is_delayed = True
             self._log.error("journal.delayed", reason=error.reason)
-            return [_Refused(error)] * len(batch) if self.is_stopping else None
+            refused = _Refused(error)
+            return [refused] * len(batch) if self.is_stopping else refused
         except Exception as error:  # noqa: BLE001  # whoever waits learns of it
             self._log.error("journal.broken", error_type=type(error).__name__)
             return [_Refused(error)] * len(batch)
