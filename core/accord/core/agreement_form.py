@@ -346,6 +346,11 @@ class AgreementForm(Strict):
     contacts: Contacts | None = None
 
     @property
+    def holds_answers(self) -> bool:
+        """Whether people look at answers, or at some, before they are published."""
+        return self.review.releases == "human" or bool(self.may_ask.sensitive)
+
+    @property
     def noise(self) -> NoisePlacement:
         """Who adds the noise, said or by the way to account."""
         if self.protect.noise is not None:

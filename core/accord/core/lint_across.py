@@ -138,6 +138,7 @@ def _thoughts(
         yield ("spend",), sentence("lint.no-lifetime")
     if valid.review_by - valid.first > A_YEAR:
         yield ("valid", "review_by"), sentence("lint.review-late")
+    yield from _reviewing(form)
     covering = protect.covered_by_at_least
     if covering is not None and covering < protect.at_least_agencies:
         yield (
@@ -154,6 +155,15 @@ def _thoughts(
         if silent:
             text = sentence("lint.persons-unknown", parties=", ".join(silent))
             yield ("protect", "no_agency_above"), text
+
+
+def _reviewing(form: AgreementForm) -> Iterator[tuple[Sequence[str | int], str]]:
+    reviewers = sorted(set(form.review.reviewers))
+    if reviewers and not form.holds_answers:
+        yield ("review", "reviewers"), sentence("lint.reviewers-idle")
+    elif len(reviewers) == 1:
+        text = sentence("lint.reviewer-alone", reviewer=reviewers[0])
+        yield ("review", "reviewers"), text
 
 
 def _declared(

@@ -86,7 +86,7 @@ def test_what_is_missing_is_said() -> None:
         ({}, "Parties that work together with the hub"),
         ({"protect__no_agency_above": ...}, "Nothing limits how much of a figure"),
         ({}, "People known to more parties than the agreement counts on lose more"),
-        ({}, "cannot hold publications back"),
+        ({}, "which parties cannot check"),
     ],
 )
 def test_open_risks_follow_the_agreement(

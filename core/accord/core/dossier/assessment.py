@@ -78,6 +78,6 @@ def open_risks(matter: Matter) -> list[str]:
         found.append("open-fewer")
     if matter.form.protect.no_agency_above is None:
         found.append("open-dominance")
-    if matter.form.review.releases == "human" or matter.form.may_ask.sensitive:
+    if matter.form.holds_answers:
         found.append("open-review")
     return found

@@ -21,9 +21,10 @@ def about_governance(policy: Policy, board: BoardForm | None) -> Iterator[Passag
 
 
 def _review(policy: Policy) -> Iterator[Passage]:
-    review = policy.agreement.form.review
+    form = policy.agreement.form
+    review = form.review
     yield passage("review", "review.releases", f"review-{review.releases}")
-    if review.reviewers:
+    if form.holds_answers:
         yield passage(
             "review",
             "review.reviewers",
