@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Releases that people look at first: a real hub, agents, and typed commands."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import accord.client as accord
+from tests.federation.network import Network
+from tests.federation.small_world import PURPOSE, THREE, SmallWorld, gender_of
+
+pytestmark = pytest.mark.federation
+
+AGREEMENT = "agreements/three.yaml"
+CLAUSES = (
+    ("\nversion: 1\n", "\nversion: 2\n"),
+    ("  at_most_dimensions:", "  sensitive: [gender]\n  at_most_dimensions:"),
+    ("\napproval:", "\nreview: {reviewers: [rita]}\napproval:"),
+)
+
+
+@pytest.fixture(scope="module")
+def network(clones: Callable[..., Network]) -> Iterator[Network]:
+    """Return a network whose board has named a dimension sensitive, and a reviewer."""
+    with clones().start(THREE) as running:
+        added = running.hub_command(
+            "analyst", "add", "rita", "--organisation", "council", "--role", "reviewer"
+        )
+        running.tokens["rita"] = added["token"]
+        version = running.decide(running.edit(AGREEMENT, *CLAUSES))
+        running.wait_learned(version, THREE)
+        yield running
+
+
+@pytest.fixture
+def hub(network: Network) -> Iterator[accord.Hub]:
+    with network.connect() as connection:
+        yield connection
+
+
+def ask(hub: accord.Hub, epsilon: float) -> accord.Pending:
+    """Ask by a sensitive dimension, until it is held."""
+    question = hub.agreement("three").persons().by("gender")
+    price = question.price(epsilon=epsilon, purpose=PURPOSE)
+    assert price.reviewers == ("rita",)
+    identifier = str(uuid.uuid4())
+    with pytest.raises(accord.DeadlineExceeded) as caught:
+        question.release(epsilon=epsilon, purpose=PURPOSE, submission_id=identifier)
+    assert caught.value.reason == "RELEASE_HELD"
+    return hub.submission(identifier)
+
+
+def rounds(network: Network) -> list[object]:
+    """Return how many questions each agency was asked."""
+    sql = "SELECT count(*) FROM round"
+    return [network.agent_rows(label, sql) for label in THREE]
+
+
+def test_what_is_let_go_is_what_the_reviewer_saw(
+    network: Network, hub: accord.Hub, world: SmallWorld
+) -> None:
+    before = network.charged()
+    pending = ask(hub, 3)
+    assert pending.state == "held"
+    paid = network.charged()
+    assert paid["agreement/three"] > before.get("agreement/three", 0)
+    network.hub.kill()
+    network.start_hub()
+    with network.connect("rita") as reviewer:
+        (waiting,) = reviewer.reviews.waiting()
+        assert (waiting.analyst, waiting.organisation) == ("ana", "observatory")
+        _, figures = reviewer.reviews.look(waiting.id)
+    truth = world.persons(THREE, lambda case: (gender_of(case),))
+    for row in figures:
+        assert row.estimate.estimate is not None
+        assert row.estimate.sd is not None
+        assert row.estimate.sd > 0
+        off = row.estimate.estimate - truth.get(row.values, 0)
+        assert abs(off) < 7 * row.estimate.sd
+    done = network.analyst_command("review", "let-go", waiting.id, analyst="rita")
+    assert done.code == 0, done.err
+    network.hub.kill()
+    network.start_hub()
+    result = hub.release(pending.id)
+    assert result.rows == figures.rows
+    assert result.id == waiting.id
+    assert network.charged() == paid
+    assert not network.reserved()
+    again = hub.agreement("three").persons().by("gender")
+    assert again.release(epsilon=3, purpose=PURPOSE).from_archive
+
+
+def test_what_is_kept_back_is_not_asked_again(
+    network: Network, hub: accord.Hub
+) -> None:
+    pending = ask(hub, 4)
+    listed = network.analyst_command("review", "list", "--json", analyst="rita").json()
+    (waiting,) = listed["held"]
+    assert waiting["purpose"] == PURPOSE
+    shown = network.analyst_command("review", "show", waiting["id"], analyst="rita")
+    assert "waits since" in shown.out
+    assert f"accord review keep-back {waiting['id']} --reason" in shown.out
+    kept = ("review", "keep-back", waiting["id"])
+    missing = network.analyst_command(*kept, analyst="rita")
+    assert missing.code == 2
+    reason = ("--reason", "could-identify")
+    for _ in range(2):
+        done = network.analyst_command(*kept, *reason, "--json", analyst="rita").json()
+        assert (done["let_go"], done["reason"]) == (False, "could-identify")
+    opposite = network.analyst_command(
+        "review", "let-go", waiting["id"], analyst="rita"
+    )
+    assert opposite.code == 4
+    assert "A decision is final." in " ".join(opposite.err.split())
+    with pytest.raises(accord.PreconditionFailed) as caught:
+        hub.release(pending.id)
+    assert caught.value.reason == "RELEASE_KEPT_BACK"
+    assert "identify" not in caught.value.sentence
+    paid, asked = network.charged(), rounds(network)
+    for epsilon in (4, 5):
+        question = hub.agreement("three").persons().by("gender")
+        with pytest.raises(accord.PreconditionFailed) as refused:
+            question.release(epsilon=epsilon, purpose=PURPOSE)
+        assert refused.value.reason == "RELEASE_KEPT_BACK"
+    assert (network.charged(), rounds(network)) == (paid, asked)
+    sql = "SELECT message, noisy FROM held WHERE id = ?"
+    assert network.rows(sql, waiting["id"]) == [(None, None)]
+
+
+def test_other_questions_are_not_held(hub: accord.Hub) -> None:
+    found = hub.agreement("three").persons().by("district")
+    assert found.price(epsilon=3, purpose=PURPOSE).reviewers == ()
+    assert found.release(epsilon=3, purpose=PURPOSE, timeout=60).charged.epsilon > 0
+    with pytest.raises(accord.NotFound) as caught:
+        hub.reviews.look(str(uuid.uuid4()))
+    assert caught.value.reason == "HELD_UNKNOWN"
+    assert hub.reviews.waiting() == []
