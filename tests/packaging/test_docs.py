@@ -214,6 +214,8 @@ def test_every_setting_is_explained_with_its_default(
 
 
 def shown(default: object) -> object:
+    if default is None:
+        return "none"
     if isinstance(default, bool) or not isinstance(default, int | float | Fraction):
         return json.dumps(default) if not isinstance(default, str) else default
     return Fraction(default)
