@@ -4,7 +4,8 @@
 ``python ledger_victim.py KIND DIRECTORY [STEP]``: does rounds of reserve, charge and
 give-back on the ledger there, and writes a line to standard output after every step
 that it knows to be committed. With a STEP it does one round only, and waits for its
-end just before or after that step's commit, once it has written ``here``.
+end just before or after that step's commit, once it has written ``here``. A rebuild is
+a round of its own. Where the KIND is PostgreSQL, a file ``url`` says where it is.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import sys
 import threading
 import uuid
 from pathlib import Path
+
+import sqlalchemy as sa
 
 from accord import ledger
 from accord.ledger import Line, Unit
@@ -46,6 +49,8 @@ def settlement_of(number: int) -> str:
 def opened(kind: str, directory: Path) -> Store:
     """Open the ledger as the test left it."""
     path = directory / "ledger.db"
+    if kind == "postgresql":
+        return CoreStore(sa.create_engine((directory / "url").read_text()))
     if kind == "sqlite3":
         return StandardLibraryStore(path)
     assert kind in MAKERS
@@ -60,6 +65,8 @@ def step(store: Store, number: int, name: str, stop: str = "") -> None:
             ledger.reserve(tx, entry, LINES, NOON)
         elif name == "charge":
             ledger.charge(tx, entry, NOON)
+        elif name == "rebuild":
+            ledger.rebuild(tx, entry, [line.posting for line in LINES], NOON)
         else:
             ledger.give_back(tx, entry, NOON)
         if stop == f"before {name}":
@@ -79,6 +86,9 @@ def main() -> None:
     store = opened(kind, Path(directory))
     if stop:
         (name,) = stop
+        if name.endswith("rebuild"):
+            step(store, 1, "rebuild", name)
+            return
         step(store, 1, "reserve", name)
         settlement = "charge" if name.endswith("charge") else "give back"
         step(store, 1, settlement, name)

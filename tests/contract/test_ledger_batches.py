@@ -162,6 +162,28 @@ def test_the_number_of_statements_does_not_grow(store: Store) -> None:
     assert statements(30) <= alone + 1  # the history of all windows that are full
 
 
+@pytest.mark.parametrize("operation", [ledger.charge, ledger.give_back])
+def test_settling_takes_few_statements_however_many_accounts_pay(
+    store: Store,
+    request: pytest.FixtureRequest,
+    operation: Callable[[ledger.Transaction, str, dt.datetime], Entry],
+) -> None:
+    kind = request.node.callspec.params["ledger_store"]
+    seen: dict[int, list[str]] = {1: [], 40: []}
+    for accounts, statements in seen.items():
+        entry = reserve(store, *(line(1, f"agency/{name}") for name in range(accounts)))
+        with store.transaction() as tx:
+            settled = operation(Watched(tx, statements.append), entry, NOON)
+            assert settled == ledger.entry(tx, entry)
+            assert len(settled.postings) == accounts
+    assert len(seen[40]) == len(seen[1])
+    if kind == "postgresql":
+        which, settle = seen[1]
+        assert which.startswith("SELECT '1'")  # whoever says so is not asked
+        assert settle.strip().startswith("WITH")
+    everything(store)
+
+
 def test_a_total_that_changes_under_a_reservation_stops_it(store: Store) -> None:
     reserve(store, line(10))
     with store.transaction() as tx:

@@ -16,7 +16,8 @@ import pytest
 from accord import ledger
 from accord.ledger import State
 from tests.contract import ledger_victim as victim
-from tests.contract.ledger_stores import MAKERS
+from tests.contract.ledger_stores import MAKERS, with_ledger
+from tests.contract.postgres import Cluster
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 KINDS = sorted(MAKERS)
@@ -49,7 +50,20 @@ def kill(process: subprocess.Popen[str]) -> list[str]:
     return process.stdout.read().splitlines()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.fixture(params=[*KINDS, "postgresql"])
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Make an empty ledger in the test's folder; return what it is kept by."""
+    name = str(request.param)
+    if name in MAKERS:
+        MAKERS[name](tmp_path).close()
+        return name
+    pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed")
+    server: Cluster = request.getfixturevalue("postgres")
+    (tmp_path / "url").write_text(server.database())
+    with_ledger(victim.opened(name, tmp_path)).close()
+    return name
+
+
 @pytest.mark.parametrize(
     ("stop", "found", "height"),
     [
@@ -59,13 +73,14 @@ def kill(process: subprocess.Popen[str]) -> list[str]:
         ("after charge", State.CHARGED, 2),
         ("before give back", State.RESERVED, 1),
         ("after give back", State.RETURNED, 2),
+        ("before rebuild", None, 0),
+        ("after rebuild", State.CHARGED, 2),
     ],
 )
 def test_killed_around_a_commit(
     tmp_path: Path, kind: str, stop: str, found: State | None, height: int
 ) -> None:
     """Each row of the ledger's crash table."""
-    MAKERS[kind](tmp_path).close()
     with running(kind, tmp_path, stop) as process:
         assert process.stdout is not None
         for said in process.stdout:
@@ -81,24 +96,22 @@ def test_killed_around_a_commit(
     assert (entry.state if entry else None) == found
 
     # After the restart the same calls lead to the same end, whatever had happened.
-    settlement = "give back" if stop.endswith("give back") else "charge"
-    if found is not State.RETURNED:
+    settlement = stop.split(maxsplit=1)[1].replace("reserve", "charge")
+    if found is not State.RETURNED and settlement != "rebuild":
         victim.step(store, 1, "reserve")
     victim.step(store, 1, settlement)
     with store.transaction() as tx:
         assert ledger.verify(tx) == 2
         for line in victim.LINES:
             held = ledger.balance(tx, line.account, line.unit, victim.NOON)
-            spent = line.amount if settlement == "charge" else 0
+            spent = 0 if settlement == "give back" else line.amount
             assert (held.spent, held.reserved) == (spent, 0)
     store.close()
 
 
-@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("after", [1, 2, 7, 20, 41])
 def test_killed_at_some_moment(tmp_path: Path, kind: str, after: int) -> None:
     """Killed while it works, wherever it is; then a second process goes on."""
-    MAKERS[kind](tmp_path).close()
     with running(kind, tmp_path) as process:
         assert process.stdout is not None
         said = [process.stdout.readline().strip() for _ in range(after)]
