@@ -73,8 +73,8 @@ class Fork:
         return {
             "number": self.number,
             "found_at": self.found_at.isoformat(),
-            "seen": head_json(self.seen),
-            "shown": head_json(self.shown),
+            "seen": self.seen.as_json(),
+            "shown": self.shown.as_json(),
             "accepted_at": None if accepted is None else accepted.isoformat(),
         }
 
@@ -248,8 +248,8 @@ def forks(tx: Transaction, *, unaccepted: bool = False) -> tuple[Fork, ...]:
         Fork(
             number=number,
             found_at=_moment(found_at),
-            seen=_head_from_json(json.loads(seen)),
-            shown=_head_from_json(json.loads(shown)),
+            seen=SignedHead.from_json(json.loads(seen)),
+            shown=SignedHead.from_json(json.loads(shown)),
             accepted_at=None if at is None else _moment(at),
         )
         for number, found_at, seen, shown, at in rows
@@ -275,19 +275,6 @@ def accept(tx: Transaction, now: datetime.datetime) -> Fork:
         {"now": int(now.timestamp())},
     )
     return found[-1]
-
-
-def head_json(signed: SignedHead) -> dict[str, Any]:
-    """Return a head for machines."""
-    head = signed.head
-    return {
-        "size": head.size,
-        "root": head.root.hex(),
-        "at": int(head.at.timestamp()),
-        "ledger_height": head.ledger_height,
-        "epoch": head.epoch,
-        "signature": signed.signature.hex(),
-    }
 
 
 _OPEN_FORK: Final = "SELECT 1 FROM log_fork WHERE accepted_at IS NULL LIMIT 1"
@@ -331,21 +318,10 @@ def _keep_fork(
         "INSERT INTO log_fork (found_at, seen, shown) VALUES (:now, :seen, :shown)",
         {
             "now": int(now.timestamp()),
-            "seen": json.dumps(head_json(seen)),
-            "shown": json.dumps(head_json(shown)),
+            "seen": json.dumps(seen.as_json()),
+            "shown": json.dumps(shown.as_json()),
         },
     )
-
-
-def _head_from_json(content: dict[str, Any]) -> SignedHead:
-    head = TreeHead(
-        size=content["size"],
-        root=bytes.fromhex(content["root"]),
-        at=_moment(content["at"]),
-        ledger_height=content["ledger_height"],
-        epoch=content["epoch"],
-    )
-    return SignedHead(head=head, signature=bytes.fromhex(content["signature"]))
 
 
 def _moment(seconds: int) -> datetime.datetime:

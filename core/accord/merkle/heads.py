@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -62,13 +63,14 @@ class TreeHead:
 
     def signed_bytes(self) -> bytes:
         """Return what the log's owner signs."""
-        return _HEAD + canonical_bytes(self._fields())
+        return _HEAD + canonical_bytes(self.fields())
 
     def witnessed_bytes(self, agency: str) -> bytes:
         """Return what a witness signs who has found that the log only grew to here."""
-        return _WITNESS + canonical_bytes(self._fields() | {"agency": agency})
+        return _WITNESS + canonical_bytes(self.fields() | {"agency": agency})
 
-    def _fields(self) -> dict[str, str | int]:
+    def fields(self) -> dict[str, str | int]:
+        """Return what is signed, by name."""
         return {
             "size": self.size,
             "root": self.root.hex(),
@@ -89,6 +91,27 @@ class SignedHead:
     @classmethod
     def sign(cls, head: TreeHead, key: Ed25519PrivateKey) -> SignedHead:
         return cls(head=head, signature=key.sign(head.signed_bytes()))
+
+    def as_json(self) -> dict[str, str | int]:
+        """Return it for machines and files; `from_json` reads it again."""
+        return self.head.fields() | {"signature": self.signature.hex()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> SignedHead:
+        """Return what `as_json` gave; its signature proves it.
+
+        Raises:
+            ValueError: it is no head.
+            KeyError: something is missing.
+        """
+        head = TreeHead(
+            size=content["size"],
+            root=bytes.fromhex(content["root"]),
+            at=datetime.datetime.fromtimestamp(content["at"], datetime.UTC),
+            ledger_height=content["ledger_height"],
+            epoch=content["epoch"],
+        )
+        return cls(head=head, signature=bytes.fromhex(content["signature"]))
 
     def is_signed_by(self, key: bytes) -> bool:
         """Tell whether the holder of a public key, 32 bytes, has signed the head."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import json
 from typing import Any
 
 import pytest
@@ -71,3 +72,8 @@ def test_a_witness_speaks_for_itself_only() -> None:
 def test_what_could_not_be_signed_is_no_head(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="head"):
         dataclasses.replace(HEAD, **change)
+
+
+def test_a_head_can_be_kept_in_a_file() -> None:
+    signed = SignedHead.sign(HEAD, KEY)
+    assert SignedHead.from_json(json.loads(json.dumps(signed.as_json()))) == signed

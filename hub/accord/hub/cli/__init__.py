@@ -9,11 +9,13 @@ import typer
 
 from accord.hub.cli.access import analyst_app, member_app, token_app
 from accord.hub.cli.books import audit_app, ledger_app, status
+from accord.hub.cli.copies import backup, restore
 from accord.hub.cli.databases import migrate
 from accord.hub.cli.policies import keys, policies_app
 from accord.hub.cli.reconciling import reconcile_ledger
 from accord.hub.cli.running import check_config, init, serve
 from accord.hub.cli.showing import export
+from accord.hub.cli.verifying import verify_audit
 from accord.rpc.command import run_command
 
 app = typer.Typer(
@@ -25,9 +27,12 @@ app.command()(init)
 app.command()(serve)
 app.command("check-config")(check_config)
 app.command()(migrate)
+app.command()(backup)
+app.command()(restore)
 app.command()(status)
 app.command()(keys)
 ledger_app.command("reconcile")(reconcile_ledger)
+audit_app.command("verify")(verify_audit)
 app.command()(export)
 app.add_typer(policies_app, name="policies")
 app.add_typer(token_app, name="token")
