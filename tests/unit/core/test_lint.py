@@ -268,6 +268,9 @@ def test_a_set_says_what_is_wrong_with_it(
         ({"agreement": changed(CLEAN, valid__review_by="2027-01-03")}, "agreements/trends.yaml", "valid.review_by", "later than a year"),
         ({"agreement": changed(CLEAN, protect__covered_by_at_least=2)}, "agreements/trends.yaml", "protect.covered_by_at_least", "fewer than 3"),
         ({"agreement": changed(CLEAN, protect__no_agency_above="80 %")}, "agreements/trends.yaml", "protect.no_agency_above", "persons_a_year"),
+        ({"agreement": changed(CLEAN, review={"reviewers": ["rita", "ravi"]})}, "agreements/trends.yaml", "review.reviewers", "nobody looks at anything"),
+        ({"agreement": changed(CLEAN, review={"releases": "human", "reviewers": ["rita"]})}, "agreements/trends.yaml", "review.reviewers", "only rita may"),
+        ({"agreement": changed(CLEAN, may_ask__sensitive=["age"], review={"reviewers": ["rita", "rita"]})}, "agreements/trends.yaml", "review.reviewers", "only rita may"),
     ],
 )  # fmt: skip
 def test_what_is_no_mistake_can_be_worth_a_thought(
@@ -278,6 +281,19 @@ def test_what_is_no_mistake_can_be_worth_a_thought(
     assert errors(found) == ()
     assert said(found, path, entry, words)
     assert {each.severity for each in found} == {Severity.WARNING}
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"review": {"releases": "human", "reviewers": ["rita", "ravi"]}},
+        {"may_ask__sensitive": ["age"], "review": {"reviewers": ["rita", "ravi"]}},
+    ],
+)
+def test_two_reviewers_who_look_at_something_are_enough(
+    entries: dict[str, Any],
+) -> None:
+    assert linted(agreement=changed(CLEAN, **entries)) == ()
 
 
 def test_agreements_that_share_no_member_give_nobody_away() -> None:
