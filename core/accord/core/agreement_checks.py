@@ -338,6 +338,23 @@ def _review(form: AgreementForm) -> Iterator[Finding]:
         yield ("may_ask", "sensitive"), sentence("lint.reviewers-for-sensitive")
 
 
+@_believes("retention", "spend.each_analyst", "spend.everyone")
+def _retention(form: AgreementForm) -> Iterator[Finding]:
+    """While a release is read, or its cost counts, the log says who asked for it."""
+    kept, questions = form.retention.releases, form.retention.questions
+    if questions is None:
+        return
+    path = ("retention", "questions")
+    if kept is None:
+        yield path, sentence("lint.retention-releases-unsaid")
+    elif questions < kept:
+        yield path, sentence("lint.retention-questions-first", least=kept)
+    spend = form.spend
+    least = max(spend.each_analyst.every, spend.everyone.every)
+    if questions < least:
+        yield path, sentence("lint.retention-before-refill", least=least)
+
+
 @_believes("purpose", "emergency.purpose")
 def _emergency_purpose(form: AgreementForm) -> Iterator[Finding]:
     if form.emergency is not None and form.emergency.purpose in form.purpose:

@@ -279,6 +279,15 @@ class Review(Strict):
     reviewers: list[Label] = []
 
 
+class Retention(Strict):
+    """How long the hub keeps content; what was spent, and all hashes, for ever."""
+
+    releases: Annotated[Days, pydantic.Field(ge=1)] | None = None
+    """What was published. A repeat after that is a new question, and paid anew."""
+    questions: Annotated[Days, pydantic.Field(ge=1)] | None = None
+    """Who asked what, and what the log says of it."""
+
+
 class Approval(Strict):
     """Whose signatures a change needs."""
 
@@ -339,6 +348,8 @@ class AgreementForm(Strict):
     """How far each party takes part in linking persons; unsaid, not at all."""
     spend: Spend
     review: Review = Review()
+    retention: Retention = Retention()
+    """Unsaid, for ever."""
     emergency: Emergency | None = None
     approval: Approval
     valid: Valid

@@ -88,6 +88,13 @@ class PresetReview(Strict):
     releases: Literal["automatic", "human"] | None = None
 
 
+class PresetRetention(Strict):
+    """Keeping: no longer."""
+
+    releases: Annotated[Days, pydantic.Field(ge=1)] | None = None
+    questions: Annotated[Days, pydantic.Field(ge=1)] | None = None
+
+
 class PresetApproval(Strict):
     """Signatures: no fewer."""
 
@@ -121,6 +128,7 @@ class PresetForm(Strict):
     protect: PresetProtect = PresetProtect()
     spend: PresetSpend = PresetSpend()
     review: PresetReview = PresetReview()
+    retention: PresetRetention = PresetRetention()
     approval: PresetApproval = PresetApproval()
     limits: PresetLimits = PresetLimits()
 
@@ -132,6 +140,7 @@ PRESET_SECTIONS = (
     "protect",
     "spend",
     "review",
+    "retention",
     "approval",
 )
 """Entries of an agreement that a preset can have."""

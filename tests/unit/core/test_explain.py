@@ -153,6 +153,8 @@ OTHER: dict[str, dict[str, object]] = {
     "spend.lifetime.epsilon": {"spend__lifetime__epsilon": 25},
     "review.releases": {"review__releases": "human"},
     "review.reviewers": {"review__reviewers": ["bureau"]},
+    "retention.releases": {"retention": {"releases": 400}},
+    "retention.questions": {"retention": {"releases": 400, "questions": 800}},
     "emergency.purpose": {"emergency__purpose": "flood"},
     "emergency.spend.epsilon": {"emergency__spend__epsilon": 3},
     "emergency.at_most": {"emergency__at_most": 29},

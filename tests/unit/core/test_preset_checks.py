@@ -47,6 +47,7 @@ PRESET: dict[str, Any] = {
         "lifetime": {"epsilon": 40},
     },
     "review": {"releases": "automatic"},
+    "retention": {"releases": 400, "questions": 800},
     "approval": {"quorum": 2, "loosening_needs": ["survivors"]},
 }
 BARE = changed(
@@ -103,6 +104,9 @@ LOOSER: list[tuple[str, dict[str, object]]] = [
     ("spend.everyone.every", {"spend__everyone__every": 364}),
     ("spend.lifetime", {"spend__lifetime": {"epsilon": 41}}),
     ("spend.lifetime", {"spend__lifetime": None}),
+    ("retention.releases", {"retention": {"releases": 401}}),
+    ("retention.questions", {"retention": {"questions": 801}}),
+    ("retention.questions", {"retention": {"questions": None}}),
     ("approval.quorum", {"approval__quorum": 1}),
     ("approval.loosening_needs", {"approval__loosening_needs": []}),
 ]  # fmt: skip
@@ -234,6 +238,7 @@ ENTRIES: dict[str, st.SearchStrategy[object]] = {
     "spend__everyone": values({"epsilon": 9, "every": 400}, {"epsilon": 13, "every": 400}),
     "spend__lifetime": values(None, {"epsilon": 20}, {"epsilon": 50}),
     "review__releases": values("automatic", "human"),
+    "retention": values({"releases": 30}, {"releases": 401}, {"questions": 400}, {"questions": 801}),
     "approval__quorum": values(1, 2, 3),
     "approval__loosening_needs": values([], ["survivors"]),
 }  # fmt: skip

@@ -93,6 +93,7 @@ BEFORE = changed(
     linkage={"police": "sketch"},
     spend__lifetime={"epsilon": 40},
     review={"releases": "human", "reviewers": ["bela"]},
+    retention={"releases": 400, "questions": 800},
     emergency=EMERGENCY,
 )
 PURE = {
@@ -156,6 +157,11 @@ CHANGES: list[tuple[str, dict[str, object], Way]] = [
     ("spend.lifetime.epsilon", {"spend__lifetime__epsilon": 39}, T),
     ("review.releases", {"review__releases": "automatic"}, L),
     ("review.reviewers", {"review__reviewers": ["chidi"]}, O),
+    ("retention.releases", {"retention__releases": 401}, L),
+    ("retention.releases", {"retention__releases": 399}, T),
+    ("retention.questions", {"retention__questions": 801}, L),
+    ("retention.questions", {"retention__questions": 799}, T),
+    ("retention.questions", {"retention__questions": ...}, L),
     ("emergency", {"emergency": ...}, T),
     ("emergency.purpose", {"emergency__purpose": "flood"}, O),
     ("emergency.spend.epsilon", {"emergency__spend": {"epsilon": 4}}, L),

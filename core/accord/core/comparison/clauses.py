@@ -73,6 +73,8 @@ CLAUSES: Final = (
     Clause("spend.lifetime.epsilon", CAP, "cap"),
     Clause("review.releases", Rank(("human", "automatic"))),
     Clause("review.reviewers", Several(added=Way.OTHER, removed=Way.OTHER)),
+    Clause("retention.releases", CAP, "kept"),
+    Clause("retention.questions", CAP, "kept"),
     Clause("emergency.purpose", Fixed()),
     Clause("emergency.spend.epsilon", MORE_IS_LOOSER),
     # A shorter emergency ends sooner, but its budget also comes back sooner.

@@ -39,6 +39,7 @@ _UNSAID: Final = {
     "cap": Phrase("compare.value.no-limit"),
     "percent": Phrase("compare.value.no-limit"),
     "price": Phrase("compare.value.from-price"),
+    "kept": Phrase("compare.value.for-ever"),
 }
 """What holds where a clause with that unit is not there."""
 
@@ -59,7 +60,8 @@ def shown(value: Value, unit: str = "") -> Shown:
 
     Args:
         value: what a clause holds.
-        unit: one of `COUNTED`, ``percent``, ``cap``, ``price``, or nothing.
+        unit: one of `COUNTED`, ``percent``, ``cap``, ``price``, ``kept`` (days), or
+            nothing.
     """
     if value is None or value == "":
         return _UNSAID.get(unit, NONE)
@@ -76,6 +78,8 @@ def _amount(value: Fraction, unit: str) -> Shown:
     if unit == "percent":
         return f"{decimal_text(value * 100)} %"
     number = decimal_text(value)
+    if unit == "kept":
+        unit = "day"
     if unit in COUNTED:
         form = "one" if value == 1 else "many"
         return Phrase(f"compare.value.{unit}.{form}", (("number", number),))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from accord.core.agreement_form import Retention
 from accord.core.dossier.document import Draft
 from accord.core.dossier.matter import (
     Matter,
@@ -76,7 +77,7 @@ def write_record(draft: Draft, matter: Matter) -> None:
                     f"kept-{what}-{form.noise}" if what == "sum" else f"kept-{what}"
                 ),
                 draft.say(f"kept-{what}-where"),
-                draft.say(f"kept-{what}-until"),
+                _until(draft, what, form.retention),
             )
             for what in (
                 "names",
@@ -105,3 +106,11 @@ def write_record(draft: Draft, matter: Matter) -> None:
     )
     draft.heading("contacts")
     write_contacts(draft, matter)
+
+
+def _until(draft: Draft, what: str, retention: Retention) -> str:
+    """Return how long something is kept, by the agreement where it says so."""
+    agreed = {"releases": retention.releases, "log": retention.questions}.get(what)
+    if agreed is None:
+        return draft.say(f"kept-{what}-until")
+    return draft.say("kept-until-days", days=agreed)

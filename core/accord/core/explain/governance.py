@@ -102,6 +102,13 @@ def _validity(policy: Policy) -> Iterator[Passage]:
     yield passage("validity", "valid.from", "valid-from", day=valid.first)
     yield passage("validity", "valid.until", "valid-until", day=valid.until)
     yield passage("validity", "valid.review_by", "review-by", day=valid.review_by)
+    kept = policy.agreement.form.retention
+    for name, days in (("releases", kept.releases), ("questions", kept.questions)):
+        clause, code = f"retention.{name}", f"retention-{name}"
+        if days is None:
+            yield passage("validity", clause, f"{code}-ever")
+        else:
+            yield passage("validity", clause, code, days=days)
 
 
 def _law(policy: Policy) -> Iterator[Passage]:
