@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import datetime as dt
 import threading
@@ -19,6 +20,7 @@ from accord.hub.db.engine import LedgerTransaction, Store, named_place
 from accord.hub.db.postgresql import PostgresDatabase
 from accord.hub.db.revisions import HEAD
 from accord.hub.db.tables import METADATA, TOKENS
+from accord.hub.rounds.journal import Journal
 from accord.ledger import Line, Unit, height, reserve
 from tests.contract.hub_databases import Database, database, postgres_url
 from tests.contract.postgres import Cluster, postgres
@@ -137,6 +139,22 @@ def test_the_ledger_works_in_a_transaction_of_the_store(store: Store) -> None:
     with store.read() as tx:
         assert height(LedgerTransaction(tx)) == 1
     assert store.check() == 1
+
+
+async def test_a_change_that_the_database_does_not_take_harms_no_other(
+    store: Store,
+) -> None:
+    """U+0000 is a text for SQLite and none for PostgreSQL."""
+    journal = Journal(store)
+    done = [
+        journal.put(lambda tx, name=name: tx.execute(TOKENS.insert(), a_token(name)))  # type: ignore[misc]
+        for name in ("a", "b\0", "a", "c")
+    ]
+    ended = await asyncio.gather(*done, return_exceptions=True)
+    await journal.stop()
+    refused = [isinstance(each, sa.exc.DBAPIError) for each in ended]
+    assert refused == [False, store.dialect == "postgresql", True, False]
+    assert {"a", "c"} <= set(tokens(store))
 
 
 @pytest.mark.parametrize("verb", ["UPDATE audit SET event = 'x'", "DELETE FROM audit"])

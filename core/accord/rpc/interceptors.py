@@ -59,6 +59,7 @@ def check_message(message: Message) -> None:
     """
     found = _VALIDATOR.collect_violations(message, fail_fast=True)
     if not found:
+        _require_texts(message)
         return
     violation = found[0].proto
     path = ""
@@ -75,6 +76,23 @@ def check_message(message: Message) -> None:
         field=field,
         rule=violation.rule_id,
     )
+
+
+def _require_texts(message: Message) -> None:
+    """Refuse U+0000, which PostgreSQL keeps in no text, wherever it stands."""
+    for field, value in message.ListFields():
+        if field.type not in (field.TYPE_STRING, field.TYPE_MESSAGE):
+            continue
+        for each in value if field.is_repeated else (value,):
+            if isinstance(each, Message):
+                _require_texts(each)
+            elif "\0" in each:
+                raise InvalidQuery(
+                    "MESSAGE_INVALID",
+                    f"The field {field.name} is not valid: U+0000 is no character.",
+                    field=field.name,
+                    rule="string.no_nul",
+                )
 
 
 class ErrorBoundary(grpc.aio.ServerInterceptor):

@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2
 from structlog.testing import capture_logs
 
 from accord.core.errors import AccordError, BudgetExhausted, InternalError, InvalidQuery
-from accord.rpc import limits, pki
+from accord.rpc import interceptors, limits, pki
 from accord.rpc.authz import AUTHORITY
 from accord.rpc.channel import agent_channel
 from accord.rpc.interceptors import ErrorBoundary, check_message
@@ -234,6 +234,32 @@ def test_places_in_lists_are_named() -> None:
     with pytest.raises(InvalidQuery) as caught:
         check_message(query)
     assert caught.value.metadata["field"] == "where[0].values[1]"
+
+
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [
+        (analyst_pb2.SubmitQueryRequest(id=ID, purpose="a\0b"), "purpose"),
+        (
+            analyst_pb2.SubmitQueryRequest(
+                id=ID,
+                query=common_pb2.Query(
+                    where=[common_pb2.Filter(dimension="a", values=["b", "c\0"])]
+                ),
+            ),
+            "values",
+        ),
+    ],
+)
+def test_a_text_with_a_nul_is_no_text(message: Message, field: str) -> None:
+    """PostgreSQL keeps none, and would refuse what stands beside it."""
+    with pytest.raises(InvalidQuery, match=f"The field {field} is not valid") as caught:
+        interceptors._require_texts(message)
+    assert caught.value.reason == "MESSAGE_INVALID"
+
+
+def test_bytes_may_hold_anything() -> None:
+    interceptors._require_texts(agent_pb2.MemberReady(ephemeral_key=bytes(32)))
 
 
 def test_a_message_without_its_one_part_is_invalid() -> None:

@@ -162,7 +162,8 @@ def _apply(tx: sa.Connection, change: _Change[Any]) -> object:
 
 def _is_of_the_database(error: Exception) -> bool:
     """Tell whether the file could not be used, and not the change is wrong."""
-    if isinstance(error, sa.exc.IntegrityError | sa.exc.ProgrammingError):
+    ours = sa.exc.IntegrityError | sa.exc.ProgrammingError | sa.exc.DataError
+    if isinstance(error, ours):
         return False
     return isinstance(error, sa.exc.DBAPIError | sa.exc.TimeoutError | OSError)
 
