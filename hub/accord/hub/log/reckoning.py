@@ -45,13 +45,22 @@ class Named:
     """Releases that were published."""
     payable: set[str] = dataclasses.field(default_factory=set)
     """Entries of the ledger that may be charged."""
+    held: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Digests of releases that a reviewer had to look at first."""
+    altered: list[str] = dataclasses.field(default_factory=list)
+    """Those of them that were published otherwise than they were held."""
     erased: int = 0
     """Entries that name nothing any more."""
 
     def take(self, event: str, facts: Mapping[str, Any]) -> None:
         """Read one entry."""
+        release, digest = facts.get("release", ""), facts.get("release_digest")
+        if event == Event.RELEASE_HELD and digest is not None:
+            self.held[release] = digest
         if event == Event.RELEASE_PUBLISHED:
-            self.released.add(facts.get("release", ""))
+            self.released.add(release)
+            if self.held.get(release, digest) != digest:
+                self.altered.append(release)
         for fact in ("entry", "submission"):
             if fact in facts:
                 self.payable.add(facts[fact])
@@ -64,6 +73,11 @@ def reckon(tx: sa.Connection, named: Named, findings: Findings) -> int:
     for release in lost:
         findings.add(
             "RELEASE_MISSING", f"The log has release {release}, and the archive not."
+        )
+    for release in named.altered:
+        findings.add(
+            "RELEASE_CHANGED",
+            f"Release {release} was published otherwise than its reviewers saw it.",
         )
     for row in tx.execute(sa.text(_UNPAID)):
         findings.add(

@@ -229,6 +229,7 @@ def _questions(
         sa.select(
             ASKED,
             SUBMISSIONS.c.state,
+            SUBMISSIONS.c.follows,
             SUBMISSIONS.c.release,
             SUBMISSIONS.c.reason.label("ended"),
             SUBMISSIONS.c.from_archive.label("served"),
@@ -245,7 +246,9 @@ def _questions(
     charged = _charged_failures(tx, agreement.name)
     for number, row in enumerate(rows, start=1):
         outcome = _outcome(row)
-        paid = outcome in {Outcome.RELEASED, Outcome.HELD} or row.submission in charged
+        # Who follows what is held pays nothing.
+        leads = outcome is Outcome.HELD and row.follows is None
+        paid = outcome is Outcome.RELEASED or leads or row.submission in charged
         loss = Loss(
             nano_rho=row.nano_rho if paid else 0,
             nano_epsilon=row.nano_epsilon if paid else 0,
