@@ -24,6 +24,7 @@ from accord.client.coverage import Coverage, PartialCoverageWarning
 from accord.client.moments import Expectation
 from accord.client.pending import Pending
 from accord.client.profile import Profile
+from accord.client.proof import Proof, Proven
 from accord.client.question import Question
 from accord.client.result import Cost, Estimate, Result, Row
 from accord.client.reviewed import Review
@@ -69,6 +70,8 @@ __all__ = [
     "PreconditionFailed",
     "Profile",
     "Progress",
+    "Proof",
+    "Proven",
     "Question",
     "Reason",
     "Releases",

@@ -16,6 +16,7 @@ from accord.client.budget import Account, Budget
 from accord.client.decode import account_of, cost_of, result_of
 from accord.client.pending import Pending
 from accord.client.profile import find_profile
+from accord.client.proof import Proof, proof_of
 from accord.client.question import Question
 from accord.client.result import Cost, Result
 from accord.client.reviewed import Review, review_of
@@ -197,6 +198,19 @@ class Hub:
             )
             return result_of(stored.release, charged=None, from_archive=True)
         return pending.wait(timeout=timeout)
+
+    def proof(self, identifier: str) -> Proof:
+        """Return the proof that a release stands in the hub's log; `verify` it.
+
+        Args:
+            identifier: of the release (``Result.id``).
+
+        Raises:
+            NotFound: RELEASE_UNKNOWN, or RELEASE_ERASED after the agreement's days.
+        """
+        request = pb.ProveReleaseRequest(id=identifier)
+        found = self._wire.call(self._wire.stub.ProveRelease, request)
+        return proof_of(identifier, found)
 
     def releases(self, agreement: str = "") -> Iterator[ReleaseSummary]:
         """Yield what was released, newest first."""

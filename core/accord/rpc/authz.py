@@ -35,6 +35,7 @@ AUTHORITY: Mapping[str, Caller] = MappingProxyType(
         "/accord.v1.AnalystService/GetSubmission": Caller.ANALYST,
         "/accord.v1.AnalystService/ListReleases": Caller.ANALYST,
         "/accord.v1.AnalystService/GetRelease": Caller.ANALYST,
+        "/accord.v1.AnalystService/ProveRelease": Caller.ANALYST,
         "/accord.v1.AnalystService/GetBudget": Caller.ANALYST,
         "/accord.v1.PolicyService/FetchPolicyFile": Caller.ANALYST,
         "/accord.v1.PolicyService/ListProposals": Caller.ANALYST,

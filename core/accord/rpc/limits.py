@@ -88,6 +88,7 @@ DEADLINES: Mapping[str, float] = MappingProxyType(
         "/accord.v1.AnalystService/GetSubmission": LONG_POLL_SECONDS + 15.0,
         "/accord.v1.AnalystService/ListReleases": 20.0,
         "/accord.v1.AnalystService/GetRelease": 30.0,
+        "/accord.v1.AnalystService/ProveRelease": 30.0,
         "/accord.v1.AnalystService/GetBudget": 20.0,
         "/accord.v1.PolicyService/FetchPolicyFile": 20.0,
         "/accord.v1.PolicyService/ListProposals": 20.0,

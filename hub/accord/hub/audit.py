@@ -86,6 +86,7 @@ class Event(enum.StrEnum):
     QUERY_REFUSED = "query.refused"
     QUERY_ACCEPTED = "query.accepted"
     QUERY_FOLLOWED = "query.followed"
+    QUERY_PROMOTED = "query.promoted"
     QUERY_SERVED_FROM_ARCHIVE = "query.served-from-archive"
     QUERY_FAILED = "query.failed"
     REQUISITION_REFUSED = "requisition.refused"

@@ -192,7 +192,7 @@ class Hub:
             collection=self._collection,
             elsewhere=elsewhere,
         )
-        callers = Callers(self._store)
+        callers = Callers(self._store, clock)
         self._boards = PolicyService(
             store=self._store,
             callers=callers,
@@ -214,6 +214,7 @@ class Hub:
             reader=Reader(self._store, self.standing, clock),
             collection=self._collection,
             revisions=revisions,
+            witnesses=self._witnesses,
             clock=clock,
         )
         self._identity = ServerCertificate(parts.authority, settings.hosts, clock)

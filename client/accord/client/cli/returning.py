@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,7 +21,8 @@ from accord.client.cli.options import (
 from accord.client.moments import spoken
 from accord.client.progress import waiting
 from accord.client.tables import with_notes
-from accord.core.errors import NotFound
+from accord.core.errors import ConfigurationError, InvalidQuery, NotFound
+from accord.core.members import MembersForm, load_members
 
 
 def release(
@@ -28,12 +31,30 @@ def release(
     timeout: Annotated[
         float | None, typer.Option(help="Seconds to wait at most.")
     ] = None,
+    proof: Annotated[
+        bool,
+        typer.Option(
+            "--proof", help="Prove instead that the release stands in the hub's log."
+        ),
+    ] = False,
+    members: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --proof: the board's members.yaml, whose keys count.",
+            show_default=False,
+        ),
+    ] = None,
     hub: HubOption = None,
     profile: ProfileOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Print a release, or the answer to a question asked earlier, by its id."""
+    if members is not None and not proof:
+        raise InvalidQuery("OPTION_ALONE", "--members goes with --proof only.")
     with accord.connect(hub, profile=profile) as session:
+        if proof:
+            print_proof(session.proof(identifier), members, as_json=as_json)
+            return
         try:
             pending = session.submission(identifier)
         except NotFound:
@@ -41,6 +62,53 @@ def release(
         else:
             result = waiting(pending, notices, timeout=timeout, quiet=as_json)
     print_result(result, as_json=as_json)
+
+
+def print_proof(found: accord.Proof, members: Path | None, *, as_json: bool) -> None:
+    """Check a proof, and print what it shows; as JSON it can be kept and checked."""
+    keys = None if members is None else members_of(members)
+    proven = found.verify(keys)
+    if as_json:
+        print_json({"proof": found.as_json(), "proven": proven.as_json()})
+        return
+    for line in proof_lines(proven):
+        console.print(line, soft_wrap=True)
+
+
+def members_of(file: Path) -> MembersForm:
+    """Read the board's list of keys.
+
+    Raises:
+        ConfigurationError: MEMBERS_UNREADABLE.
+        DocumentError: with every problem found.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            "MEMBERS_UNREADABLE",
+            f"{file} cannot be read: name the board's members.yaml.",
+        ) from error
+    return load_members(text, file.name)
+
+
+def proof_lines(proven: accord.Proven) -> Iterator[str]:
+    """Yield what a proof shows, in words."""
+    yield (
+        f"release {proven.release} is entry {proven.number} of the hub's log, which had"
+        f" {proven.entries} entries at {proven.at:%Y-%m-%d %H:%M:%S} UTC"
+    )
+    yield "the release is, byte for byte, the one that was published"
+    if not proven.signed:
+        yield (
+            "no signature was checked: give the board's list of keys with --members"
+            " members.yaml"
+        )
+    elif proven.witnesses:
+        seen = ", ".join(proven.witnesses)
+        yield f"signed by the hub; agencies that saw the log only grow to there: {seen}"
+    else:
+        yield "signed by the hub; no agency has cosigned it yet, ask again later"
 
 
 def submission(

@@ -33,6 +33,16 @@ LOG_RELEASES: Final = sa.Table(
     info=GROWING,
 )
 
+LOG_LOGINS: Final = sa.Table(
+    "log_logins",
+    METADATA,
+    # The log has that this analyst's token, made at that moment, was used on this day.
+    sa.Column("analyst", sa.Text, primary_key=True),
+    sa.Column("made_at", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("day", sa.Text, primary_key=True),
+    info=GROWING,
+)
+
 LOG_HEADS: Final = sa.Table(
     "log_heads",
     METADATA,

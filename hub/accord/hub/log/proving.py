@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Final
 
 import sqlalchemy as sa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accord.core.errors import NotFound
-from accord.hub.contact.standing import standing
 from accord.hub.db.tables import AUDIT, RELEASES
 from accord.hub.db.tables_log import LOG_RELEASES
 from accord.hub.log import heads, tree
@@ -23,15 +20,15 @@ MOST_WITNESSES: Final = 200
 
 
 def prove_release(
-    tx: sa.Connection, release: str, key: Ed25519PrivateKey, at: dt.datetime
-) -> analyst_pb2.ProveReleaseResponse:
+    tx: sa.Connection, release: str
+) -> analyst_pb2.ProveReleaseResponse | None:
     """Return the proof of a release under the head that most agencies have seen.
 
+    Nothing where no head has been signed since.
+
     Args:
-        tx: a transaction that writes: a head is signed where none has the release yet.
+        tx: one moment of the database.
         release: its id; whoever asks may read it.
-        key: the hub's, that signs heads.
-        at: now.
 
     Raises:
         NotFound: RELEASE_ERASED, retention has left only its hash.
@@ -47,7 +44,7 @@ def prove_release(
         raise _erased(release)
     head = heads.best_seen(tx, row.number)
     if head is None:
-        head = heads.sign(tx, key, at, epoch=standing(tx).epoch)
+        return None
     return analyst_pb2.ProveReleaseResponse(
         proof=proof_message(tx, row.number, head), release=bytes(row.message)
     )

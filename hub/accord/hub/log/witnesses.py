@@ -24,11 +24,12 @@ from accord.hub.db.engine import Store
 from accord.hub.governance.standing import Standing
 from accord.hub.identity.authority import Authority
 from accord.hub.log import heads, tree
+from accord.hub.log.proving import prove_release
 from accord.hub.rounds.connections import Connection
 from accord.merkle.heads import SignedHead
 from accord.rpc.contact import cosignature_from_message, head_to_message
 from accord.trust.keys import raw_public
-from accord.v1 import agent_pb2, log_pb2
+from accord.v1 import agent_pb2, analyst_pb2, log_pb2
 
 LOOK_SECONDS: Final = 2.0
 """How often the log is looked at: a head is signed at most so often."""
@@ -115,6 +116,25 @@ class Witnesses:
         stream = self._streams.get(connection)
         if stream is not None and witnessed.head.size == stream.told:
             stream.accepted = stream.told
+
+    async def prove(self, release: str) -> analyst_pb2.ProveReleaseResponse:
+        """Return the proof of a release that whoever asks may read.
+
+        Raises:
+            NotFound: RELEASE_ERASED.
+        """
+        found = await self._store.run(self._proof, release)
+        if found is None:
+            await self._store.run(self._newest)
+            found = await self._store.run(self._proof, release)
+        if found is None:
+            message = "a head that was just signed has every release"
+            raise RuntimeError(message)
+        return found
+
+    def _proof(self, release: str) -> analyst_pb2.ProveReleaseResponse | None:
+        with self._store.read() as tx:
+            return prove_release(tx, release)
 
     async def run(self) -> None:
         """Sign what has grown and show it, for ever; what fails is tried again."""

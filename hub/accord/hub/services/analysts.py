@@ -20,6 +20,7 @@ from accord.core.errors import NotFound
 from accord.core.opened import half_width
 from accord.hub.db.engine import Store
 from accord.hub.governance.standing import Standing
+from accord.hub.log.witnesses import Witnesses
 from accord.hub.questions.asking import Desk
 from accord.hub.questions.describing import balances, budget, description, summary
 from accord.hub.questions.expectation import expected_at
@@ -38,7 +39,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
     """Serves everybody whose token the hub issued."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what answers are made of
         self,
         *,
         store: Store,
@@ -48,6 +49,7 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         reader: Reader,
         collection: Collection,
         revisions: Revisions,
+        witnesses: Witnesses,
         clock: Callable[[], dt.datetime],
     ) -> None:
         """Keep what answers are made of."""
@@ -58,6 +60,7 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         self._reader = reader
         self._collection = collection
         self._revisions = revisions
+        self._witnesses = witnesses
         self._clock = clock
 
     async def ListAgreements(
@@ -154,6 +157,15 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         structlog.contextvars.bind_contextvars(release_id=request.id)
         release = await self._reader.release(analyst, request.id)
         return analyst_pb2.GetReleaseResponse(release=release)
+
+    async def ProveRelease(
+        self, request: analyst_pb2.ProveReleaseRequest, context: Context
+    ) -> analyst_pb2.ProveReleaseResponse:
+        """Prove that a release stands in the log, to whoever may read it now."""
+        analyst = await self._callers.analyst(context)
+        structlog.contextvars.bind_contextvars(release_id=request.id)
+        await self._reader.release(analyst, request.id)
+        return await self._witnesses.prove(request.id)
 
     async def GetBudget(
         self, request: analyst_pb2.GetBudgetRequest, context: Context

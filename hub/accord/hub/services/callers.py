@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import collections
+import datetime as dt
+from collections.abc import Callable
 from typing import Any, Final
 
 import grpc
@@ -13,6 +15,7 @@ from accord.core.decide import Analyst
 from accord.core.errors import PolicyDenied, Unreachable
 from accord.hub.db.engine import Store
 from accord.hub.identity import registry
+from accord.hub.log.logins import is_noted, note_login
 from accord.rpc.peer import bearer_token
 
 MOST_CALLS_OF_ONE: Final = 32
@@ -27,9 +30,12 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class Callers:
     """Everybody who has a token of this hub."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Callable[[], dt.datetime]) -> None:
         """Begin with no calls."""
         self._store = store
+        self._clock = clock
+        self._came: set[tuple[str, dt.date]] = set()
+        """Tokens that the log has for a day, by the digests of their secrets."""
         self._calls: collections.Counter[str] = collections.Counter()
 
     async def analyst(self, context: Context) -> Analyst:
@@ -41,11 +47,7 @@ class Callers:
         """
         secret = bearer_token(context).secret_digest()
 
-        def look() -> Analyst:
-            with self._store.read() as tx:
-                return registry.authenticate(tx, secret)
-
-        analyst = await self._store.run(look)
+        analyst = await self._store.run(self._authenticated, secret)
         structlog.contextvars.bind_contextvars(analyst=analyst.id)
         self._count(analyst, context)
         return analyst
@@ -66,6 +68,21 @@ class Callers:
                 f" `accord-hub analyst add --role {BOARD_ROLE}`.",
             )
         return caller
+
+    def _authenticated(self, secret: str) -> Analyst:
+        """Return whose token this is; nobody comes in whom the log does not have."""
+        now = self._clock()
+        came = (secret, now.date())
+        with self._store.read() as tx:
+            analyst = registry.authenticate(tx, secret)
+            noted = came in self._came or is_noted(tx, analyst.id, now)
+        if not noted:
+            with self._store.write() as tx:
+                registry.authenticate(tx, secret)
+                note_login(tx, analyst.id, now)
+        if came not in self._came:
+            self._came = {each for each in self._came if each[1] >= now.date()} | {came}
+        return analyst
 
     def _count(self, analyst: Analyst, context: Context) -> None:
         """Keep one person from holding all the calls that a port can serve.

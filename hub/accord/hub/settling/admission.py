@@ -25,7 +25,7 @@ from accord.hub.rounds.stages import half_of_what_is_left
 from accord.hub.rounds.submissions import Submission, SubmissionState
 from accord.hub.settling.reservation import hold
 from accord.ledger import entry as known_entry
-from accord.rpc.codec import requisition_to_bytes, sign_requisition
+from accord.rpc.codec import payload_digest, requisition_to_bytes, sign_requisition
 
 MOST_COLLECTING: Final = 256
 """Questions that may wait for agencies at once."""
@@ -146,6 +146,7 @@ def admit(
         Event.QUERY_ACCEPTED,
         request.now,
         **facts,
+        requisition=payload_digest(submission.payload),
         cohort=plan.cohort,
         nano_rho=plan.loss.nano_rho,
         nano_epsilon=plan.loss.nano_epsilon,

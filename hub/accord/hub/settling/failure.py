@@ -24,6 +24,7 @@ from accord.hub.rounds.submissions import Ending, Submission
 from accord.hub.settling.reservation import hold
 from accord.ledger import State, charge, give_back
 from accord.ledger import entry as known_entry
+from accord.rpc.codec import payload_digest
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,18 @@ def fail(  # everything that an ending depends on
                 until = half_of_what_is_left(at, follower.expires_at)
                 rows.begin(tx, follower.id, members, until, owner)
                 promoted.append(dataclasses.replace(follower, follows=None))
+                note(
+                    tx,
+                    Event.QUERY_PROMOTED,
+                    at,
+                    submission=follower.id,
+                    requisition=payload_digest(follower.payload),
+                    analyst=follower.analyst,
+                    agreement=follower.agreement,
+                    cohort=follower.cohort,
+                    nano_rho=follower.loss.nano_rho,
+                    nano_epsilon=follower.loss.nano_epsilon,
+                )
                 continue
         end(tx, follower, reason, at, charged=False)
         ended.append(follower.id)

@@ -39,6 +39,14 @@ RELEASES: Final = sa.Table(
 )
 
 sa.Table(
+    "log_logins",
+    TABLES,
+    sa.Column("analyst", sa.Text, primary_key=True),
+    sa.Column("made_at", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("day", sa.Text, primary_key=True),
+)
+
+sa.Table(
     "log_heads",
     TABLES,
     sa.Column("size", sa.BigInteger, primary_key=True, autoincrement=False),
