@@ -61,7 +61,7 @@ _HUB_SECONDS = 0.05
 _LAST_TURNS = 5
 
 
-class _Thread:
+class LoopThread:
     """An event loop on a thread of its own."""
 
     def __init__(self) -> None:
@@ -161,7 +161,7 @@ class MessageRelay:
     def __init__(self, network: Network) -> None:
         """Stand before the agents' port of *network*; `port` is where agents go."""
         self._network = network
-        self._thread: _Thread | None = None
+        self._thread: LoopThread | None = None
         self._listener: Listener | None = None
         self._held: set[tuple[str, str]] = set()
         self._changes: dict[tuple[str, str], Change] = {}
@@ -179,7 +179,7 @@ class MessageRelay:
         return self._listener.port
 
     def __enter__(self) -> Self:
-        self._thread = _Thread()
+        self._thread = LoopThread()
         self._thread.run(self._start())
         return self
 
@@ -467,7 +467,7 @@ class ByteRelay:
         self._server_identity = server
         self._client = client
         self._authority = authority
-        self._thread: _Thread | None = None
+        self._thread: LoopThread | None = None
         self._server: asyncio.Server | None = None
         self.port = 0
         self.sent = bytearray()
@@ -476,7 +476,7 @@ class ByteRelay:
         """What the target said."""
 
     def __enter__(self) -> Self:
-        self._thread = _Thread()
+        self._thread = LoopThread()
         self._thread.run(self._start())
         return self
 

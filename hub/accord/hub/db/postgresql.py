@@ -42,6 +42,7 @@ _BEGIN: Final = sa.text(
     f"""
 SELECT CAST(pg_current_xact_id() AS text) AS transaction,
     LEFT(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS timeline,
+    set_config('idle_in_transaction_session_timeout', :stalled, true),
     pg_advisory_xact_lock({_WRITER})
 """
 )
@@ -93,8 +94,11 @@ _DEFAULTS: Final = {
     "tcp_user_timeout": "30000",
 }
 
-_STALLED_WRITER: Final = "60s"
-"""A writer that says nothing for so long loses its transaction to those who wait."""
+_STALLED: Final = "60s"
+"""A program that says nothing for so long in the middle of its work loses it."""
+
+_STALLED_WRITER: Final = "15s"
+"""The same for one that others wait for."""
 
 _WEAKER: Final = ("off", "local", "remote_write")
 """Settings of ``synchronous_commit`` that can lose what was committed."""
@@ -164,7 +168,8 @@ class PostgresDatabase:
         )
 
     def begin_writing(self, connection: sa.Connection) -> str:
-        row = connection.execute(_BEGIN).one()
+        stalled = _STALLED if self.migrating else _STALLED_WRITER
+        row = connection.execute(_BEGIN, {"stalled": stalled}).one()
         if self.migrating and not connection.execute(_ALONE).scalar_one():
             raise ConfigurationError(
                 "DATABASE_IN_USE",
@@ -307,7 +312,7 @@ class PostgresDatabase:
         milliseconds = int(busy_seconds * 1000)
         for setting, value in (
             ("lock_timeout", f"{milliseconds}ms"),
-            ("idle_in_transaction_session_timeout", _STALLED_WRITER),
+            ("idle_in_transaction_session_timeout", _STALLED),
         ):
             connection.execute("SELECT set_config(%s, %s, false)", (setting, value))
         durable = connection.execute("SHOW synchronous_commit").fetchone()
