@@ -35,6 +35,10 @@ what fails to serialise). Every operation that writes first locks the one row of
 After an `AccordError` of ours the transaction may go on, since nothing was written;
 after any other exception the caller must roll back.
 
+**Many writers.** `reserve_all` serves all reservations that wait, in one transaction
+and with as many statements as one of them takes: each is checked against what those
+before it have taken. So one flush of the disk pays for all (group commit).
+
 What if the process dies here?
 
 ==============================================  =============  =========================
