@@ -221,8 +221,9 @@ def status(state: StateOption = None, as_json: AsJson = False) -> None:
             f"{_SERVED[served]}\n"
             f"{in_words(database)}\n"
             f"Agencies seen: {', '.join(sorted(seen)) or 'none'}.\n"
-            f"Questions waiting: {counts['collecting']}, released:"
-            f" {counts['released']}, failed: {counts['failed']}.\n"
+            f"Questions waiting for agencies: {counts['collecting']}, for reviewers:"
+            f" {counts['held']}, released: {counts['released']}, failed:"
+            f" {counts['failed']}.\n"
             f"Releases: {releases}. Ledger height: {reached}."
         ),
     )

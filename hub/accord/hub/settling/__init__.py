@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The transactions in which budget moves: admit, commit the opening, publish, fail.
 
+Where reviewers look first, `publish` holds the release and `review.decide` ends it.
+
 What if the process dies here?
 
 =============================  ========================================================
@@ -20,12 +22,16 @@ between seeds and `publish`    the seeds are gone; agencies give the same ones a
                                nobody has seen the noise that was drawn
 inside `publish`               as before it, or as after it
 after it                       charged, stored and noted; the client asks for its
-                               submission and reads the release
+                               submission and reads the release, or sees that it is
+                               held for a reviewer
+inside `review.decide`         as before it, or as after it; a reviewer who got no
+                               answer decides again, which changes nothing more
 inside `fail`                  as before it, or as after it
 =============================  ========================================================
 
 A reservation becomes a charge exactly once: in `publish`, or in `fail` after an opening
 was committed, unless every member of the cohort has signed that it erased its seed.
 Before the opening, `fail` gives it back. Where a fallback cohort is opened,
-`commit_opening` replaces the reservation by that of its members alone.
+`commit_opening` replaces the reservation by that of its members alone. What reviewers
+decide moves no budget.
 """
