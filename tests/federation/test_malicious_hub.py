@@ -308,12 +308,12 @@ class TestReplays:
         """Within the round, each gets the same bytes; the account is charged once."""
         asking = hub.ask()
         readies = [hub.requisitions(asking, AGENCIES) for _ in range(3)]
-        signed = [signed_in(each) for each in readies]
-        assert signed[0] == signed[1] == signed[2]
+        kept = [signed_in(each) for each in readies]
+        assert kept[0] == kept[1] == kept[2]
         given = [ready_from_message(a, readies[0][a]) for a in AGENCIES]  # type: ignore[arg-type]  # no refusals
         masked = [hub.cohorts(asking, AGENCIES, given) for _ in range(3)]
         assert masked[0] == masked[1] == masked[2]
-        assert signed_in(hub.requisitions(asking, AGENCIES)) == signed[0]
+        assert signed_in(hub.requisitions(asking, AGENCIES)) == kept[0]
         receipts = receipts_of(masked[0])
         seeds = [hub.receipts(asking, AGENCIES, receipts) for _ in range(3)]
         assert seeds[0] == seeds[1] == seeds[2]
