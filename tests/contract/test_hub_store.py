@@ -332,7 +332,7 @@ def test_a_wrong_password_is_told_without_it(
     wrong = server.named.replace(f":{postgres._password}@", ":not-this-one@")
     assert wrong != server.named
     store = Store(PostgresDatabase(wrong))
-    with pytest.raises(Unreachable, match="does not let this program in") as told:
+    with pytest.raises(Unreachable, match="does not take this user") as told:
         store.check()
     store.close()
     chain: list[BaseException | None] = [told.value]

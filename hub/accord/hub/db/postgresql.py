@@ -103,9 +103,9 @@ _STALLED_WRITER: Final = "15s"
 _WEAKER: Final = ("off", "local", "remote_write")
 """Settings of ``synchronous_commit`` that can lose what was committed."""
 
-_LOST: Final = (
-    "it cannot be reached, or does not let this program in; its server's log says which"
-)
+_LOST: Final = "it cannot be reached, or does not let this program in"
+
+_REFUSED: Final = "it does not take this user, password or name of a database"
 
 _CAUSES: Final = {
     "08": "it cannot be reached",
@@ -261,7 +261,7 @@ class PostgresDatabase:
             return None
         state = error.sqlstate
         if state is None:
-            return _LOST if isinstance(error, psycopg.OperationalError) else None
+            return _no_connection(error)
         return _CAUSES.get(state) or _CAUSES.get(state[:2])
 
     def _parts(self) -> dict[str, Any]:
@@ -333,3 +333,15 @@ class PostgresDatabase:
         if table is not None and table[0] is not None:
             found = connection.execute("SELECT version_num FROM alembic_version")
             require_newest(", ".join(row[0] for row in found), self.name)
+
+
+def _no_connection(error: psycopg.Error) -> str | None:
+    """Word an error that the server gave no number."""
+    import psycopg
+
+    if not isinstance(error, psycopg.OperationalError):
+        return None
+    # Known of attempts to connect only; it holds the password, and is not looked at
+    # any further.
+    asked = error.pgconn is not None and error.pgconn.used_password
+    return _REFUSED if asked else _LOST
