@@ -19,6 +19,7 @@ from accord.core.errors import (
     PolicyDenied,
     PreconditionFailed,
 )
+from accord.hub.contact.standing import Cause, begin_doubt
 from accord.hub.db.engine import Store
 from accord.hub.db.tables_held import HELD
 from accord.hub.log.verifying import verify_log
@@ -338,6 +339,21 @@ async def test_a_decision_is_final_and_may_be_repeated(
         assert caught.value.reason == "REVIEW_DECIDED"
     assert len(audited(world, "review.decided")) == 1
     assert len(audited(world, "release.published")) == 1
+
+
+async def test_nothing_is_let_go_on_a_ledger_that_may_have_forgotten_charges(
+    world: World, ana: AnalystStub, rita: ReviewStub
+) -> None:
+    await ask(ana)
+    (waiting,) = await listed(rita)
+    store = Store(world.state.database)
+    with store.write() as tx:
+        begin_doubt(tx, Cause.RESTORED, utc_now())
+    store.close()
+    with pytest.raises(PreconditionFailed) as caught:
+        await decide(rita, waiting.release.id, let_go=True)
+    assert caught.value.reason == "LEDGER_BEHIND"
+    assert await listed(rita) == [waiting]
 
 
 async def test_the_board_decides_who_reviews_what_waits(
