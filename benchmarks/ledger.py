@@ -11,8 +11,8 @@ and synchronous_commit on.
 
 *Race*: 200 threads at a cap. *Replicas*: four processes on one PostgreSQL against one
 of them. *Wait*: a reservation with its commit against a whole question of the demo's
-network (``--network``, which takes a minute to set up), nothing overlapped: an upper
-bound of what is left to wait for.
+network (a minute to set up; ``--no-network`` leaves it out), nothing overlapped: an
+upper bound of what is left to wait for.
 
     python -m benchmarks.ledger
 """
@@ -356,7 +356,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--memory", type=Path, default=Path("/dev/shm"))  # noqa: S108  # files get a folder of their own
     parser.add_argument("--disk", type=Path, default=Path(tempfile.gettempdir()))
-    parser.add_argument("--network", action="store_true")
+    parser.add_argument(
+        "--network", action=argparse.BooleanOptionalAction, default=True
+    )
     options = parser.parse_args(arguments)
     everything: dict[str, dict[str, Any]] = {}
     try:
