@@ -62,6 +62,18 @@ def place_of_new(state: State, named: str | None) -> Place:
     return place
 
 
+def dangers_of(state: State, place: Place) -> Iterator[str]:
+    """Yield what an operator should change about where the database is named."""
+    in_file = place.has_secret() and DATABASE_VARIABLE not in os.environ
+    if in_file and state.config.stat().st_mode & 0o077:
+        yield "config.toml has a password and others can read it: set its mode to 600."
+    if place.dialect != "sqlite" and state.database.exists():
+        yield (
+            f"there is a file {state.database.name} beside the database in use: move it"
+            " away, so that the hub never goes on from an old copy."
+        )
+
+
 def described(place: Place) -> dict[str, str]:
     """Return what `--json` says of a database."""
     return {"kind": place.dialect, "name": place.name}

@@ -26,6 +26,7 @@ from accord.hub.cli.common import (
 )
 from accord.hub.cli.databases import (
     DatabaseOption,
+    dangers_of,
     described,
     in_words,
     place_of_new,
@@ -207,7 +208,7 @@ def check_config(state: StateOption = None, as_json: AsJson = False) -> None:
     store = open_store(place, settings)
     try:
         height = store.check()
-        warnings = store.dangers()
+        warnings = [*store.dangers(), *dangers_of(place, store.place)]
     finally:
         store.close()
     with governed(place) as standing:

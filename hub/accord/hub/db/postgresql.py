@@ -94,8 +94,9 @@ _DEFAULTS: Final = {
     "tcp_user_timeout": "30000",
 }
 
-_STALLED: Final = "60s"
-"""A program that says nothing for so long in the middle of its work loses it."""
+_STALLED: Final = "10min"
+"""A program that says nothing for so long in the middle of its work loses it: one that
+verifies a long log has much to do between two statements."""
 
 _STALLED_WRITER: Final = "15s"
 """The same for one that others wait for."""
