@@ -25,6 +25,7 @@ from accord.agent.network.identity import IdentityFiles
 from accord.agent.network.presence import OneContact
 from accord.agent.options import AsJson, StateOption, console, screen
 from accord.agent.policies import model_for_mapping, policies_of, read_document
+from accord.agent.receipt_commands import log_app, show_receipts
 from accord.agent.round_commands import (
     audit,
     confirm_restore,
@@ -60,6 +61,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(rules_app)
+app.add_typer(log_app)
+app.command("receipts")(show_receipts)
 app.command("stop-sharing")(stop_sharing)
 app.command("resume-sharing")(resume_sharing)
 app.command("keys")(keys)

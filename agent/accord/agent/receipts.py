@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every question that was asked about this agency's data, in words.
+
+What is said comes from the requisition that the hub signed and from this agency's own
+database; nothing of it depends on a record. The words of a question are those of the
+data model's names, whatever model is in force today.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import math
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from accord.agent.rounds.history import Outcome
+from accord.core.errors import IntegrityError
+from accord.core.measure import CELL_SCALE
+from accord.core.messages import sentence
+from accord.core.privacy import Loss
+from accord.core.query import Measure
+from accord.ledger import Unit
+from accord.ledger.account import shown
+from accord.rpc.codec import payload_of
+from accord.v1 import agent_pb2, common_pb2
+
+_SCALE_DENOMINATOR: Final = 1024
+_TWO_SIDED_95: Final = 1.96
+
+REASONS: Final = frozenset(
+    {
+        "AGREEMENT_DENIES",
+        "AGREEMENT_UNKNOWN",
+        "BUDGET_EXHAUSTED",
+        "COHORT_NOT_PERMITTED",
+        "COHORT_TOO_SMALL",
+        "EDITION_MISSING",
+        "EXPIRED",
+        "HUB_BEHIND",
+        "LOCAL_RULE",
+        "LOG_FORKED",
+        "POLICY_DIFFERS",
+        "POLICY_UNTRUSTED",
+        "STORE_UNAVAILABLE",
+        "TERMS_MISMATCH",
+    }
+)
+"""Reasons that have words of their own in the catalogue."""
+
+_RECEIPTS: Final = """
+SELECT query_id, asked_at, state, reason, payload, cohort, cells, masked_at, charged_at,
+    ended_at
+FROM receipt ORDER BY number
+"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """One question, who asked it, and what became of it."""
+
+    query_id: str
+    asked_at: datetime.datetime
+    outcome: Outcome
+    reason: str | None
+    """Why it was declined, from the closed list."""
+    requisition: agent_pb2.RequisitionPayload | None
+    """What the hub signed; none where it is not kept."""
+    cohort: str | None
+    """The agencies that answered together."""
+    cells: int | None
+    """Figures that left, masked."""
+    charged_at: datetime.datetime | None
+    ended_at: datetime.datetime | None
+
+    def question(self, language: str = "en") -> str:
+        """Return the question as a sentence."""
+        if self.requisition is None:
+            return sentence("receipt.forgotten", language)
+        return _question(self.requisition.query, language)
+
+    def what_left(self, language: str = "en") -> str:
+        """Return what left this agency, as a sentence."""
+        cells = "?" if self.cells is None else f"{self.cells:,}"
+        match self.outcome:
+            case Outcome.REFUSED:
+                return sentence("receipt.refused", language, reason=self._why(language))
+            case Outcome.OPENED if self.requisition is None or self.cells is None:
+                cohort = self.cohort or "?"
+                return sentence("receipt.opened-unknown", language, cohort=cohort)
+            case Outcome.OPENED:
+                return sentence(
+                    "receipt.opened",
+                    language,
+                    cells=cells,
+                    noise=f"{self.noise or 0:,.0f}",
+                    members=self._members(),
+                    cohort=self.cohort or "?",
+                )
+            case Outcome.ENDED if self.cells is not None:
+                return sentence("receipt.ended-masked", language, cells=cells)
+            case _:
+                return sentence(f"receipt.{self.outcome.value}", language, cells=cells)
+
+    def how_it_ended(self, language: str = "en") -> str:
+        """Return the outcome in a few words."""
+        return sentence(f"receipt.outcome.{self.outcome.value}", language)
+
+    @property
+    def noise(self) -> float | None:
+        """Half-width of the 95 % interval of one opened figure, in counts."""
+        if self.requisition is None:
+            return None
+        mechanism = self.requisition.mechanism
+        deviation = mechanism.scale_numerator / _SCALE_DENOMINATOR / CELL_SCALE
+        if mechanism.kind == agent_pb2.Mechanism.KIND_DISCRETE_LAPLACE:
+            return deviation * -math.log(0.05)
+        return deviation * _TWO_SIDED_95
+
+    @property
+    def cost(self) -> Loss:
+        """What it cost this agency's records; nothing where it was never opened."""
+        if self.charged_at is None or self.requisition is None:
+            return Loss()
+        loss = self.requisition.loss
+        return Loss(nano_rho=loss.nano_rho, nano_epsilon=loss.nano_epsilon)
+
+    def cost_words(self) -> str:
+        """Return the cost as people read it."""
+        if self.charged_at is not None and self.requisition is None:
+            return "?"
+        amounts = [
+            shown(amount, unit)
+            for amount, unit in (
+                (self.cost.nano_rho, Unit.NANO_RHO),
+                (self.cost.nano_epsilon, Unit.NANO_EPSILON),
+            )
+            if amount
+        ]
+        return ", ".join(amounts) or "–"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the documented form."""
+        asked = self.requisition
+        return {
+            "query_id": self.query_id,
+            "asked_at": self.asked_at.isoformat(),
+            "analyst": asked and asked.analyst.id,
+            "organisation": asked and asked.analyst.organisation,
+            "roles": list(asked.analyst.roles) if asked else None,
+            "agreement": asked and asked.query.agreement,
+            "agreement_version": asked and asked.agreement_version,
+            "purpose": asked and asked.purpose,
+            "edition": asked and asked.query.edition,
+            "question": self.question(),
+            "outcome": self.outcome.value,
+            "reason": self.reason,
+            "what_left": self.what_left(),
+            "cohort": self.cohort,
+            "members": list(asked.members) if asked else None,
+            "figures": self.cells,
+            "noise": self.noise,
+            "nano_rho": self.cost.nano_rho,
+            "nano_epsilon": self.cost.nano_epsilon,
+            "charged_at": None
+            if self.charged_at is None
+            else self.charged_at.isoformat(),
+        }
+
+    def _why(self, language: str) -> str:
+        reason = self.reason or ""
+        known = reason if reason in REASONS else "other"
+        return sentence(f"receipt.reason.{known}", language, reason=reason)
+
+    def _members(self) -> str:
+        """Return how many agencies answered, as far as the requisition says."""
+        asked = self.requisition
+        if asked is None:
+            return "?"
+        most = len(asked.members)
+        return f"{most}" if asked.cohort == self.cohort else f"at most {most}"
+
+
+def receipts(connection: sqlite3.Connection) -> Iterator[Receipt]:
+    """Yield every question, oldest first."""
+    for row in connection.execute(_RECEIPTS):
+        query_id, asked_at, state, reason, payload, cohort, cells, _, charged, ended = (
+            row
+        )
+        yield Receipt(
+            query_id=query_id,
+            asked_at=_moment(asked_at),
+            outcome=Outcome(state),
+            reason=reason,
+            requisition=_requisition(payload),
+            cohort=cohort,
+            cells=cells,
+            charged_at=None if charged is None else _moment(charged),
+            ended_at=None if ended is None else _moment(ended),
+        )
+
+
+def _requisition(payload: bytes | None) -> agent_pb2.RequisitionPayload | None:
+    if payload is None:
+        return None
+    try:
+        return payload_of(payload)
+    except IntegrityError:
+        return None  # of a protocol that is not spoken any more
+
+
+def _question(query: common_pb2.Query, language: str) -> str:
+    known = query.measure in set(Measure)
+    measure = query.measure if known else "other"
+    parts = [sentence(f"receipt.measure.{measure}", language, measure=query.measure)]
+    if query.group_by:
+        groups = [
+            sentence(
+                "receipt.by-level",
+                language,
+                dimension=_spoken(each.dimension),
+                level=_spoken(each.level),
+            )
+            if each.level and each.level != each.dimension
+            else _spoken(each.dimension)
+            for each in query.group_by
+        ]
+        joined = f" {sentence('receipt.and', language)} ".join(groups)
+        parts.append(sentence("receipt.by", language, groups=joined))
+    parts += [
+        sentence(
+            "receipt.where",
+            language,
+            dimension=_spoken(each.dimension),
+            values=_alternatives([_spoken(value) for value in each.values], language),
+        )
+        for each in query.where
+    ]
+    edition = sentence("receipt.edition", language, edition=query.edition)
+    return ", ".join([" ".join(parts), edition]) + "?"
+
+
+def _alternatives(values: Sequence[str], language: str) -> str:
+    *others, last = values
+    if not others:
+        return last
+    return sentence("receipt.or", language, values=", ".join(others), last=last)
+
+
+def _spoken(name: str) -> str:
+    """Return a name of the data model as people write it."""
+    return name.replace("_", " ")
+
+
+def _moment(seconds: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
