@@ -3,14 +3,22 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FuturesTimeout
+from pathlib import Path
 
 import pytest
 
 import accord.client as accord
+from tests.contract.postgres import Cluster, postgres
 from tests.federation.network import Network
+from tests.federation.replicated import ReplicatedNetwork
 from tests.federation.small_world import PURPOSE, THREE, SmallWorld, gender_of
+
+__all__ = ["postgres"]
 
 pytestmark = pytest.mark.federation
 
@@ -22,17 +30,21 @@ CLAUSES = (
 )
 
 
+def reviewed(network: Network) -> Network:
+    """Let the board name a dimension sensitive, and a reviewer."""
+    added = network.hub_command(
+        "analyst", "add", "rita", "--organisation", "council", "--role", "reviewer"
+    )
+    network.tokens["rita"] = added["token"]
+    version = network.decide(network.edit(AGREEMENT, *CLAUSES))
+    network.wait_learned(version, THREE)
+    return network
+
+
 @pytest.fixture(scope="module")
 def network(clones: Callable[..., Network]) -> Iterator[Network]:
-    """Return a network whose board has named a dimension sensitive, and a reviewer."""
     with clones().start(THREE) as running:
-        added = running.hub_command(
-            "analyst", "add", "rita", "--organisation", "council", "--role", "reviewer"
-        )
-        running.tokens["rita"] = added["token"]
-        version = running.decide(running.edit(AGREEMENT, *CLAUSES))
-        running.wait_learned(version, THREE)
-        yield running
+        yield reviewed(running)
 
 
 @pytest.fixture
@@ -138,3 +150,30 @@ def test_other_questions_are_not_held(hub: accord.Hub) -> None:
         hub.reviews.look(str(uuid.uuid4()))
     assert caught.value.reason == "HELD_UNKNOWN"
     assert hub.reviews.waiting() == []
+
+
+@pytest.mark.slow
+def test_a_decision_at_one_hub_is_heard_at_another(
+    original: Network, tmp_path: Path, postgres: Cluster
+) -> None:
+    """On PostgreSQL, while somebody waits; and both have the same bytes."""
+    url = postgres.database(driver="postgresql")
+    made = ReplicatedNetwork(original, tmp_path / "it", url, 2)
+    with made.front, made.back, made.start(THREE), ThreadPoolExecutor(1) as pool:
+        reviewed(made)
+        one, other = made.replicas
+        made.prefer(one)
+        with made.connect() as hub:
+            pending = ask(hub, 3)
+            waiting = pool.submit(pending.wait, timeout=60)
+            made.prefer(other)
+            with made.connect("rita") as reviewer:
+                (found,) = reviewer.reviews.waiting()
+                _, figures = reviewer.reviews.look(found.id)
+                with pytest.raises(FuturesTimeout):
+                    waiting.result(1)
+                reviewer.reviews.let_go(found.id)
+            begun = time.monotonic()
+            assert waiting.result(60).rows == figures.rows
+            assert time.monotonic() - begun < 5  # a poll takes up to 20
+        made.assert_books_agree(THREE)
