@@ -223,7 +223,7 @@ def _write_table(file: Path, found: list[Receipt]) -> None:
     """Write a table that its owner alone can read; one that was there is replaced.
 
     Raises:
-        ConfigurationError: FILE_NOT_WRITABLE.
+        ConfigurationError: OUTPUT_UNWRITABLE.
     """
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -237,7 +237,7 @@ def _write_table(file: Path, found: list[Receipt]) -> None:
                 writer.writerow([_cell(content[name]) for name in COLUMNS])
     except OSError as error:
         raise ConfigurationError(
-            "FILE_NOT_WRITABLE", f"{file} cannot be written: {error.strerror}."
+            "OUTPUT_UNWRITABLE", f"{file} cannot be written: {error.strerror}."
         ) from error
 
 

@@ -85,7 +85,7 @@ class Proof:
                 the proof shows no more than what the hub claims.
 
         Raises:
-            IntegrityError: PROOF_INVALID, naming what is wrong.
+            IntegrityError: RELEASE_UNPROVEN, naming what is wrong.
         """
         facts = self._facts()
         if facts.get("release") != self.release:
@@ -151,7 +151,7 @@ class Proof:
 
     def _invalid(self, why: str) -> IntegrityError:
         return IntegrityError(
-            "PROOF_INVALID",
+            "RELEASE_UNPROVEN",
             f"Release {self.release} is not proved: {why}. Keep the proof, and tell the"
             " board by another way than through the hub.",
         )

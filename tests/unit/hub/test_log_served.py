@@ -139,7 +139,7 @@ async def test_a_proof_that_was_changed_is_none(world: World) -> None:
     ):
         with pytest.raises(IntegrityError) as caught:
             changed.verify(listed)
-        assert caught.value.reason == "PROOF_INVALID"
+        assert caught.value.reason == "RELEASE_UNPROVEN"
 
 
 async def test_who_may_not_read_a_release_gets_no_proof(world: World) -> None:
