@@ -31,7 +31,7 @@ from accord.hub.rounds.stages import Stage
 from accord.hub.rounds.submissions import Ending, Submission, SubmissionState
 from accord.ledger import State, charge, entry, give_back, rebuild
 
-LOST: Final = "ANSWER_LOST"
+ANSWER_LOST: Final = "ANSWER_LOST"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +228,7 @@ def _fail(
         submission=submission.id,
         analyst=submission.analyst,
         agreement=submission.agreement,
-        reason=LOST,
+        reason=ANSWER_LOST,
         charged=charged,
     )
 
@@ -240,7 +240,7 @@ def _lost(*, charged: bool) -> Ending:
         else "Nothing was charged for this one."
     )
     return Ending(
-        reason=LOST,
+        reason=ANSWER_LOST,
         sentence="The hub lost its newest records and with them this answer, if there"
         f" was one. {cost} Ask again under a new id.",
         facts={},

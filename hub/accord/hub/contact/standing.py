@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether the hub's ledger can be trusted, as the database says.
 
-Whoever admits, opens or publishes asks `require_trusted` in the transaction in which it
-does so, whichever process it is: writers queue, so nothing is let through once a doubt
-is committed.
+Whoever admits, opens or publishes asks here in the transaction in which it does so,
+whichever process it is: writers queue, so nothing is let through once a doubt is
+committed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from accord.hub.db.engine import microseconds, moment
 from accord.hub.db.tables_contact import HUB_STANDING
 
 
-class LedgerBehind(PreconditionFailed):
+class LedgerDoubted(Exception):
     """The ledger may have forgotten something: what is under way waits."""
 
 
@@ -84,20 +84,25 @@ def require_trusted(tx: sa.Connection) -> None:
     """Refuse to spend or to publish on a ledger that may have forgotten something.
 
     Raises:
-        LedgerBehind: LEDGER_BEHIND.
+        PreconditionFailed: LEDGER_BEHIND.
     """
     if standing(tx).doubt is not None:
-        raise ledger_behind()
+        raise PreconditionFailed(
+            "LEDGER_BEHIND",
+            "This hub runs on an older copy of its ledger and may have forgotten"
+            " charges, so it takes no question and releases nothing: its operator"
+            " completes the ledger with `accord-hub ledger reconcile`.",
+        )
 
 
-def ledger_behind() -> LedgerBehind:
-    """Return what everybody hears of a hub in doubt."""
-    return LedgerBehind(
-        "LEDGER_BEHIND",
-        "This hub runs on an older copy of its ledger and may have forgotten charges,"
-        " so it takes no question and releases nothing: its operator completes the"
-        " ledger with `accord-hub ledger reconcile`.",
-    )
+def stop_if_doubted(tx: sa.Connection) -> None:
+    """Let a question that is under way stand where it is, while the doubt lasts.
+
+    Raises:
+        LedgerDoubted: nothing was changed; it is taken up anew afterwards.
+    """
+    if standing(tx).doubt is not None:
+        raise LedgerDoubted
 
 
 def begin_doubt(

@@ -20,7 +20,7 @@ import structlog
 
 from accord.core.errors import AccordError, IntegrityError, Unreachable
 from accord.hub.audit import Event, Fact, note
-from accord.hub.contact.standing import LedgerBehind
+from accord.hub.contact.standing import LedgerDoubted
 from accord.hub.db.engine import Store
 from accord.hub.governance.standing import Standing
 from accord.hub.rounds import rows, submissions
@@ -409,7 +409,7 @@ class Collection:
             self._settle(found, self._give_up(found.submission, policies_changed))
         except AlreadyEnded:
             self._close(found.submission.id, [])
-        except (Unreachable, LedgerBehind):
+        except (Unreachable, LedgerDoubted):
             # The hub stops, and its database cannot be written: a restart goes on; or
             # the ledger is in doubt, and everything is taken up anew after it.
             raise

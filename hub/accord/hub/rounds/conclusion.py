@@ -20,7 +20,7 @@ import structlog
 from accord.core.decide import needs_review
 from accord.core.errors import AccordError, InternalError, Unreachable
 from accord.hub.contact.records import opened_entry
-from accord.hub.contact.standing import LedgerBehind
+from accord.hub.contact.standing import LedgerDoubted
 from accord.hub.db.engine import Store
 from accord.hub.governance.standing import Standing
 from accord.hub.releases.opening import opened_sum
@@ -61,7 +61,7 @@ class Conclusion:
             AlreadyEnded: somebody else has ended it.
             BudgetExhausted: the same; a fallback cohort cannot pay.
             InternalError: LOSS_MISMATCH, it was not reserved what it costs.
-            LedgerBehind: nothing is opened until the ledger is whole.
+            LedgerDoubted: nothing is opened until the ledger is whole.
         """
         if found.terms.loss(found.requisition.mechanism) != found.submission.loss:
             raise InternalError(
@@ -96,7 +96,7 @@ class Conclusion:
 
         Raises:
             Unreachable: the hub stops, and its database cannot be written.
-            LedgerBehind: nothing is published until the ledger is whole.
+            LedgerDoubted: nothing is published until the ledger is whole.
         """
         submission, round_ = found.submission, found.round
         current = round_.current
@@ -152,7 +152,7 @@ class Conclusion:
             return revoked(error.agencies)
         except PoliciesReplaced:
             return policies_changed
-        except (Unreachable, LedgerBehind):
+        except (Unreachable, LedgerDoubted):
             raise
         except Exception as error:  # noqa: BLE001  # the boundary of a round
             known = error if isinstance(error, AccordError) else mistake()

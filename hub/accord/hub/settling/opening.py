@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 
 from accord.hub.audit import Event, note
-from accord.hub.contact.standing import require_trusted
+from accord.hub.contact.standing import stop_if_doubted
 from accord.hub.db.engine import LedgerTransaction
 from accord.hub.identity.registry import valid_among
 from accord.hub.policies import Policies
@@ -66,9 +66,9 @@ def commit_opening(
         PoliciesReplaced: the board has changed what the question was admitted under.
         AnswersRevoked: the operator has thrown out an agency that had handed in.
         BudgetExhausted: limits were lowered since, below what the fallback needs.
-        LedgerBehind: the ledger may have forgotten that this was opened before.
+        LedgerDoubted: the ledger may have forgotten that this was opened before.
     """
-    require_trusted(tx)
+    stop_if_doubted(tx)
     known = submissions.find(tx, opening.submission)
     if known is None or not known.is_collecting:
         raise AlreadyEnded

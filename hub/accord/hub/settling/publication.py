@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from accord.hub.audit import Event, Fact, note
-from accord.hub.contact.standing import require_trusted
+from accord.hub.contact.standing import stop_if_doubted
 from accord.hub.db.engine import LedgerTransaction
 from accord.hub.policies import Policies
 from accord.hub.releases import archive, held
@@ -55,9 +55,9 @@ def publish(  # everything that one transaction holds
     Raises:
         AnswersRevoked: the operator has thrown out an agency that had handed in.
         PoliciesReplaced: the board has changed what the question was admitted under.
-        LedgerBehind: the ledger may have forgotten that this was published before.
+        LedgerDoubted: the ledger may have forgotten that this was published before.
     """
-    require_trusted(tx)
+    stop_if_doubted(tx)
     submission, cohort = round_.call.submission, round_.current.cohort or ""
     known = submissions.find(tx, submission)
     standing = rows.standing(tx, submission)
