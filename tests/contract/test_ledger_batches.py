@@ -123,6 +123,18 @@ def test_known_ids_are_answered_beside_new_ones(store: Store) -> None:
         assert ledger.verify(tx) == 6
 
 
+def test_names_of_accounts_are_kept_as_they_are(store: Store) -> None:
+    names = ("agency/łódź", "agency/🦊", 'agency/"quoted" \\ {1,2}')
+    made = reserve_all(store, [(new_id(), [line(7, name) for name in names])])[0]
+    assert isinstance(made, Entry)
+    assert [each.account for each in made.postings] == sorted(names)
+    with store.transaction() as tx:
+        assert ledger.entry(tx, made.id) == made
+    for name in names:
+        assert balance(store, name).used == 7
+    everything(store)
+
+
 def test_a_batch_of_nothing_changes_nothing(store: Store) -> None:
     before = everything(store)
     assert reserve_all(store, []) == []
