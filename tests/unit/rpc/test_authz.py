@@ -5,13 +5,13 @@ from google.protobuf.descriptor import MethodDescriptor
 
 from accord.rpc.authz import AUTHORITY, Caller
 from accord.rpc.limits import DEADLINES, deadline
-from accord.v1 import agent_pb2, analyst_pb2, enrolment_pb2, policy_pb2
+from accord.v1 import agent_pb2, analyst_pb2, enrolment_pb2, policy_pb2, review_pb2
 
 
 def methods() -> dict[str, MethodDescriptor]:
     return {
         f"/{service.full_name}/{method.name}": method
-        for file in (agent_pb2, analyst_pb2, enrolment_pb2, policy_pb2)
+        for file in (agent_pb2, analyst_pb2, enrolment_pb2, policy_pb2, review_pb2)
         for service in file.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }
