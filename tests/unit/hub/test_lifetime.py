@@ -83,8 +83,12 @@ def stated() -> list[Lifetime]:
                 Held(account=name, unit=Unit.NANO_RHO, used=amount * NANO // 1000)
                 for name, amount in used.items()
             ]
-            # Another way to account, which no agreement in force uses.
-            + [Held(account="agency/x", unit=Unit.NANO_EPSILON, used=7)],
+            # Of an agreement that is gone, in the other way to account.
+            + [
+                Held(account=account, unit=Unit.NANO_EPSILON, used=7)
+                for account in ("agency/x", "agreement/old/emergency")
+            ],
+            [],
         )
     )
 
@@ -92,9 +96,13 @@ def stated() -> list[Lifetime]:
 def test_the_guarantee_is_quoted_for_one_to_all_agencies(
     stated: list[Lifetime],
 ) -> None:
+    *stated, gone = stated
     assert [each.known_to for each in stated] == [1, 2, 3, 4, 5]
     assert {each.unit for each in stated} == {Unit.NANO_RHO}
     assert {each.calibrated_to for each in stated} == {5}
+    assert (gone.unit, gone.known_to) == (Unit.NANO_EPSILON, 1)
+    assert gone.delta == 0
+    assert gone.lost == gone.at_most == Fraction(7, NANO)
     for each in stated:
         # Our own bound confirms what OpenDP says, rounded up.
         nano = most_lost(
@@ -111,5 +119,5 @@ def test_the_guarantee_is_quoted_for_one_to_all_agencies(
 
 def test_full_accounts_lose_what_the_caps_say(stated: list[Lifetime]) -> None:
     """Known to all, each cap of epsilon 30: five of them in the sum, k/A^2 = 1/5."""
-    assert 29.9 < stated[-1].at_most <= 30
+    assert 29.9 < stated[4].at_most <= 30
     assert stated[0].at_most < 30 / 4

@@ -25,6 +25,7 @@ from accord.hub.cli.common import (
 from accord.hub.cli.databases import described, in_words
 from accord.hub.db.engine import LedgerTransaction, microseconds, place_of
 from accord.hub.db.tables import RELEASES
+from accord.hub.governance import proposals
 from accord.hub.identity import registry
 from accord.hub.questions.lifetime import Held, lifetimes
 from accord.hub.rounds import evidence, submissions
@@ -57,6 +58,7 @@ def show_ledger(state: StateOption = None, as_json: AsJson = False) -> None:
         ledger = LedgerTransaction(tx)
         reached = verify(ledger)
         found = ledger.execute(_ACCOUNTS, {}).fetchall()
+        published = proposals.published_after(tx, 0)
     rows = [
         {
             "account": row[0],
@@ -69,6 +71,7 @@ def show_ledger(state: StateOption = None, as_json: AsJson = False) -> None:
     guarantee = _guarantee(
         place,
         [Held(account=row[0], unit=Unit(row[1]), used=row[2]) for row in found],
+        published,
     )
     if as_json:
         content = {"height": reached, "accounts": rows, "guarantee": guarantee}
@@ -87,7 +90,9 @@ def show_ledger(state: StateOption = None, as_json: AsJson = False) -> None:
         show_table("guarantee", guarantee, as_json=False, empty="")
 
 
-def _guarantee(place: State, held: Sequence[Held]) -> list[dict[str, Any]]:
+def _guarantee(
+    place: State, held: Sequence[Held], published: Sequence[bytes]
+) -> list[dict[str, Any]]:
     """Return what persons lose, by how many agencies know them."""
     with governed(place) as standing:
         if standing.in_force is None:
@@ -101,7 +106,7 @@ def _guarantee(place: State, held: Sequence[Held]) -> list[dict[str, Any]]:
             "epsilon_at_most": _rounded_up(each.at_most),
             "delta": float(each.delta),
         }
-        for each in lifetimes(policies, held)
+        for each in lifetimes(policies, held, published)
     ]
 
 

@@ -17,20 +17,28 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Final
 
 from accord.core.agreement import Agreement
+from accord.core.policy import PolicySet
 from accord.core.privacy import NANO, Accounting
 from accord.hub.policies import Policies
-from accord.hub.questions.accounts import of_agency, unit_of
+from accord.hub.questions.accounts import of_agency
 from accord.hub.questions.conversion import epsilon_of
 from accord.ledger import Unit
+from accord.trust.documents import read_policies
+from accord.trust.proposal_file import from_file
 
 _AGENCY: Final = "agency/"
 _AGREEMENT: Final = "agreement/"
 _ANALYST: Final = "/analyst/"
+
+_UNITS: Final = {
+    Accounting.ZCDP: Unit.NANO_RHO,
+    Accounting.PURE: Unit.NANO_EPSILON,
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +57,7 @@ class Lifetime:
     unit: Unit
     known_to: int
     calibrated_to: int
-    """Agencies that may know one person: the fewest of any agreement in force."""
+    """Agencies that may know one person: the fewest of any agreement there ever was."""
 
     lost: Fraction
     """Epsilon of everything so far, reservations included; rounded up."""
@@ -61,21 +69,48 @@ class Lifetime:
     """0 under pure accounting."""
 
 
-def lifetimes(policies: Policies, held: Sequence[Held]) -> Iterator[Lifetime]:
+def lifetimes(
+    policies: Policies, held: Sequence[Held], published: Iterable[bytes]
+) -> Iterator[Lifetime]:
     """Yield the guarantee for 1 to all agencies, for each unit that is accounted in.
 
     Args:
         policies: in force; they name the agencies, their caps and who may know whom.
         held: all accounts of the ledger.
+        published: every proposal that was ever in force, as the hub keeps it: noise
+            of older releases may be for fewer agencies.
     """
+    versions = [each.agreements for each in map(_documents, published)]
     for accounting in Accounting:
-        agreements = [
-            each
-            for each in policies.agreements.values()
-            if each.accounting is accounting
+        agreements = _accounted(policies.agreements, accounting)
+        own = [each for each in held if each.unit is _UNITS[accounting]]
+        if not agreements and not own:
+            continue
+        ever = [
+            each for version in versions for each in _accounted(version, accounting)
         ]
-        if agreements:
-            yield from _of_unit(policies, agreements, held)
+        calibrated_to = min(
+            (each.person_in_at_most for each in [*agreements, *ever]), default=1
+        )
+        used = {
+            each.account.removeprefix(_AGENCY): each.used
+            for each in own
+            if each.account.startswith(_AGENCY)
+        }
+        total = sum(each.used for each in own if _is_paid_once(each.account))
+        full = used | _full(policies, agreements, used)
+        delta = _delta(policies, accounting)
+        for known_to in range(1, len(full) + 1):
+            persons = {"known_to": known_to, "calibrated_to": calibrated_to}
+            lost = most_lost(accounting, used.values(), total=total, **persons)
+            most = most_lost(accounting, full.values(), **persons)
+            yield Lifetime(
+                unit=_UNITS[accounting],
+                lost=_epsilon(accounting, lost, delta),
+                at_most=_epsilon(accounting, most, delta),
+                delta=delta,
+                **persons,
+            )
 
 
 def most_lost(
@@ -105,35 +140,27 @@ def most_lost(
     return math.ceil(min(bounds))
 
 
-def _of_unit(
-    policies: Policies, agreements: Sequence[Agreement], held: Sequence[Held]
-) -> Iterator[Lifetime]:
-    first = agreements[0]
-    own = [each for each in held if each.unit is unit_of(first)]
-    used = {
-        each.account.removeprefix(_AGENCY): each.used
-        for each in own
-        if each.account.startswith(_AGENCY)
-    }
-    total = sum(each.used for each in own if _is_paid_once(each.account))
-    full = dict(used)  # whoever has left is asked nothing more
-    for agency in {party for each in agreements for party in each.parties}:
-        if agency in policies.members.members:
-            cap = of_agency(first, policies.members, agency).lifetime_cap or 0
-            full[agency] = max(cap, used.get(agency, 0))
-    calibrated_to = min(each.person_in_at_most for each in agreements)
-    delta = _delta(policies, first.accounting)
-    for known_to in range(1, len(full) + 1):
-        persons = {"known_to": known_to, "calibrated_to": calibrated_to}
-        lost = most_lost(first.accounting, used.values(), total=total, **persons)
-        ever = most_lost(first.accounting, full.values(), **persons)
-        yield Lifetime(
-            unit=unit_of(first),
-            lost=_epsilon(first.accounting, lost, delta),
-            at_most=_epsilon(first.accounting, ever, delta),
-            delta=delta,
-            **persons,
-        )
+def _documents(proposal: bytes) -> PolicySet:
+    return read_policies(from_file(proposal, "a published proposal").after)
+
+
+def _accounted(
+    agreements: Mapping[str, Agreement], accounting: Accounting
+) -> list[Agreement]:
+    return [each for each in agreements.values() if each.accounting is accounting]
+
+
+def _full(
+    policies: Policies, agreements: Iterable[Agreement], used: Mapping[str, int]
+) -> dict[str, int]:
+    """Return what accounts hold at most; who has left the network is asked no more."""
+    full = {}
+    for agreement in agreements:
+        for agency in agreement.parties:
+            if agency in policies.members.members:
+                cap = of_agency(agreement, policies.members, agency).lifetime_cap or 0
+                full[agency] = max(cap, used.get(agency, 0))
+    return full
 
 
 def _is_paid_once(account: str) -> bool:
