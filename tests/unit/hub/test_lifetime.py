@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 
 from accord.core.epsilon_delta import delta_upper
 from accord.core.privacy import NANO, Accounting, loss_of_person
+from accord.hub.governance.proposals import published_after
 from accord.hub.policies import policies_of
 from accord.hub.questions.lifetime import Held, Lifetime, lifetimes, most_lost
 from accord.ledger import Unit
 from tests.policies import shipped
+from tests.unit.hub.world import edit_agreement, make_state, store_of
 
 AGENCIES = range(5)
 
@@ -121,3 +124,20 @@ def test_full_accounts_lose_what_the_caps_say(stated: list[Lifetime]) -> None:
     """Known to all, each cap of epsilon 30: five of them in the sum, k/A^2 = 1/5."""
     assert 29.9 < stated[4].at_most <= 30
     assert stated[0].at_most < 30 / 4
+
+
+def test_noise_of_an_older_version_is_not_forgotten(tmp_path: Path) -> None:
+    fewer = "3 agencies\n  reason_for_fewer_agencies: nobody is known to four"
+    all_of_them = "person_in_at_most: 5 agencies"
+    state = make_state(tmp_path / "hub")
+    edit_agreement(state, {all_of_them: f"person_in_at_most: {fewer}"})
+    edit_agreement(state, {f"person_in_at_most: {fewer}": all_of_them})
+    store = store_of(state)
+    with store.read() as tx:
+        published = published_after(tx, 0)
+    store.close()
+    policies = policies_of(shipped(), 1)
+    assert len(published) == 3
+    for versions, agencies in ((published[:1], 5), (published, 3)):
+        (*_, known_to_all) = lifetimes(policies, [], versions)
+        assert known_to_all.calibrated_to == agencies
