@@ -224,6 +224,13 @@ def test_the_books(made: Command) -> None:
         assert out
 
 
+def test_the_ledger_of_a_copy_without_keys_can_be_looked_at(made: Command) -> None:
+    for file in (made.state / "keys").iterdir():
+        file.unlink()
+    ledger = made.json("ledger", "show")
+    assert ledger == {"height": 0, "accounts": [], "guarantee": []}
+
+
 def test_a_table_shows_brackets_and_colons_as_they_are(capsys: Capture) -> None:
     cells = {"[b]": "0.1 [red]x[/red]", "plain": "[/x]", "list": ["[i]", ":m:"]}
     show_table("things", [cells], as_json=False, empty="")
