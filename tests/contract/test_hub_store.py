@@ -242,6 +242,34 @@ def test_a_database_that_names_no_layout_or_two_is_refused(
         store.check()
 
 
+@pytest.mark.parametrize(
+    ("change", "lacking"),
+    [
+        (
+            "ALTER TABLE submissions DROP COLUMN purpose",
+            "column purpose of submissions",
+        ),
+        ("DROP TABLE editions", "column agency of editions"),
+        ("DROP TRIGGER audit_no_update{on}", "trigger audit_no_update"),
+    ],
+)
+def test_a_database_that_lacks_a_part_of_its_layout_is_refused(
+    store: Store, change: str, lacking: str
+) -> None:
+    on = " ON audit" if store.dialect == "postgresql" else ""
+    _do(store, change.format(on=on))
+    with pytest.raises(ConfigurationError, match=f"lacks the {lacking}") as caught:
+        store.check()
+    assert caught.value.reason == "DATABASE_FORMAT"
+
+
+def test_a_trigger_that_was_switched_off_is_missed(server: Database) -> None:
+    store = server.opened()
+    _do(store, "ALTER TABLE releases DISABLE TRIGGER releases_no_delete")
+    with pytest.raises(ConfigurationError, match="lacks the trigger releases_no_del"):
+        store.check()
+
+
 def test_no_value_of_a_statement_is_in_an_error(store: Store) -> None:
     with store.write() as tx:
         tx.execute(TOKENS.insert(), a_token("hidden-value"))

@@ -26,6 +26,7 @@ from accord.hub.db.growing import guards
 from accord.hub.db.place import BUSY_SECONDS, Place
 from accord.hub.db.postgresql import SCHEMES, PostgresDatabase
 from accord.hub.db.revisions import require_newest, revision, stamp
+from accord.hub.db.shape import require_shape
 from accord.hub.db.sqlite import SqliteFile
 from accord.hub.db.tables import METADATA
 from accord.hub.db.transaction import LedgerTransaction
@@ -145,8 +146,11 @@ class Store:
             create_schema(LedgerTransaction(connection))
             stamp(connection)
 
-    def check(self) -> int:
+    def check(self, *, guarded: bool = True) -> int:
         """Refuse a database that this program cannot trust; return the ledger's height.
+
+        Args:
+            guarded: refuse one without the triggers that keep what only grows, too.
 
         Raises:
             ConfigurationError: it is missing, or has another layout.
@@ -160,6 +164,7 @@ class Store:
             )
         with self.read() as connection:
             require_newest(revision(connection), self.place.name)
+            require_shape(connection, self.place.name, guarded=guarded)
             ledger = LedgerTransaction(connection)
             check_schema(ledger)
             return verify(ledger)

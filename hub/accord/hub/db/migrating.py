@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from accord.core.errors import IntegrityError
 from accord.hub.db.engine import Store
 from accord.hub.db.revisions import HEAD, can_be_migrated, require_newest, revision
+from accord.hub.db.shape import require_shape
 from accord.hub.db.transaction import LedgerTransaction
 from accord.ledger import check_schema, verify
 
@@ -65,6 +66,7 @@ def migrate(store: Store) -> Migrated:
                 " wrote it, and report this.",
             )
         require_newest(revision(connection), store.place.name)
+        require_shape(connection, store.place.name, guarded=True)
     return Migrated(
         before=before or "", after=HEAD, height=height, accounts=len(accounts)
     )
