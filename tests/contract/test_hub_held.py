@@ -94,7 +94,10 @@ def test_what_is_let_go_is_published_byte_for_byte(store: Store) -> None:
     with store.write() as tx:
         keep(tx)
     with store.write() as tx:
-        (waiting,) = held.waiting(tx)
+        (listed,) = held.waiting(tx)
+        assert listed.content is None
+        waiting = held.get(tx, "release")
+        assert waiting is not None
         assert waiting.release == RELEASE
         assert archive.find(tx, question()) is None
         held.decide(tx, "release", verdict, NOW)

@@ -11,6 +11,7 @@ import dataclasses
 import datetime as dt
 import enum
 from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -21,6 +22,11 @@ from accord.hub.policies import Policies
 from accord.hub.releases import archive
 from accord.hub.releases.archive import Question
 from accord.v1 import analyst_pb2
+
+_DESCRIBED: Final = tuple(
+    column for column in HELD.c if column.name not in {"message", "noisy"}
+)
+"""All that is told of a release without its figures."""
 
 
 class Reason(enum.StrEnum):
@@ -57,17 +63,17 @@ class Held:
     verdict: Verdict | None
     summary: analyst_pb2.ReleaseSummary
     content: bytes | None = dataclasses.field(repr=False)
-    """None once it is decided."""
+    """None once it is decided, and in lists: it can have many megabytes."""
 
     @property
     def release(self) -> analyst_pb2.Release:
         """The message, from the very bytes that every reader gets if it is let go.
 
         Raises:
-            RuntimeError: it is decided.
+            RuntimeError: it is not there.
         """
         if self.content is None:
-            message = "what is decided is not held any more"
+            message = "only what is looked up and not decided has its content"
             raise RuntimeError(message)
         return analyst_pb2.Release.FromString(self.content)
 
@@ -110,18 +116,24 @@ def keep(
 
 def get(tx: sa.Connection, release: str) -> Held | None:
     """Return what is held, or was, under the id of a release."""
-    return _one(tx, HELD.c.id == release)
+    row = tx.execute(
+        sa.select(*(*_DESCRIBED, HELD.c.message)).where(HELD.c.id == release)
+    ).one_or_none()
+    return None if row is None else _held(row, row.message)
 
 
 def of_submission(tx: sa.Connection, submission: str) -> Held | None:
-    """Return what is held, or was, for the submission that paid for it."""
-    return _one(tx, HELD.c.submission == submission)
+    """Return what is held, or was, for the submission that paid for it; described."""
+    row = tx.execute(
+        sa.select(*_DESCRIBED).where(HELD.c.submission == submission)
+    ).one_or_none()
+    return None if row is None else _held(row, None)
 
 
 def waiting(tx: sa.Connection) -> list[Held]:
-    """Return what nobody has decided on, oldest first."""
-    chosen = sa.select(HELD).where(HELD.c.decided_at.is_(None))
-    return [_held(row) for row in tx.execute(chosen.order_by(HELD.c.number))]
+    """Return what nobody has decided on, oldest first; described."""
+    chosen = sa.select(*_DESCRIBED).where(HELD.c.decided_at.is_(None))
+    return [_held(row, None) for row in tx.execute(chosen.order_by(HELD.c.number))]
 
 
 def leader(tx: sa.Connection, question: Question) -> str | None:
@@ -175,12 +187,7 @@ def decide(tx: sa.Connection, release: str, verdict: Verdict, at: dt.datetime) -
         raise RuntimeError(message)
 
 
-def _one(tx: sa.Connection, which: sa.ColumnElement[bool]) -> Held | None:
-    row = tx.execute(sa.select(HELD).where(which)).one_or_none()
-    return None if row is None else _held(row)
-
-
-def _held(row: sa.Row[tuple[object, ...]]) -> Held:
+def _held(row: sa.Row[Any], content: bytes | None) -> Held:
     verdict = None
     if row.decided_at is not None:
         verdict = Verdict(
@@ -194,5 +201,5 @@ def _held(row: sa.Row[tuple[object, ...]]) -> Held:
         held_at=moment(row.held_at),
         verdict=verdict,
         summary=analyst_pb2.ReleaseSummary.FromString(row.summary),
-        content=row.message,
+        content=content,
     )
