@@ -13,6 +13,7 @@ import pytest
 from accord.core.policy import MEMBERS
 from accord.core.privacy import Loss
 from accord.hub.policies import policies_of
+from accord.hub.releases import archive
 from accord.hub.transparency.folder import files_of, write_export
 from accord.hub.transparency.publication import (
     AskedQuestion,
@@ -115,7 +116,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
             question(number, outcome) for number, outcome in enumerate(Outcome, start=1)
         ),
         releases=(
-            PublishedRelease(message=message, content=message.SerializeToString()),
+            PublishedRelease(
+                summary=archive.summary_of(message), content=message.SerializeToString()
+            ),
         ),
     )
     folder = tmp_path_factory.mktemp("public")

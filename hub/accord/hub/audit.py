@@ -30,6 +30,7 @@ FACTS: Final = frozenset(
         "answered",
         "attempt",
         "awaited",
+        "before",
         "charged",
         "clauses",
         "cohort",
@@ -38,6 +39,7 @@ FACTS: Final = frozenset(
         "epoch",
         "erased",
         "follows",
+        "kind",
         "let_go",
         "missing",
         "nano_epsilon",
@@ -104,6 +106,7 @@ class Event(enum.StrEnum):
     CHARGE_REBUILT = "charge.rebuilt"
     LEDGER_RECONCILED = "ledger.reconciled"
     HUB_RESTORED = "hub.restored"
+    RETENTION_APPLIED = "retention.applied"
     CERTIFICATE_TAKEN_BACK = "certificate.taken-back"
 
 
@@ -118,6 +121,7 @@ class Note:
     at: dt.datetime
     event: str
     facts: dict[str, Fact]
+    """None where retention has erased them."""
 
 
 def note(tx: sa.Connection, event: Event, at: dt.datetime, **facts: Fact) -> None:
@@ -151,6 +155,11 @@ def newest(tx: sa.Connection, most: int, *, event: str | None = None) -> list[No
         chosen = chosen.where(AUDIT.c.event == event)
     rows = tx.execute(chosen).all()
     return [
-        Note(number=row.number, at=moment(row.at), event=row.event, facts=row.facts)
+        Note(
+            number=row.number,
+            at=moment(row.at),
+            event=row.event,
+            facts=row.facts or {},
+        )
         for row in reversed(rows)
     ]

@@ -29,6 +29,7 @@ from accord.hub.questions.asking import Desk, Terms
 from accord.hub.releases.noise import add_noise
 from accord.hub.releases.reading import Reader
 from accord.hub.replicas.several import replica_of
+from accord.hub.retention.nightly import Nightly
 from accord.hub.rounds.collection import Collection
 from accord.hub.rounds.connections import Connections
 from accord.hub.rounds.elsewhere import Elsewhere
@@ -217,6 +218,7 @@ class Hub:
             witnesses=self._witnesses,
             clock=clock,
         )
+        self._nightly = Nightly(self._store, self.standing, clock)
         self._identity = ServerCertificate(parts.authority, settings.hosts, clock)
         self._agent_port = 0
         self._loopback: Loopback | None = None
@@ -275,6 +277,7 @@ class Hub:
             asyncio.create_task(self._watch.run()),
             asyncio.create_task(self._contact.run()),
             asyncio.create_task(self._witnesses.run()),
+            asyncio.create_task(self._nightly.run()),
             asyncio.create_task(
                 self._connections.guard(self._agents.faults, self._collection.forget)
             ),

@@ -13,6 +13,7 @@ from accord.hub.cli.copies import backup, restore
 from accord.hub.cli.databases import migrate
 from accord.hub.cli.policies import keys, policies_app
 from accord.hub.cli.reconciling import reconcile_ledger
+from accord.hub.cli.retaining import retention_app
 from accord.hub.cli.running import check_config, init, serve
 from accord.hub.cli.showing import export
 from accord.hub.cli.verifying import verify_audit
@@ -40,6 +41,8 @@ app.add_typer(analyst_app, name="analyst")
 app.add_typer(member_app, name="member")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(audit_app, name="audit")
+app.add_typer(retention_app, name="retention")
+app.add_typer(retention_app, name="retention")
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from accord.hub.db import (
     tables_held,
     tables_log,
     tables_replicas,
+    tables_retention,
 )
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "tables_held",
     "tables_log",
     "tables_replicas",
+    "tables_retention",
 ]

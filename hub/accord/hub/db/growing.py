@@ -13,6 +13,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from accord.hub.db.erasing import relaxed
+
 GROWING: Final = {"accord_only_grows": True}
 """What a table says of itself if no row may be changed or deleted."""
 
@@ -31,6 +33,7 @@ def guards(dialect: str, metadata: sa.MetaData) -> Iterator[str]:
     for table in metadata.sorted_tables:
         if table.info.get("accord_only_grows"):
             yield from growing_only(dialect, table.name)
+    yield from relaxed(dialect)
 
 
 def refusal(dialect: str) -> Iterator[str]:

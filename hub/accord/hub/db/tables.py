@@ -5,7 +5,8 @@ No column holds an agency's figures, a seed that unmasks them, or an opened sum:
 ``round_receipts`` has masked vectors, which are uniformly random without every seed,
 until their question has ended, and ``releases`` what was published, noise included.
 ``audit``, ``asked``, ``releases``, ``transcripts`` and ``equivocations`` only grow;
-triggers refuse every change. Moments are microseconds since 1970, UTC. What changes
+triggers refuse every change but what retention may erase (`accord.hub.db.erasing`).
+Moments are microseconds since 1970, UTC. What changes
 here needs a step in ``migrations/versions`` that does the same to a database in use.
 """
 
@@ -251,12 +252,13 @@ RELEASES: Final = sa.Table(
     sa.Column("cohort", sa.Text, nullable=False),
     sa.Column("unsafe", sa.Boolean, nullable=False),
     sa.Column("released_at", sa.BigInteger, nullable=False),
-    # The message that every reader gets, byte for byte.
-    sa.Column("message", sa.LargeBinary, nullable=False),
+    # The message that every reader gets, byte for byte; nothing once it is erased.
+    sa.Column("message", sa.LargeBinary),
     # What lists show of it.
     sa.Column("summary", sa.LargeBinary, nullable=False),
     # The whole vector with its noise, little-endian 64-bit integers.
-    sa.Column("noisy", sa.LargeBinary, nullable=False),
+    sa.Column("noisy", sa.LargeBinary),
+    sa.CheckConstraint("(message IS NULL) = (noisy IS NULL)", name="releases_content"),
     sa.Index("releases_by_question", "query_key", "archive_digest"),
     sa.Index("releases_by_agreement", "agreement", "number"),
     info=GROWING,
@@ -316,7 +318,8 @@ AUDIT: Final = sa.Table(
     sa.Column("number", NUMBER, primary_key=True),
     sa.Column("at", sa.BigInteger, nullable=False),
     sa.Column("event", sa.Text, nullable=False),
-    # Names, ids, reasons and amounts; never a value that came from a record.
-    sa.Column("facts", sa.JSON, nullable=False),
+    # Names, ids, reasons and amounts; never a value that came from a record. Nothing
+    # once they are erased.
+    sa.Column("facts", sa.JSON(none_as_null=True)),
     info=GROWING,
 )

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import sqlalchemy as sa
 
 from accord.core.canonical import bytes_digest
+from accord.core.errors import NotFound
 from accord.core.privacy import Loss
 from accord.hub.db.engine import microseconds
 from accord.hub.db.tables import RELEASES
@@ -37,11 +38,23 @@ class Stored:
     id: str
     agreement: str
     loss: Loss
-    content: bytes = dataclasses.field(repr=False)
+    content: bytes | None = dataclasses.field(repr=False)
+    """Nothing once retention has erased it."""
 
     @property
     def release(self) -> analyst_pb2.Release:
-        """The message, from the very bytes that were stored."""
+        """The message, from the very bytes that were stored.
+
+        Raises:
+            NotFound: RELEASE_ERASED.
+        """
+        if self.content is None:
+            raise NotFound(
+                "RELEASE_ERASED",
+                "The hub kept this release for as long as its agreement says, and has"
+                " erased it since. Ask its question again for a new one.",
+                release=self.id,
+            )
         return analyst_pb2.Release.FromString(self.content)
 
 
@@ -124,7 +137,7 @@ def find(tx: sa.Connection, question: Question) -> Stored | None:
     """
     row = tx.execute(
         sa.select(RELEASES)
-        .where(answers(RELEASES, question))
+        .where(answers(RELEASES, question), RELEASES.c.message.is_not(None))
         .order_by(
             RELEASES.c.nano_rho.desc(),
             RELEASES.c.nano_epsilon.desc(),
@@ -147,7 +160,10 @@ def before(
     """Return releases of some agreements with lower numbers, newest first."""
     chosen = (
         sa.select(RELEASES.c.number, RELEASES.c.summary)
-        .where(RELEASES.c.agreement.in_(sorted(agreements)))
+        .where(
+            RELEASES.c.agreement.in_(sorted(agreements)),
+            RELEASES.c.message.is_not(None),
+        )
         .order_by(RELEASES.c.number.desc())
         .limit(most)
     )

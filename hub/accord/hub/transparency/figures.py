@@ -201,7 +201,7 @@ def _lasted(
     ended = {
         row.facts["submission"]: (ENDED[Event(row.event)], row.at)
         for row in news
-        if row.event in set(ENDED) and "submission" in row.facts
+        if row.event in set(ENDED) and "submission" in (row.facts or {})
     }
     asked = sa.select(SUBMISSIONS.c.id, SUBMISSIONS.c.created_at)
     lasted = []

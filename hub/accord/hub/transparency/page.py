@@ -205,7 +205,7 @@ def _releases(speech: Speech, shown: Publication) -> Markup:
 
 
 def _anchor(release: PublishedRelease) -> str:
-    return f"#release-{release.message.id}"
+    return f"#release-{release.id}"
 
 
 def _title(speech: Speech, release: PublishedRelease) -> str:
@@ -214,6 +214,21 @@ def _title(speech: Speech, release: PublishedRelease) -> str:
 
 def _release(speech: Speech, release: PublishedRelease) -> Markup:
     found = release.message
+    if found is None:
+        return element(
+            "article",
+            element("h3", _free(_title(speech, release))),
+            element(
+                "p",
+                speech.say(
+                    "release-erased",
+                    day=day(release.day),
+                    epsilon=spent(release.summary.cost.epsilon),
+                ),
+                class_="soft",
+            ),
+            id=f"release-{release.id}",
+        )
     missing = ", ".join(found.coverage.missing) or speech.say("nobody")
     return element(
         "article",
@@ -243,7 +258,10 @@ def _release(speech: Speech, release: PublishedRelease) -> Markup:
 def _not_covered(shown: Publication) -> Iterable[str]:
     """Return each sentence once, in the order of the releases."""
     return dict.fromkeys(
-        text for release in shown.releases for text in release.message.not_covered
+        text
+        for release in shown.releases
+        if release.message is not None
+        for text in release.message.not_covered
     )
 
 
@@ -251,7 +269,7 @@ def _questions(speech: Speech, shown: Publication) -> Markup:
     heading = element("h2", speech.say("heading.questions"))
     if not shown.questions:
         return element("section", heading, element("p", speech.say("no-questions")))
-    released = {each.message.id for each in shown.releases}
+    released = {each.id for each in shown.releases}
     rows = []
     for each in shown.questions:
         outcome: Content = speech.outcome(each)

@@ -88,18 +88,32 @@ class AskedQuestion:
 class PublishedRelease:
     """One release with the bytes that every reader got."""
 
-    message: analyst_pb2.Release
-    content: bytes = dataclasses.field(repr=False)
+    summary: analyst_pb2.ReleaseSummary
+    """Its question and price, which stay."""
+    content: bytes | None = dataclasses.field(repr=False)
+    """Nothing once retention has erased it."""
 
     @property
-    def digest(self) -> str:
+    def id(self) -> str:
+        """Its id."""
+        return self.summary.id
+
+    @property
+    def message(self) -> analyst_pb2.Release | None:
+        """The release itself, as long as the hub keeps it."""
+        if self.content is None:
+            return None
+        return analyst_pb2.Release.FromString(self.content)
+
+    @property
+    def digest(self) -> str | None:
         """SHA-256 of the bytes, in hex."""
-        return bytes_digest(self.content)
+        return None if self.content is None else bytes_digest(self.content)
 
     @property
     def words(self) -> Words:
         """Its question, whose words are all public."""
-        found = self.message
+        found = self.summary
         return Words(
             measure=found.measure,
             by=tuple((each.dimension, each.level) for each in found.by),
@@ -110,7 +124,7 @@ class PublishedRelease:
     @property
     def day(self) -> dt.date:
         """When it was published, in UTC."""
-        return dt.datetime.fromtimestamp(self.message.released_at, dt.UTC).date()
+        return dt.datetime.fromtimestamp(self.summary.released_at, dt.UTC).date()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +166,7 @@ def publication(
     agreement = policies.agreement(name)
     model = policies.model_of(agreement)
     rows = tx.execute(
-        sa.select(RELEASES.c.message, RELEASES.c.unsafe)
+        sa.select(RELEASES.c.message, RELEASES.c.summary, RELEASES.c.unsafe)
         .where(RELEASES.c.agreement == name)
         .order_by(RELEASES.c.number)
     ).all()
@@ -172,7 +186,7 @@ def publication(
         questions=tuple(_questions(tx, agreement, model)),
         releases=tuple(
             PublishedRelease(
-                message=analyst_pb2.Release.FromString(row.message),
+                summary=analyst_pb2.ReleaseSummary.FromString(row.summary),
                 content=row.message,
             )
             for row in rows
@@ -284,7 +298,9 @@ def _outcome(row: sa.Row[Any]) -> Outcome:
 def _charged_failures(tx: sa.Connection, agreement: str) -> frozenset[str]:
     """Return the questions that failed and were charged all the same."""
     rows = tx.execute(
-        sa.select(AUDIT.c.facts).where(AUDIT.c.event == Event.QUERY_FAILED.value)
+        sa.select(AUDIT.c.facts).where(
+            AUDIT.c.event == Event.QUERY_FAILED.value, AUDIT.c.facts.is_not(sa.null())
+        )
     )
     return frozenset(
         row.facts["submission"]

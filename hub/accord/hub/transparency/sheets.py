@@ -41,10 +41,11 @@ _RELEASES: Final = (
     "release",
     "day",
     "question",
-    "agreement_version",
     "epsilon",
     "nano_rho",
     "nano_epsilon",
+    "erased",
+    "agreement_version",
     "answered",
     "missing",
     "level",
@@ -117,25 +118,24 @@ def _query(words: Words) -> dict[str, Any]:
 
 
 def _release(release: PublishedRelease) -> dict[str, Any]:
-    found = release.message
-    return {
-        "release": found.id,
+    cost = release.summary.cost
+    known = {
+        "release": release.id,
         "day": f"{release.day}",
+        "query": _query(release.words),
+        "epsilon": cost.epsilon,
+        "nano_rho": cost.loss.nano_rho,
+        "nano_epsilon": cost.loss.nano_epsilon,
+        "erased": release.content is None,
+    }
+    found = release.message
+    if found is None or release.content is None:
+        return known
+    return {
+        **known,
         "sha256": release.digest,
         "message": base64.b64encode(release.content).decode(),
-        "query": {
-            "measure": found.measure,
-            "by": [{"dimension": b.dimension, "level": b.level} for b in found.by],
-            "where": [
-                {"dimension": w.dimension, "values": list(w.values)}
-                for w in found.where
-            ],
-            "edition": found.edition,
-        },
         "agreement_version": found.agreement_version,
-        "epsilon": found.cost.epsilon,
-        "nano_rho": found.cost.loss.nano_rho,
-        "nano_epsilon": found.cost.loss.nano_epsilon,
         "answered": list(found.coverage.answered),
         "missing": list(found.coverage.missing),
         "level": found.level,
@@ -199,21 +199,29 @@ def tables(shown: Publication, language: str) -> Iterator[tuple[str, bytes]]:
     )
     for release in shown.releases:
         found = release.message
+        if found is None:
+            continue
         columns = (*(each.dimension for each in found.by), *_FIGURES)
         rows = ((*row.values, *_estimate(row.estimate).values()) for row in found.rows)
         yield f"releases/{found.id}.csv", _csv(columns, rows)
 
 
 def _listed(speech: Speech, release: PublishedRelease) -> Sequence[object]:
-    found = release.message
-    return (
-        found.id,
+    cost, found = release.summary.cost, release.message
+    known = (
+        release.id,
         release.day,
         speech.question(release.words),
+        cost.epsilon,
+        cost.loss.nano_rho,
+        cost.loss.nano_epsilon,
+        found is None,
+    )
+    if found is None:
+        return known
+    return (
+        *known,
         found.agreement_version,
-        found.cost.epsilon,
-        found.cost.loss.nano_rho,
-        found.cost.loss.nano_epsilon,
         " ".join(found.coverage.answered),
         " ".join(found.coverage.missing),
         found.level,
