@@ -6,7 +6,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import uuid
-from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
@@ -23,7 +22,7 @@ from accord.hub.log.verifying import verify_log
 from accord.hub.releases import archive
 from accord.hub.retention import orders
 from accord.hub.retention.nightly import apply
-from accord.hub.retention.orders import Kind, Order
+from accord.hub.retention.orders import Kind, Order, Terms
 from accord.hub.rounds import submissions
 from accord.hub.rounds.submissions import Ending, Submission, SubmissionState
 from accord.ledger import Line, Unit, charge, reserve, verify
@@ -34,7 +33,7 @@ from tests.contract.postgres import postgres
 __all__ = ["database", "postgres"]
 
 TODAY = dt.datetime(2026, 11, 29, 3, tzinfo=dt.UTC)
-SAID = {
+SAID: Terms = {
     "trends": {Kind.RELEASES: 30, Kind.QUESTIONS: 60},
     "figures": {Kind.RELEASES: None, Kind.QUESTIONS: None},
 }
@@ -138,7 +137,7 @@ def ask(tx: sa.Connection, agreement: str, age: int) -> None:
 
 
 @pytest.fixture
-def store(database: Database) -> Iterator[Store]:
+def store(database: Database) -> Store:
     """Return what two agreements left in a hundred days."""
     made = database.opened()
     made.create()
@@ -240,7 +239,7 @@ def test_what_was_interrupted_is_finished_the_next_time(
     monkeypatch.setattr(orders, "MOST_AT_ONCE", 1)
     steps = apply(store, None, lambda: TODAY)
     next(steps)
-    steps.close()
+    del steps  # the process ends here
     rest = applied(store)
     assert rest["trends", "releases"] == {"releases": 3}
     assert rest["trends", "questions"]["entries"] == 4
