@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import datetime as dt
+import hashlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 from accord.core.errors import ConfigurationError, InternalError, Unreachable
 from accord.hub.audit import Event, newest, note
 from accord.hub.db.engine import LedgerTransaction, Store, named_place
+from accord.hub.db.growing import growing_only, refusal
 from accord.hub.db.postgresql import PostgresDatabase
 from accord.hub.db.revisions import HEAD
 from accord.hub.db.tables import METADATA, TOKENS
@@ -165,6 +167,21 @@ def test_what_was_noted_cannot_be_changed(store: Store, verb: str) -> None:
         _do(store, verb)
     with store.read() as tx:
         assert [each.event for each in newest(tx, 5)] == ["token.created"]
+
+
+def test_what_migrations_say_about_growing_tables_never_changes() -> None:
+    """Steps that were run call these functions, and their text is not in the list."""
+    said = [
+        text
+        for dialect in ("sqlite", "postgresql")
+        for text in (*refusal(dialect), *growing_only(dialect, "some_table"))
+    ]
+    digest = hashlib.sha256("\n".join(said).encode()).hexdigest()
+    assert len(said) == 6
+    assert digest == GROWING_TEXT
+
+
+GROWING_TEXT = "86705ed7b427a50f44930ca017b14733dbc93a4436963a090ac80711d7ddaea8"
 
 
 def test_tables_that_only_grow_have_a_trigger_for_each_verb(store: Store) -> None:
@@ -412,6 +429,11 @@ def test_an_operator_is_told_what_endangers_the_database(server: Database) -> No
     assert "fsync" in found
     assert "superuser" in found
     assert "sslmode" not in found  # it is on this machine
+    elsewhere = server.named.replace("@127.0.0.1", "@db.example.org")
+    other = Store(PostgresDatabase(f"{elsewhere}?hostaddr=127.0.0.1"))
+    assert "sslmode=verify-full" in " ".join(other.dangers())
+    assert other.place.name.endswith(" on db.example.org")
+    other.close()
 
 
 RIGHTS = "SELECT, INSERT, UPDATE, DELETE"

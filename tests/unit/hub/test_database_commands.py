@@ -56,6 +56,10 @@ def test_a_server_is_named_without_its_password(
     assert "A password on the command line can be read by everybody" in err
     assert secret not in out + err
     assert not hub.state.exists()
+    monkeypatch.setenv("ACCORD_HUB_DATABASE", url)
+    assert hub.failure("init", "--database", "postgresql://x") == (3, "DATABASE_URL")
+    monkeypatch.delenv("ACCORD_HUB_DATABASE")
+    assert hub.failure("init", "--database", "") == (3, "DATABASE_URL")
     monkeypatch.setenv("PGPASSWORD", secret)
     made = hub.json("init", "--database", url.replace(f":{secret}", ""))
     assert made["database"]["kind"] == "postgresql"

@@ -45,7 +45,13 @@ def place_of_new(state: State, named: str | None) -> Place:
     in_environment = os.environ.get(DATABASE_VARIABLE)
     if named is None and in_environment is None:
         return SqliteFile(state.database)
-    place = named_place(named or in_environment or "")
+    if None not in (named, in_environment) and named != in_environment:
+        raise ConfigurationError(
+            "DATABASE_URL",
+            f"--database and ${DATABASE_VARIABLE} name different databases, and every"
+            " later command would take the variable's: name one only.",
+        )
+    place = named_place(str(named if in_environment is None else in_environment))
     if named is not None and place.has_secret():
         raise ConfigurationError(
             "DATABASE_PASSWORD",

@@ -219,19 +219,12 @@ class PostgresDatabase:
                 "the hub is a superuser of the database's server: give it a user of its"
                 " own."
             )
-        if self._is_remote() and self._parts().get("sslmode") not in _VERIFIED:
+        if not _is_verified(connection):
             found.append(
                 "the connection to the database does not verify the server: add"
                 " sslmode=verify-full to its URL."
             )
         return found
-
-    def _is_remote(self) -> bool:
-        hosts = str(self._parts().get("host") or "").split(",")
-        return any(
-            host and not host.startswith(("/", "@")) and host not in _LOOPBACK
-            for host in hosts
-        )
 
     def prepare(self) -> None:
         """An administrator made the database."""
@@ -334,6 +327,15 @@ class PostgresDatabase:
         if table is not None and table[0] is not None:
             found = connection.execute("SELECT version_num FROM alembic_version")
             require_newest(", ".join(row[0] for row in found), self.name)
+
+
+def _is_verified(connection: sa.Connection) -> bool:
+    """Tell whether nobody can stand between, wherever libpq has its settings from."""
+    driver = connection.connection.driver_connection
+    used = driver.info.get_parameters() if driver is not None else {}
+    host = used.get("host", "")
+    local = host.startswith(("/", "@")) or host in ("", *_LOOPBACK)
+    return local or used.get("sslmode") in _VERIFIED
 
 
 def _no_connection(error: psycopg.Error) -> str | None:
