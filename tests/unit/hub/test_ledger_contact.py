@@ -36,6 +36,7 @@ from accord.hub.serve import utc_now
 from accord.ledger import verify
 from accord.rpc.contact import ChargeRecord
 from accord.v1 import agent_pb2, analyst_pb2, common_pb2, log_pb2
+from tests.contract.hub_databases import on_every_database
 from tests.unit.hub.scripted import ScriptedAgent, answering, silent, until
 from tests.unit.hub.world import (
     AGREEMENT,
@@ -256,7 +257,7 @@ async def test_an_old_copy_is_recognised_refuses_and_is_made_whole(
     assert again.value.reason == "LEDGER_NOT_BEHIND"
 
 
-@pytest.mark.slow
+@on_every_database
 async def test_a_copy_of_a_log_that_an_agency_has_seen_grow_is_recognised(
     world: World, operator: Operator
 ) -> None:
@@ -493,6 +494,8 @@ async def test_an_agreement_that_is_gone_is_charged_all_the_same(
 # Agencies that lie, and operators that try again
 
 
+@pytest.mark.slow
+@on_every_database
 async def test_an_agency_that_claims_what_it_cannot_prove_is_named(
     world: World, operator: Operator, token: str
 ) -> None:

@@ -17,7 +17,7 @@ import pytest
 from accord.core.errors import ConfigurationError
 from accord.hub.state import State
 from accord.hub.transparency.listener import LOOPBACK, Listener
-from accord.v1 import common_pb2
+from accord.v1 import common_pb2, log_pb2
 from tests.unit.hub.scripted import refusing
 from tests.unit.hub.world import (
     PARTIES,
@@ -93,6 +93,13 @@ async def test_the_health_of_a_hub(shown: World) -> None:
     assert answer.json == {"healthy": True, "failures": [], "refusing": None}
     assert answer.headers["cache-control"] == "no-store"
     assert "server" not in answer.headers
+
+
+async def test_a_ledger_in_doubt_is_said_and_no_failure(shown: World) -> None:
+    seen = log_pb2.LogSeen(size=9, root=bytes(32), ledger_height=9, epoch=0)
+    await shown.agent("city-police", log_seen=seen)
+    answer = await get(shown, "/healthz")
+    assert (answer.status, answer.json["refusing"]) == (200, "LEDGER_BEHIND")
 
 
 async def test_what_only_a_board_can_cure_is_said_and_no_failure(

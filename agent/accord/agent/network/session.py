@@ -184,7 +184,7 @@ class Session:
                     self._changed.set()
                 case "log":
                     await self._grown(message.log)
-                case "charges_wanted":
+                case "charges_wanted" if self._wanted.empty():
                     self._wanted.put_nowait(message.charges_wanted)
                 case _:
                     pass  # a heartbeat, or a second welcome

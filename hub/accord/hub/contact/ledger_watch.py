@@ -67,6 +67,7 @@ class LedgerWatch:
         self._clock = clock
         self._doubt: Doubt | None = None
         self._asked_at = 0.0
+        self._hub_keys: dict[str, list[bytes]] = {}
         self._log = structlog.get_logger()
 
     def begin(self) -> None:
@@ -152,7 +153,7 @@ class LedgerWatch:
 
         def keep() -> int:
             with self._store.read() as tx:
-                keys = hub_keys(tx, self._authority)
+                keys = self._keys_in(tx)
             proven, refused = records.verified(agency, key, keys, given)
             with self._store.write() as tx:
                 doubt = standing(tx).doubt
@@ -177,6 +178,14 @@ class LedgerWatch:
         for agency in agencies:
             if agency not in but:
                 self._connections.send(agency, _charges_wanted())
+
+    def _keys_in(self, tx: sa.Connection) -> list[bytes]:
+        """Return the keys that count in this doubt: reading them takes a while."""
+        doubt = standing(tx).doubt
+        place = doubt.id if doubt else ""
+        if place not in self._hub_keys:
+            self._hub_keys = {place: hub_keys(tx, self._authority)}
+        return self._hub_keys[place]
 
     def _key_of(self, agency: str) -> bytes:
         member = self._policies.newest().members.members.get(agency)

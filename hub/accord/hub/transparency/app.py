@@ -28,6 +28,7 @@ from accord.core.errors import (
     PreconditionFailed,
     Unreachable,
 )
+from accord.hub.contact.standing import standing as ledger_standing
 from accord.hub.db.engine import Store
 from accord.hub.governance.standing import Standing
 from accord.hub.transparency import entries
@@ -80,19 +81,23 @@ class _Answers:
         """
         store = self._sources.store
 
-        def look() -> None:
+        def look() -> bool:
             with store.read() as tx:
                 entries.size(tx)
+                return ledger_standing(tx).doubt is not None
 
         failures = ["JOURNAL_DELAYED"] if self._sources.is_delayed() else []
+        is_doubted = False
         try:
-            await store.run(look)
+            is_doubted = await store.run(look)
         except Unreachable as error:
             failures.append(error.reason)
         content = {
             "healthy": not failures,
             "failures": failures,
-            "refusing": _refusing(self._sources.standing),
+            "refusing": (
+                "LEDGER_BEHIND" if is_doubted else _refusing(self._sources.standing)
+            ),
         }
         return _json(content, 503 if failures else 200)
 
