@@ -164,6 +164,7 @@ async def test_after_any_commit_the_question_is_released_and_paid_once(
         await copies.crash(place)
         for label in PARTIES:
             await world.agent(label, answering)
+        await call(world.analyst(token).SubmitQuery(asked))  # who heard nothing
         found = await finished(world.analyst(token), asked.id)
         assert found.state == analyst_pb2.SUBMISSION_STATE_RELEASED
         assert paid(world) == [State.CHARGED]
@@ -199,6 +200,7 @@ async def test_after_any_commit_a_fallback_is_paid_by_its_members_alone(
     for place in range(begin, len(copies.made)):
         await copies.crash(place)
         await all_back()
+        await call(world.analyst(token).SubmitQuery(asked))  # who heard nothing
         found = await finished(world.analyst(token), asked.id)
         assert found.state == analyst_pb2.SUBMISSION_STATE_RELEASED, (
             found.failure.sentence
