@@ -4,7 +4,7 @@
 One transaction for everything that came in while the last one ran, in the order in
 which it came, on a connection of its own: none of it waits for the one writer, and a
 letter lost with the database's memory is one that agencies are asked for again. A
-replica that others took for dead sends nothing.
+replica that others took for dead sends no letter and has no stream.
 """
 
 from __future__ import annotations
