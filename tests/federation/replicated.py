@@ -99,9 +99,17 @@ class ReplicatedNetwork(Network):
         replica.wait_line("hub.ready")
         self._numbers[replica] = self.rows("SELECT max(number) FROM replicas")[0][0]
 
-    def number(self, replica: Process) -> int:
-        """Return the number of a hub's newest start."""
-        return self._numbers[replica]
+    def wait_anew(self, replica: Process) -> None:
+        """Return once a hub has seen that it was replaced, and has begun anew."""
+        replica.wait_line("replica.lost")
+        replica.wait_line("hub.began-anew")
+        newest = max(self._numbers.values())
+
+        def number() -> int:
+            sql = "SELECT coalesce(max(number), 0) FROM replicas WHERE number > ?"
+            return int(self.rows(sql, newest)[0][0])
+
+        self._numbers[replica] = wait_until(number, f"{replica.name} joins again")
 
     def owner(self, submission: str) -> Process:
         """Return the hub that moves a round."""

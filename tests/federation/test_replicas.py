@@ -169,8 +169,7 @@ def test_a_hub_that_stood_still_finds_its_rounds_with_others(
     zombie.freeze()
     wait_until(lambda: network.owner(asked.id) is not zombie, "others have the round")
     zombie.thaw()
-    zombie.wait_line("replica.lost")
-    zombie.wait_line("hub.began-anew")
+    network.wait_anew(zombie)
     relay.reset()
     asked.assert_answered_once()
     network.prefer(*network.replicas)
@@ -198,7 +197,7 @@ def test_a_hub_that_stood_still_just_before_it_published(
         zombie.freeze()
     asked.assert_answered_once()
     zombie.thaw()
-    zombie.wait_line("hub.began-anew")
+    network.wait_anew(zombie)
     asked.assert_answered_once()
     network.prefer(*network.replicas)
 

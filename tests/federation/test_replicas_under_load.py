@@ -83,14 +83,14 @@ def test_twenty_kills_lose_nothing_and_repeat_nothing(
         for each in asking:
             each.result(180)
     assert len(answered) > KILLS
-    assert len({each.id for each in answered}) == len(answered)
     states = dict(
         network.rows("SELECT state, count(*) FROM submissions GROUP BY state")
     )
     assert states == {"released": len(answered)}
     network.assert_books_agree(THREE)
-    charges = network.rows("SELECT entry FROM ledger_event WHERE kind = 'charge'")
-    assert len(charges) == len(answered)
+    # An answer that is there already serves whoever asks for a less accurate one.
+    own = "SELECT entry FROM ledger_event WHERE kind = 'charge' ORDER BY entry"
+    charges = network.rows(own)
+    assert len(charges) == len({each.id for each in answered})
     for label in THREE:
-        own = "SELECT entry FROM ledger_event WHERE kind = 'charge'"
-        assert sorted(network.agent_rows(label, own)) == sorted(charges)
+        assert network.agent_rows(label, own) == charges
