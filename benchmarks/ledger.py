@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the ledger costs where every commit is durable, side by side in one run.
 
-*Group commit*: 32 clients wait for reservations on twelve accounts (an agreement, an
-analyst, ten agencies; windows on the first two). One writer takes either one of them
-or all that wait into each transaction; both take turns. The fast disk is memory
+*Group commit*: 32 clients wait for reservations on the seven accounts of the sample
+agreement (itself, an analyst, five agencies; windows on the first two; ``--agencies``
+for more). One writer takes either one of them or all that wait into each transaction;
+both take turns. The fast disk is memory
 (``--memory``), the slow one is where temporary files are (``--disk``); what one flush
 of it takes is measured and printed, since that is what "slow" means. SQLite commits
 with synchronous=FULL; PostgreSQL runs in a cluster of this benchmark's own, with fsync
@@ -51,7 +52,7 @@ from tests.contract.ledger_stores import core_on_postgres, core_on_sqlite
 from tests.contract.postgres import Cluster, PostgresUnavailableError, cluster
 
 IN_FLIGHT = 32
-AGENCIES = 10
+AGENCIES = 5
 RUNS = 3
 ALONE = 100
 TOGETHER = 1_000
@@ -92,12 +93,12 @@ def lines(agencies: int) -> list[Line]:
 class Writer:
     """Commits what waits, at most so much of it at once."""
 
-    def __init__(self, store: Store, most: int) -> None:
+    def __init__(self, store: Store, most: int, wanted: Sequence[Line]) -> None:
         self._store = store
         self._most = most
         self._waiting: list[tuple[str, asyncio.Future[None]]] = []
         self._arrived = asyncio.Event()
-        self._lines = lines(AGENCIES)
+        self._lines = wanted
 
     async def reserve(self) -> None:
         """Return once a reservation is committed."""
@@ -126,9 +127,11 @@ class Writer:
                     raise each
 
 
-async def served(store: Store, most: int, number: int) -> tuple[float, float]:
+async def served(
+    store: Store, wanted: Sequence[Line], most: int, number: int
+) -> tuple[float, float]:
     """Return the seconds of one reservation, and our CPU's, with clients that wait."""
-    writer = Writer(store, most)
+    writer = Writer(store, most, wanted)
     writing = asyncio.create_task(writer.run())
     rounds = -(-number // IN_FLIGHT)
 
@@ -146,14 +149,14 @@ async def served(store: Store, most: int, number: int) -> tuple[float, float]:
     return seconds / made, cpu / made
 
 
-def group_commit(place: Place) -> dict[str, float]:
+def group_commit(place: Place, agencies: int) -> dict[str, float]:
     """Return rates with one reservation in a commit, and with all that wait."""
-    store = Store(place)
+    store, wanted = Store(place), lines(agencies)
     store.create()
     alone, together = [], []
     for _ in range(RUNS):  # in turns, so that a busy machine is busy for both
-        alone.append(asyncio.run(served(store, 1, ALONE)))
-        together.append(asyncio.run(served(store, IN_FLIGHT, TOGETHER)))
+        alone.append(asyncio.run(served(store, wanted, 1, ALONE)))
+        together.append(asyncio.run(served(store, wanted, IN_FLIGHT, TOGETHER)))
     with store.read() as tx:
         verify(LedgerTransaction(tx))
     store.close()
@@ -264,7 +267,7 @@ def reservation_ms(folder: Path) -> float:
     """Return the time of one reservation with its commit, nobody else waiting."""
     store = Store(SqliteFile(folder / "hub.db"))
     store.create()
-    times, wanted = [], lines(5)
+    times, wanted = [], lines(AGENCIES)
     for _ in range(ALONE):
         start = time.perf_counter()
         with store.write() as tx:
@@ -300,14 +303,15 @@ def measured(options: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]
         for disk, folder in folders.items():
             yield f"flush {disk}", {"ms": flush_ms(folder)}
             place = SqliteFile(folder / "hub.db")
-            yield f"group commit sqlite {disk}", group_commit(place)
+            yield f"group commit sqlite {disk}", group_commit(place, options.agencies)
         (folders["fast"] / "race").mkdir()
         yield "race sqlite", race(core_on_sqlite(folders["fast"] / "race"))
         for disk, folder in folders.items():
             folder.chmod(0o711)  # the server runs as another user
             with cluster(durable=True, folder=folder) as server:
                 database = PostgresDatabase(server.database(driver="postgresql"))
-                yield f"group commit postgresql {disk}", group_commit(database)
+                found = group_commit(database, options.agencies)
+                yield f"group commit postgresql {disk}", found
                 if disk == "slow":
                     continue
                 yield "race postgresql", race(on_postgres(server))
@@ -356,6 +360,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--memory", type=Path, default=Path("/dev/shm"))  # noqa: S108  # files get a folder of their own
     parser.add_argument("--disk", type=Path, default=Path(tempfile.gettempdir()))
+    parser.add_argument("--agencies", type=int, default=AGENCIES)
     parser.add_argument(
         "--network", action=argparse.BooleanOptionalAction, default=True
     )
