@@ -24,10 +24,13 @@ from accord.agent.spending import spent, unit_of
 from accord.agent.state import AgentState
 from accord.agent.store.editions import Edition, held_editions
 from accord.agent.suspicion import Suspicion, suspicions
+from accord.agent.witness import accepted, forks
 from accord.core.errors import AccordError
 from accord.core.privacy import Accounting
 from accord.ledger import Balance
 from accord.ledger.account import shown
+from accord.ledger.sqlite import transaction
+from accord.merkle.heads import SignedHead
 from accord.rpc.pki import expiry_of
 from accord.trust.keys import text_of
 from accord.trust.metadata import BoardOfRoot, read_board
@@ -36,6 +39,10 @@ from accord.trust.trusted import View
 _RESTORED = (
     "This state was restored from an older copy, or its file state.sequence is gone. "
     "Run `accord-agent confirm-restore`."
+)
+
+_FORKED = (
+    "The hub's log is not the one that this agency saw. Run `accord-agent log show`."
 )
 
 
@@ -104,6 +111,10 @@ class Status:
     agreements: tuple[tuple[str, int], ...]
     """Name and version."""
     trust: Trust
+    log: SignedHead | None
+    """The newest head of the hub's log that was accepted."""
+    forked: bool
+    """Whether a later one did not follow, and staff has not looked yet."""
     rules: tuple[Kept, ...]
     balances: dict[Accounting, Balance]
     unsafe_test_mode: bool
@@ -127,6 +138,11 @@ class Status:
             ", ".join(named) or "none yet: `accord-agent run` fetches them",
         )
         yield from self.trust.lines()
+        if self.forked:
+            yield "hub's log", f"NOTHING IS ANSWERED. LOG_FORKED: {_FORKED}"
+        elif self.log is not None:
+            head = self.log.head
+            yield "hub's log", f"{head.size} entries, {head.at:%Y-%m-%d %H:%M} UTC"
         yield from self._rules()
         for accounting, balance in self.balances.items():
             unit = unit_of(accounting)
@@ -158,6 +174,10 @@ class Status:
                 for name, version in self.agreements
             ],
             "policies": self.trust.as_json(),
+            "log": {
+                "seen": None if self.log is None else self.log.as_json(),
+                "forked": self.forked,
+            },
             "rules": [kept.as_json() for kept in self.rules],
             "lifetime": {
                 unit_of(accounting).value: {
@@ -180,6 +200,8 @@ def status_of(state: AgentState, settings: Settings, now: datetime.datetime) -> 
     policies = policies_of(state)
     with state.ledger() as connection:
         standing = fence.standing(state, connection)
+        with transaction(connection) as tx:
+            log, forked = accepted(tx), bool(forks(tx, unaccepted=True))
     return Status(
         standing=standing,
         agency=agency,
@@ -191,6 +213,8 @@ def status_of(state: AgentState, settings: Settings, now: datetime.datetime) -> 
             for policy in policies.policies()
         ),
         trust=_trust_of(state, policies, now),
+        log=log,
+        forked=forked,
         rules=rules_of(state),
         balances={
             accounting: spent(state, agency, accounting, settings, now)

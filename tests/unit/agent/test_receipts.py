@@ -302,6 +302,7 @@ def test_staff_sees_a_fork_and_decides(
     greeted(answerer(staff.world), 12, edited())
     said = staff.run("log", "show").stdout
     assert "NOTHING IS ANSWERED" in said
+    assert staff.json("status")["log"] == {"seen": head(10).as_json(), "forked": True}
     found = staff.json("log", "show")
     assert found["seen"] == head(10).as_json()
     assert found["forks"][0]["shown"] == head(12, edited()).as_json()

@@ -366,9 +366,21 @@ def test_everything_else_that_was_changed_is_found(
 
 
 def test_an_entry_that_retention_has_erased_keeps_its_place(hub: Hub) -> None:
-    hub.write("UPDATE audit SET facts = 'null' WHERE number <= 3")
+    hub.write("UPDATE audit SET facts = NULL WHERE number <= 3")
+    assert hub.codes() == {"ENTRY_ERASED"}
+    store = Store(hub.path)
+    with store.write() as tx:
+        before = microseconds(NOW) + 1
+        kind = "questions"
+        note(tx, Event.RETENTION_APPLIED, NOW, kind=kind, before=before)
+    store.close()
     found = hub.verify(*hub.heads())
     assert (found.findings, found.erased) == ((), 3)
+
+
+def test_figures_that_nobody_ordered_erased_are_missing(hub: Hub) -> None:
+    hub.write("UPDATE releases SET message = NULL, noisy = NULL WHERE id = 'r3'")
+    assert hub.codes() == {"RELEASE_MISSING"}
 
 
 def test_many_findings_of_a_kind_are_counted(hub: Hub) -> None:

@@ -51,12 +51,19 @@ class Named:
     """Those of them that were published otherwise than they were held."""
     erased: int = 0
     """Entries that name nothing any more."""
+    erased_at: int = 0
+    """The newest of them; microseconds since 1970."""
+    ordered: dict[str, int] = dataclasses.field(default_factory=dict)
+    """By kind, before when retention may have erased; microseconds since 1970."""
 
     def take(self, event: str, facts: Mapping[str, Any]) -> None:
         """Read one entry."""
         release, digest = facts.get("release", ""), facts.get("release_digest")
         if event == Event.RELEASE_HELD and digest is not None:
             self.held[release] = digest
+        if event == Event.RETENTION_APPLIED:
+            kind, before = str(facts.get("kind")), int(facts.get("before", 0))
+            self.ordered[kind] = max(self.ordered.get(kind, 0), before)
         if event == Event.RELEASE_PUBLISHED:
             self.released.add(release)
             if self.held.get(release, digest) != digest:
@@ -68,7 +75,11 @@ class Named:
 
 def reckon(tx: sa.Connection, named: Named, findings: Findings) -> int:
     """Compare releases and charges with the log; return how many releases there are."""
-    known = _compare_releases(tx, findings)
+    if named.erased and named.erased_at >= named.ordered.get("questions", 0):
+        findings.add(
+            "ENTRY_ERASED", "Entries have no facts, and no retention was ordered."
+        )
+    known = _compare_releases(tx, named, findings)
     lost = sorted(named.released - known)
     for release in lost:
         findings.add(
@@ -87,11 +98,12 @@ def reckon(tx: sa.Connection, named: Named, findings: Findings) -> int:
     return len(known)
 
 
-def _compare_releases(tx: sa.Connection, findings: Findings) -> set[str]:
+def _compare_releases(tx: sa.Connection, named: Named, findings: Findings) -> set[str]:
     chosen = (
         sa.select(
             RELEASES.c.id,
             RELEASES.c.message,
+            RELEASES.c.released_at,
             AUDIT.c.number,
             AUDIT.c.event,
             AUDIT.c.facts,
@@ -101,10 +113,16 @@ def _compare_releases(tx: sa.Connection, findings: Findings) -> set[str]:
         .order_by(RELEASES.c.number)
         .execution_options(yield_per=1000)
     )
+    before = named.ordered.get("releases", 0)
     known: set[str] = set()
     for row in tx.execute(chosen):
         known.add(row.id)
         facts = row.facts
+        if row.message is None and row.released_at >= before:
+            findings.add(
+                "RELEASE_MISSING",
+                f"Release {row.id} has no content, and no retention was ordered.",
+            )
         if row.number is None or row.event != Event.RELEASE_PUBLISHED:
             findings.add(
                 "RELEASE_UNLOGGED", f"Release {row.id} does not stand in the log."

@@ -158,6 +158,7 @@ class _Checked:
                 break
             if row.facts is None:
                 self.named.erased += 1
+                self.named.erased_at = max(self.named.erased_at, row.at)
                 leaves.append(stored.get((0, index), b""))
                 continue
             self.named.take(row.event, row.facts)
