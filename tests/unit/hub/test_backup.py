@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from accord.core.errors import AccordError
+from accord.core.policy import MEMBERS
 from accord.hub.backup import restoring
 from accord.hub.backup.contents import (
     CONFIG,
@@ -30,6 +31,7 @@ from accord.hub.backup.taking import take
 from accord.hub.cli.common import governed, moment_text
 from accord.hub.cli.copies import backup as backup_command
 from accord.hub.cli.copies import restore as restore_command
+from accord.hub.cli.running import init
 from accord.hub.contact.lost_certificates import take_back
 from accord.hub.contact.standing import Cause, note_restored, standing
 from accord.hub.db.engine import LedgerTransaction
@@ -42,6 +44,7 @@ from accord.rpc.peer import PeerAgency
 from accord.rpc.pki import certificate_request, key_pem, new_key
 from accord.v1 import agent_pb2, agent_pb2_grpc
 from tests.contract.hub_databases import postgres_url
+from tests.policies import proposed, repository_in
 from tests.unit.hub.scripted import Identity, answering, until
 from tests.unit.hub.test_ledger_contact import Operator, ask
 from tests.unit.hub.world import (
@@ -49,11 +52,14 @@ from tests.unit.hub.world import (
     World,
     a_submission,
     add_analyst,
+    add_token,
     audited,
     bare_state,
     call,
     finished,
+    first_proposal,
     make_state,
+    publish,
     revoke,
     store_of,
 )
@@ -460,3 +466,103 @@ def test_the_commands(
     for name in ("requisition.key", "ca.key"):
         mode = (place / "keys" / name).stat().st_mode
         assert stat.S_IMODE(mode) == 0o600
+
+
+# Worse accidents
+
+
+async def lost_all_but(
+    world: World, token: str
+) -> tuple[dict[str, tuple[int, int]], Operator]:
+    """Return what was spent at a hub that is stopped then."""
+    await world.all_agents()
+    await ask(world, token)
+    operator = Operator(world, world.state.root)
+    balances = operator.balances()
+    await world.stop()
+    return balances, operator
+
+
+def begin_again(place: State) -> None:
+    """Do what an operator does who has nothing but the keys."""
+    init(
+        host=["127.0.0.1"],
+        listen="127.0.0.1",
+        public_port=0,
+        agent_port=0,
+        existing_keys=True,
+        state=place.root,
+        as_json=True,
+    )
+
+
+async def come_back(
+    restored: World, world: World, identities: dict[str, Identity]
+) -> None:
+    """Let every agency come to another hub, with what it remembers."""
+    restored._agencies = world._agencies
+    for label in PARTIES:
+        restored._agencies[label]._policy = restored._policy
+        agent = restored.stream(identities[label])
+        restored.agents[label] = agent
+        await agent.start(answering)
+        assert agent.welcome is not None, agent.ended
+
+
+@pytest.mark.slow
+async def test_where_all_but_the_keys_is_lost_agencies_bring_everything_back(
+    world: World, token: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    balances, _ = await lost_all_but(world, token)
+    place = State(tmp_path / "again")
+    with pytest.raises(AccordError) as error:
+        begin_again(place)
+    assert error.value.reason == "KEY_UNREADABLE"
+    put_keys(world.state, place)
+    begin_again(place)
+    publish(place, first_proposal(place))
+    capsys.readouterr()
+    restored = World(place)
+    await restored.start()
+    try:
+        identities = {name: each.identity for name, each in world.agents.items()}
+        await come_back(restored, world, identities)
+        operator = Operator(restored, tmp_path)
+        await until(lambda: not operator.look().awaited)
+        operator.apply()
+        assert operator.balances() == balances
+    finally:
+        await restored.stop()
+
+
+@pytest.mark.slow
+async def test_where_the_keys_are_lost_too_their_signatures_still_count(
+    world: World, token: str, tmp_path: Path
+) -> None:
+    """The board lists other keys then; what the old one signed stays proven."""
+    path = backup(world.state, tmp_path / "backup.zip")
+    balances, _ = await lost_all_but(world, token)
+    place = State(tmp_path / "restored")
+    restore(path, place, utc_now(), new_keys="sample-network")
+    old = repository_in(place.policies)
+    form = load_authority(place.keys, utc_now()).hub_form
+    members = old.documents()[MEMBERS].decode()
+    before = load_authority(world.state.keys, utc_now()).hub_form
+    members = members.replace(before.key, form.key)
+    members = members.replace(before.freshness, form.freshness)
+    publish(place, proposed(old, {MEMBERS: members}, now=utc_now()))
+    restored = World(place)
+    await restored.start()
+    try:
+        identities = {
+            label: await restored.enrol(add_token(place, label), agency=label)
+            for label in PARTIES
+        }
+        await come_back(restored, world, identities)
+        operator = Operator(restored, tmp_path)
+        await until(lambda: not operator.look().awaited)
+        assert operator.look().unproven == []
+        operator.apply()
+        assert operator.balances() == balances
+    finally:
+        await restored.stop()

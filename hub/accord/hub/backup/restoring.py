@@ -35,7 +35,7 @@ from accord.hub.contact.standing import note_restored
 from accord.hub.db.engine import LedgerTransaction, open_store
 from accord.hub.db.numbering import count_on
 from accord.hub.db.revisions import HEAD
-from accord.hub.identity.authority import load_authority
+from accord.hub.identity.authority import create_authority, load_authority
 from accord.hub.log import tree
 from accord.hub.settings import HubSettings, load_settings
 from accord.hub.state import State, write_new
@@ -47,13 +47,16 @@ _PUBLIC: Final = frozenset({"ca.pem"})
 """Files among the keys that everybody may read."""
 
 
-def restore(path: Path, state: State, at: dt.datetime) -> Manifest:
+def restore(
+    path: Path, state: State, at: dt.datetime, *, new_keys: str | None = None
+) -> Manifest:
     """Make a hub from a backup.
 
     Args:
         path: the backup.
         state: an empty folder, or one that holds nothing but ``keys/``.
         at: now.
+        new_keys: the network to make other keys for, where its own are lost for ever.
 
     Returns:
         What the backup said of itself.
@@ -68,8 +71,8 @@ def restore(path: Path, state: State, at: dt.datetime) -> Manifest:
     try:
         with zipfile.ZipFile(path) as archive:
             found = check(archive)
-            _require_empty(state, found)
-            _restore(archive, found, state, at)
+            _require_empty(state, found, new_keys=new_keys)
+            _restore(archive, found, state, at, new_keys=new_keys)
     except zipfile.BadZipFile:
         raise damaged(path.name) from None
     except OSError as error:
@@ -111,10 +114,10 @@ def check(archive: zipfile.ZipFile) -> Manifest:
     return found
 
 
-def _require_empty(state: State, found: Manifest) -> None:
+def _require_empty(state: State, found: Manifest, *, new_keys: str | None) -> None:
     known = {state.config, state.database, state.policies}
     existing = sorted(path.name for path in known if path.exists())
-    if state.keys.exists() and found.has_keys:
+    if state.keys.exists() and (found.has_keys or new_keys is not None):
         existing.append(state.keys.name)
     if existing:
         raise ConfigurationError(
@@ -124,23 +127,33 @@ def _require_empty(state: State, found: Manifest) -> None:
             " folder; if this one is left from a restore that was interrupted, empty"
             " it yourself.",
         )
-    if not state.keys.exists() and not found.has_keys:
+    if not state.keys.exists() and not found.has_keys and new_keys is None:
         raise ConfigurationError(
             "KEYS_MISSING",
             f"The backup has no keys, and {state.keys} does not exist: put the hub's"
-            " folder `keys` there, from where it is kept, and restore again.",
+            " folder `keys` there, from where it is kept, and restore again. Only if"
+            " they are lost for ever, --new-keys makes others.",
         )
 
 
 def _restore(
-    archive: zipfile.ZipFile, found: Manifest, state: State, at: dt.datetime
+    archive: zipfile.ZipFile,
+    found: Manifest,
+    state: State,
+    at: dt.datetime,
+    *,
+    new_keys: str | None,
 ) -> None:
     state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     state.root.chmod(0o700)
     settings = _settings(archive, state)
-    _write_folder(archive, found, KEYS, state.keys)
+    if new_keys is not None:
+        state.keys.mkdir(mode=0o700)
+        create_authority(state.keys, new_keys, at)
+    else:
+        _write_folder(archive, found, KEYS, state.keys)
     key = load_authority(state.keys, at).hub_form.key
-    if key != found.key:
+    if key != found.key and new_keys is None:
         raise ConfigurationError(
             "KEYS_CONTRADICT",
             f"The keys in {state.keys} are those of another hub: the backup was made by"

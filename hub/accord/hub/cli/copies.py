@@ -21,6 +21,11 @@ from accord.hub.identity.authority import load_authority
 from accord.hub.settings import load_settings
 from accord.hub.state import find_state
 
+_NEW_KEYS = (
+    "Its keys are new: the board has to sign a members.yaml that lists what"
+    " `accord-hub keys` prints, and every agency needs a new token.\n"
+)
+
 
 def backup(
     file: Annotated[Path, typer.Argument(help="Where it goes; a new file.")],
@@ -68,6 +73,15 @@ def backup(
 
 def restore(
     file: Annotated[Path, typer.Argument(help="Of `accord-hub backup`.")],
+    new_keys: Annotated[
+        str | None,
+        typer.Option(
+            "--new-keys",
+            metavar="NETWORK",
+            help="Make other keys, where the old ones are lost; names the network.",
+            show_default=False,
+        ),
+    ] = None,
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
@@ -79,7 +93,7 @@ def restore(
     from accord.hub.backup.restoring import restore as make
 
     place = find_state(state)
-    found = make(file, place, now())
+    found = make(file, place, now(), new_keys=new_keys)
     show(
         {
             "state": str(place.root),
@@ -90,6 +104,7 @@ def restore(
         as_json=as_json,
         text=f"The hub of {moment_text(found.taken_at)} is in {place.root}.\n"
         "It may have forgotten what was spent since, so it takes no question yet.\n"
+        f"{'' if new_keys is None else _NEW_KEYS}"
         "Next: start `accord-hub serve`, so that agencies can report; then"
         " `accord-hub ledger reconcile`.",
     )

@@ -15,6 +15,7 @@ import typer
 
 from accord.core.errors import ConfigurationError, InvalidQuery
 from accord.core.lint import errors, lint
+from accord.hub.audit import Event, note
 from accord.hub.cli.common import (
     AsJson,
     StateOption,
@@ -31,7 +32,8 @@ from accord.hub.cli.databases import (
     in_words,
     place_of_new,
 )
-from accord.hub.db.engine import Store, open_store
+from accord.hub.contact.standing import note_restored
+from accord.hub.db.engine import Store, moment, open_store
 from accord.hub.governance.standing import InForce
 from accord.hub.identity.authority import (
     Authority,
@@ -65,6 +67,14 @@ def init(
     public_port: Port = 8443,
     agent_port: Port = 8444,
     database: DatabaseOption = None,
+    *,
+    existing_keys: Annotated[
+        bool,
+        typer.Option(
+            "--existing-keys",
+            help="Be the hub again whose keys are there, of which all else is lost.",
+        ),
+    ] = False,
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
@@ -87,7 +97,7 @@ def init(
     existing = [
         path.name
         for path in (place.config, place.database, place.keys, place.policies)
-        if path.exists()
+        if path.exists() and not (existing_keys and path == place.keys)
     ]
     if existing:
         raise ConfigurationError(
@@ -105,7 +115,7 @@ def init(
             agent_port=agent_port,
             database=database,
         )
-        authority = _make(place, network, store, text)
+        authority = _make(place, network, store, text, existing_keys=existing_keys)
     except OSError as error:
         raise ConfigurationError(
             "STATE_NOT_WRITABLE",
@@ -145,16 +155,25 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _make(place: State, network: str, store: Store, settings: str) -> Authority:
+def _make(
+    place: State, network: str, store: Store, settings: str, *, existing_keys: bool
+) -> Authority:
     """Write everything; the settings come last and say that it is complete."""
+    known = load_authority(place.keys, now()) if existing_keys else None
     place.root.mkdir(parents=True, exist_ok=True)
     place.root.chmod(0o700)
     store.create()
     place.policies.mkdir()
-    place.keys.mkdir(mode=0o700)
-    authority = create_authority(place.keys, network, now())
+    if known is None:
+        place.keys.mkdir(mode=0o700)
+        known = create_authority(place.keys, network, now())
+    else:
+        with store.write() as tx:
+            # As from a copy that is older than everything.
+            note_restored(tx, copied_at=moment(0), at=now())
+            note(tx, Event.HUB_RESTORED, now(), epoch=0)
     write_new(place.config, settings.encode())
-    return authority
+    return known
 
 
 def serve(state: StateOption = None, as_json: AsJson = False) -> None:
