@@ -320,6 +320,7 @@ class Hub:
             figures=figures,
             is_delayed=lambda: self._collection.is_delayed,
             standing=self.standing,
+            key=self._parts.authority.hub_form.key,
         )
         self._loopback = Loopback(transparency_app(sources), port)
         await self._store.run(figures.begin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import hashlib
 import http.client
 import json
 import re
@@ -13,10 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rfc8785
 
 from accord.core.errors import ConfigurationError
 from accord.hub.state import State
 from accord.hub.transparency.listener import LOOPBACK, Listener
+from accord.merkle.heads import SignedHead
+from accord.merkle.proofs import has_grown, is_included
+from accord.trust.keys import raw_public
 from accord.v1 import common_pb2, log_pb2
 from tests.unit.hub.scripted import refusing
 from tests.unit.hub.world import (
@@ -185,16 +190,52 @@ async def test_the_log_comes_in_pages(shown: World) -> None:
     assert (beyond["entries"], beyond["next"]) == ([], None)
 
 
+async def test_the_log_proves_itself_to_whoever_has_only_its_json(
+    shown: World,
+) -> None:
+    for name in ("ana", "ben", "eva"):
+        add_analyst(shown.state, name)
+    entries = (await get(shown, "/log?most=1000")).json["entries"]
+    for entry in entries:
+        hashed = {name: entry[name] for name in ("number", "at", "event", "facts")}
+        leaf = hashlib.sha256(b"\0" + rfc8785.dumps(hashed)).hexdigest()
+        assert leaf == entry["hash"]
+    size = len(entries)
+    root = (await get(shown, f"/log/inclusion?entry=1&size={size}")).json["root"]
+    for number in range(1, size + 1):
+        found = (await get(shown, f"/log/inclusion?entry={number}&size={size}")).json
+        assert found["hash"] == entries[number - 1]["hash"]
+        path = [bytes.fromhex(each) for each in found["path"]]
+        leaf_bytes = bytes.fromhex(found["hash"])
+        assert is_included(leaf_bytes, number - 1, size, path, bytes.fromhex(root))
+    grown = (await get(shown, f"/log/consistency?from=2&to={size}")).json
+    old, new = (bytes.fromhex(each) for each in grown["roots"])
+    assert new.hex() == root
+    assert has_grown(2, old, size, new, [bytes.fromhex(e) for e in grown["proof"]])
+
+
+async def test_the_newest_head_is_signed_by_the_key_that_the_board_lists(
+    shown: World,
+) -> None:
+    async with asyncio.timeout(20):
+        # The hub signs in its own time.
+        while (found := (await get(shown, "/log/head")).json)["head"] is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert found["key"] == shown.parts.authority.hub_form.key
+    signed = SignedHead.from_json(found["head"])
+    assert signed.is_signed_by(raw_public(found["key"]))
+    assert found["cosignatures"] == []
+    text = (await get(shown, "/metrics")).text
+    assert figure(text, "accord_hub_ledger_doubted") == 0
+
+
 async def test_ranges_that_are_none(shown: World) -> None:
     for asked in (
-        "from=0",
-        "from=-1",
-        "from=x",
-        "most=0",
-        "from=1e3",
-        f"from={10**18}",
+        *("?from=0", "?from=-1", "?from=x", "?most=0", "?from=1e3", f"?from={10**18}"),
+        *("/inclusion", "/inclusion?entry=1", "/inclusion?entry=2&size=1"),
+        *("/inclusion?entry=1&size=9999", "/consistency?from=3&to=2"),
     ):
-        answer = await get(shown, f"/log?{asked}")
+        answer = await get(shown, f"/log{asked}")
         assert answer.status == 400, asked
         assert answer.json["reason"] == "LOG_RANGE_INVALID"
 

@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Final
 
+import sqlalchemy as sa
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -52,6 +53,8 @@ class Sources:
     is_delayed: Callable[[], bool]
     """Tells whether the database could not be written last time."""
     standing: Standing
+    key: str
+    """The hub's public key, which signs heads of the log."""
 
 
 def transparency_app(sources: Sources) -> Starlette:
@@ -61,6 +64,9 @@ def transparency_app(sources: Sources) -> Starlette:
         Route("/healthz", answers.health),
         Route("/metrics", answers.metrics),
         Route("/log", answers.log),
+        Route("/log/head", answers.head),
+        Route("/log/inclusion", answers.inclusion),
+        Route("/log/consistency", answers.consistency),
     ]
     return Starlette(
         routes=routes,
@@ -83,20 +89,19 @@ class _Answers:
 
         def look() -> bool:
             with store.read() as tx:
-                entries.size(tx)
                 return ledger_standing(tx).doubt is not None
 
         failures = ["JOURNAL_DELAYED"] if self._sources.is_delayed() else []
-        is_doubted = False
+        doubted = False
         try:
-            is_doubted = await store.run(look)
+            doubted = await store.run(look)
         except Unreachable as error:
             failures.append(error.reason)
         content = {
             "healthy": not failures,
             "failures": failures,
             "refusing": (
-                "LEDGER_BEHIND" if is_doubted else _refusing(self._sources.standing)
+                "LEDGER_BEHIND" if doubted else _refusing(self._sources.standing)
             ),
         }
         return _json(content, 503 if failures else 200)
@@ -110,13 +115,33 @@ class _Answers:
         """Give a page of the log."""
         asked = request.query_params
         wanted = entries.range_of(asked.get("from"), asked.get("most"))
+        return await self._looked_up(lambda tx: entries.page(tx, wanted))
+
+    async def head(self, _request: Request) -> Response:
+        """Give the newest signed head, and who has seen it."""
+        key = self._sources.key
+        return await self._looked_up(lambda tx: entries.head(tx, key))
+
+    async def inclusion(self, request: Request) -> Response:
+        """Prove that an entry is in the log."""
+        entry, size = (_number(request, name) for name in ("entry", "size"))
+        return await self._looked_up(lambda tx: entries.inclusion(tx, entry, size))
+
+    async def consistency(self, request: Request) -> Response:
+        """Prove that the log only grew."""
+        old, new = (_number(request, name) for name in ("from", "to"))
+        return await self._looked_up(lambda tx: entries.consistency(tx, old, new))
+
+    async def _looked_up(
+        self, look: Callable[[sa.Connection], dict[str, Any]]
+    ) -> Response:
         store = self._sources.store
 
-        def look() -> dict[str, Any]:
+        def at_one_moment() -> dict[str, Any]:
             with store.read() as tx:
-                return entries.page(tx, wanted)
+                return look(tx)
 
-        return _json(await store.run(look))
+        return _json(await store.run(at_one_moment))
 
 
 def _refusing(standing: Standing) -> str | None:
@@ -126,6 +151,10 @@ def _refusing(standing: Standing) -> str | None:
     except PreconditionFailed as error:
         return error.reason
     return None
+
+
+def _number(request: Request, name: str) -> int:
+    return entries.number_of(name, request.query_params.get(name))
 
 
 def _json(content: object, status: int = 200) -> Response:
@@ -149,5 +178,6 @@ async def _refused(_request: Request, error: Exception) -> Response:
 async def _no_such_page(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for no other
     return _json(
-        {"sentence": "There are /healthz, /metrics and /log."}, error.status_code
+        {"sentence": "There are /healthz, /metrics, /log and /log/head."},
+        error.status_code,
     )

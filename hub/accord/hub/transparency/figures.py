@@ -22,13 +22,15 @@ from prometheus_client.metrics_core import Metric
 
 from accord.core._version import __version__
 from accord.hub.audit import Event
+from accord.hub.contact.standing import standing as ledger_standing
 from accord.hub.db.engine import LedgerTransaction, Store
 from accord.hub.db.tables import AUDIT, RELEASES, ROUNDS, SUBMISSIONS
+from accord.hub.db.tables_log import LOG_COSIGNATURES
 from accord.hub.governance.standing import Standing
 from accord.hub.identity import registry
+from accord.hub.log import tree
 from accord.hub.rounds import submissions
 from accord.hub.rounds.stages import Stage
-from accord.hub.transparency.entries import size
 from accord.ledger import height
 
 ENDED: Final = {Event.RELEASE_PUBLISHED: "released", Event.QUERY_FAILED: "failed"}
@@ -50,6 +52,10 @@ class Seen:
     releases: int
     ledger_height: int
     log_size: int
+    doubted: bool
+    """Whether the ledger may have forgotten charges."""
+    cosigned: dict[str, int]
+    """Size of the newest head that each agency has seen."""
     last_hello: dict[str, float]
     """Seconds since 1970, by agency."""
     news: Sequence[tuple[int, str]]
@@ -100,7 +106,7 @@ class Figures:
             Unreachable: STORE_UNAVAILABLE.
         """
         with self._store.read() as tx:
-            self._counted = size(tx)
+            self._counted = tree.size(tx)
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format; on the database's thread.
@@ -144,7 +150,18 @@ class Figures:
                 "agency",
             ),
             _one("ledger_height", "Events in the ledger", seen.ledger_height),
+            _one(
+                "ledger_doubted",
+                "Whether the hub may have forgotten charges, and releases nothing",
+                seen.doubted,
+            ),
             _one("log_size", "Entries of the audit log", seen.log_size),
+            _gauge(
+                "log_cosigned_size",
+                "Entries of the log that an agency has seen and cosigned",
+                seen.cosigned,
+                "agency",
+            ),
             _counter("log_events", "Entries of the log", self._events, "event"),
             _one(
                 "journal_delayed",
@@ -168,6 +185,9 @@ class Figures:
 def _look(tx: sa.Connection, counted: int) -> Seen:
     by_stage = sa.select(ROUNDS.c.stage, sa.func.count()).group_by(ROUNDS.c.stage)
     counted_releases = sa.select(sa.func.max(RELEASES.c.number))
+    cosigned = sa.select(
+        LOG_COSIGNATURES.c.agency, sa.func.max(LOG_COSIGNATURES.c.size)
+    ).group_by(LOG_COSIGNATURES.c.agency)
     news = _news(tx, counted)
     return Seen(
         questions=submissions.counts(tx),
@@ -175,7 +195,9 @@ def _look(tx: sa.Connection, counted: int) -> Seen:
         | {row[0]: row[1] for row in tx.execute(by_stage)},
         releases=tx.execute(counted_releases).scalar_one() or 0,
         ledger_height=height(LedgerTransaction(tx)),
-        log_size=size(tx),
+        log_size=tree.size(tx),
+        doubted=ledger_standing(tx).doubt is not None,
+        cosigned={row[0]: row[1] for row in tx.execute(cosigned)},
         last_hello={
             agency: found.at.timestamp()
             for agency, found in sorted(registry.sightings(tx).items())
