@@ -9,38 +9,38 @@ it; all else is written behind, since agencies answer the same again.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import datetime as dt
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+import functools
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Final, TypeVar
 
 import sqlalchemy as sa
 import structlog
 
-from accord.core.errors import AccordError, IntegrityError, Unreachable
-from accord.hub.audit import Event, Fact, note
+from accord.core.errors import AccordError, Unreachable
+from accord.hub.audit import Event
 from accord.hub.contact.standing import LedgerDoubted
 from accord.hub.db.engine import Store
 from accord.hub.governance.standing import Standing
-from accord.hub.rounds import rows, submissions
+from accord.hub.rounds import rows
+from accord.hub.rounds.asking import Asking
 from accord.hub.rounds.calls import Pairs
 from accord.hub.rounds.conclusion import Conclusion
 from accord.hub.rounds.connections import Connection, Connections
 from accord.hub.rounds.elsewhere import Elsewhere
-from accord.hub.rounds.encapsulating import Encapsulating
+from accord.hub.rounds.encapsulating import Encapsulating, directories
 from accord.hub.rounds.endings import Why, failed, mistake, policies_changed, unanswered
 from accord.hub.rounds.intake import Intake
 from accord.hub.rounds.journal import Journal
-from accord.hub.rounds.outbox import Call
+from accord.hub.rounds.noting import standing_noted
 from accord.hub.rounds.progress import Progress, progress_of, stored_progress
 from accord.hub.rounds.revisions import Revisions
-from accord.hub.rounds.stages import Stage, Turn, Wanted
+from accord.hub.rounds.stages import Stage, Turn
 from accord.hub.rounds.submissions import Submission
-from accord.hub.rounds.waiting import Waiting, restore, take_up
+from accord.hub.rounds.tasks import Tasks
+from accord.hub.rounds.waiting import Waiting, restore, take_up, waiting_of
 from accord.hub.settling.opening import AlreadyEnded, AnswersRevoked, PoliciesReplaced
-from accord.secagg.directory import directory_of
-from accord.secagg.keys import Directory
 from accord.v1 import agent_pb2
 
 TICK_SECONDS: Final = 0.5
@@ -72,12 +72,18 @@ class Collection:
         self._clock = clock
         self._unsafe = unsafe
         self._open: dict[str, Waiting] = {}
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks = Tasks()
         self._journal = Journal(store, self._elsewhere.fence)
         self._conclusion = Conclusion(
             store=store, standing=standing, journal=self._journal, clock=clock
         )
         self._pairs = Pairs()
+        self._asking = Asking(
+            waiting=self._open,
+            connections=connections,
+            pairs=self._pairs,
+            stands_still=lambda: self.stands_still,
+        )
         self.intake = Intake(
             waiting=self._open,
             journal=self._journal,
@@ -88,8 +94,8 @@ class Collection:
             encapsulating=Encapsulating(
                 journal=self._journal,
                 clock=clock,
-                directories=self._directories,
-                arrived=self._show_held_back,
+                directories=functools.partial(directories, standing),
+                arrived=self._asking.show_held_back,
                 pairs=self._pairs,
                 told=self._elsewhere.encapsulated,
             ),
@@ -103,17 +109,12 @@ class Collection:
 
     async def resume(self) -> None:
         """Take up what waited when the hub stopped, or when another process did."""
-        owner = self._elsewhere.owner
 
         def look() -> list[Submission]:
             with self._store.read() as tx:
                 for made in rows.encapsulations(tx):
                     self._pairs.put(made)
-                found = submissions.collecting(tx)
-                if owner is None:
-                    return found
-                own = rows.owned(tx, owner)
-                return [each for each in found if each.id in own]
+                return waiting_of(tx, self._elsewhere.owner)
 
         for submission in await self._store.run(look):
             if submission.follows is None:
@@ -150,7 +151,7 @@ class Collection:
                 self.open(submission, submission.created_at)
             return submission
 
-        return await asyncio.shield(self._keep(commit_and_open()))
+        return await asyncio.shield(self._tasks.keep(commit_and_open()))
 
     def open(self, submission: Submission, begun_at: dt.datetime) -> None:
         """Ask agencies for a submission whose round was just committed."""
@@ -185,13 +186,15 @@ class Collection:
         policies = self._standing.current()
         found = take_up(submission, policies, unsafe=self._unsafe, now=now)
         if found is None and not self.stands_still:
-            self._start(self._give_up(submission, policies_changed, promote=False))
+            self._tasks.start(
+                self._give_up(submission, policies_changed, promote=False)
+            )
         return found
 
     def _begin(self, found: Waiting) -> None:
         if found.submission.id not in self._open:
             self._open[found.submission.id] = found
-            self._send(found)
+            self._asking.send(found)
             self._move(found)
 
     @property
@@ -221,40 +224,7 @@ class Collection:
 
     def connected(self, agency: str) -> None:
         """Ask an agency that has just connected for everything that is wanted of it."""
-        for found in self._open.values():
-            self._ask(found, agency)
-
-    def _send(self, found: Waiting) -> None:
-        """Ask every agency for what is wanted of it now."""
-        for agency in found.round.taking_part:
-            self._ask(found, agency)
-
-    def _show_held_back(self) -> None:
-        """Show cohorts to agencies for which encapsulations were missing."""
-        for found in self._open.values():
-            for agency in list(found.round.current.held_back):
-                self._ask(found, agency)
-
-    def _directories(self) -> Iterator[Directory]:
-        """Yield the members of every agreement in force."""
-        for policy in self._standing.newest().by_name.values():
-            with contextlib.suppress(IntegrityError):
-                yield directory_of(policy)
-
-    def _ask(self, found: Waiting, agency: str) -> None:
-        submission = found.submission.id
-        idle = found.settling or self.stands_still
-        wanted = None if idle else found.round.wanted(agency)
-        if wanted is None:
-            return
-        if wanted is Wanted.SETTLED:
-            self._connections.settle(agency, submission)
-            return
-        call: Call | None = found.calls.of(
-            agency, wanted, found.round, found.directory, self._pairs
-        )
-        if call is not None:
-            self._connections.call(agency, submission, call)
+        self._asking.connected(agency)
 
     def reachable(self) -> list[str]:
         """Return the agencies that have a stream now."""
@@ -283,19 +253,15 @@ class Collection:
         """Return who answered so far, also where another process moves the round."""
         if self._elsewhere.owner is None or self.moves(submission):
             return self.progress(submission)
-        policies, connected, now = (
+        return await self._store.run(
+            stored_progress,
+            self._store,
+            submission,
             self._standing.current(),
             self.reachable(),
             self._clock(),
+            unsafe=self._unsafe,
         )
-
-        def look() -> Progress:
-            with self._store.read() as tx:
-                return stored_progress(
-                    tx, submission, policies, connected, now, unsafe=self._unsafe
-                )
-
-        return await self._store.run(look)
 
     # Rounds move on
 
@@ -313,8 +279,7 @@ class Collection:
     async def stop(self) -> None:
         """Finish what is being settled; everything else waits in the database."""
         self._journal.is_stopping = True
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._tasks.finish()
         await self._journal.stop()
 
     def _news(self, touched: Iterable[Waiting]) -> None:
@@ -342,20 +307,21 @@ class Collection:
         if turns or round_.closing != before:
             self._revisions.bump([found.submission.id])
             if not found.settling:
-                self._send(found)
+                self._asking.send(found)
 
     def _turned(self, found: Waiting, turn: Turn, now: dt.datetime) -> None:
         """Keep, note and follow up what a round did."""
         round_, submission = found.round, found.submission
         match turn:
             case Turn.CHOSEN:
-                self._keep_standing(found, Event.COHORT_CHOSEN, now)
+                self._journal.put(standing_noted(found, Event.COHORT_CHOSEN, now))
             case Turn.AGAIN:
                 number = round_.current.number
-                kept = self._keep_standing(found, Event.ATTEMPT_ENDED, now)
-                self._start(self._confirmed(found, number, kept))
+                ended = standing_noted(found, Event.ATTEMPT_ENDED, now)
+                kept = self._journal.put(ended)
+                self._tasks.start(self._confirmed(found, number, kept))
             case Turn.OPENING:
-                self._start(self._commit_opening(found))
+                self._tasks.start(self._commit_opening(found))
             case Turn.CLOSING:
                 pass
             case Turn.OPENED:
@@ -364,38 +330,13 @@ class Collection:
                 why = found.why or unanswered(round_, found.submission)
                 self._settle(found, self._give_up(submission, why))
 
-    def _keep_standing(
-        self, found: Waiting, event: Event, at: dt.datetime
-    ) -> asyncio.Future[None]:
-        """Write where a round stands, with the event that brought it there."""
-        round_, submission = found.round, found.submission
-        snapshot = rows.snapshot(round_)
-        facts: dict[str, Fact] = {
-            "submission": submission.id,
-            "agreement": submission.agreement,
-            "attempt": round_.current.number,
-        }
-        if event is Event.COHORT_CHOSEN:
-            facts["cohort"] = round_.current.cohort or ""
-        else:
-            facts["attempt"] = round_.current.number - 1
-            facts["refused"] = sorted(round_.refused)
-            facts["awaited"] = sorted(round_.missing)
-        self._log.info(event.value, query_id=submission.id, attempt=facts["attempt"])
-
-        def keep(tx: sa.Connection) -> None:
-            rows.update(tx, snapshot, submission.id)
-            note(tx, event, at, **facts)
-
-        return self._journal.put(keep)
-
     async def _confirmed(
         self, found: Waiting, number: int, kept: asyncio.Future[None]
     ) -> None:
         """Begin an attempt once it is committed that the one before has ended."""
         await kept
         found.round.confirm(number, opening=False)
-        self._send(found)
+        self._asking.send(found)
 
     async def _commit_opening(self, found: Waiting) -> None:
         """Ask for seeds once it is committed that the question may cost something."""
@@ -419,7 +360,7 @@ class Collection:
             self._settle(found, self._give_up(found.submission, failed(known)))
         else:
             found.round.confirm(number, opening=True)
-            self._send(found)
+            self._asking.send(found)
 
     async def _publish(self, found: Waiting) -> None:
         ended = await self._conclusion.publish(found)
@@ -447,7 +388,7 @@ class Collection:
             work.close()
             return
         found.settling = True
-        self._start(work)
+        self._tasks.start(work)
 
     def _close(self, submission: str, ended: Iterable[str]) -> None:
         found = self._open.pop(submission, None)
@@ -455,22 +396,3 @@ class Collection:
             for agency in found.round.call.members:
                 self._connections.settle(agency, submission)
         self._revisions.end([submission, *ended])
-
-    def _start(self, work: Coroutine[None, None, None]) -> None:
-        self._keep(self._guarded(work))
-
-    def _keep(self, work: Coroutine[None, None, Made]) -> asyncio.Task[Made]:
-        """Begin something that `stop` waits for, and that is part of no call."""
-        task = asyncio.create_task(work, context=contextvars.Context())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
-        """Let nothing that goes wrong with one submission reach the others."""
-        try:
-            await work
-        except AccordError as error:
-            self._log.error("round.broken", reason=error.reason)
-        except Exception as error:  # noqa: BLE001  # the boundary of a round
-            self._log.error("round.broken", error_type=type(error).__name__)

@@ -9,18 +9,22 @@ whoever floods the hub waits for its own writes, of which there is one for each 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import sqlalchemy as sa
 
+from accord.core.errors import IntegrityError
 from accord.hub.audit import Event, note
+from accord.hub.governance.standing import Standing
 from accord.hub.rounds import rows
 from accord.hub.rounds.calls import Pairs
 from accord.hub.rounds.connections import Connection
 from accord.hub.rounds.journal import Journal
 from accord.rpc.rounds import encapsulation_from_message
+from accord.secagg.directory import directory_of
 from accord.secagg.keys import (
     CIPHERTEXT_BYTES,
     Directory,
@@ -94,6 +98,13 @@ class Encapsulating:
         for made in await self.journal.put(read):
             self.pairs.put(made)
         self.arrived()
+
+
+def directories(standing: Standing) -> Iterator[Directory]:
+    """Yield the members of every agreement in force."""
+    for policy in standing.newest().by_name.values():
+        with contextlib.suppress(IntegrityError):
+            yield directory_of(policy)
 
 
 def _is_from(agency: str, made: Encapsulation, directories: list[Directory]) -> bool:

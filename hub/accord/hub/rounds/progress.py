@@ -7,8 +7,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Collection
 
-import sqlalchemy as sa
-
+from accord.hub.db.engine import Store
 from accord.hub.policies import Policies
 from accord.hub.questions.expectation import expected_at
 from accord.hub.rounds import submissions
@@ -58,7 +57,7 @@ def progress_of(
 
 
 def stored_progress(
-    tx: sa.Connection,
+    store: Store,
     submission: str,
     policies: Policies | None,
     connected: Collection[str],
@@ -71,17 +70,18 @@ def stored_progress(
     Seeds are in no row, so of the third stage only its owner knows who answered.
 
     Args:
-        tx: the caller's transaction.
+        store: the database; called on its thread.
         submission: the question.
         policies: the policies in force.
         connected: agencies with an open stream.
         now: the time.
         unsafe: whether the hub is in the unsafe test mode.
     """
-    known = submissions.find(tx, submission)
-    if known is None or not known.is_collecting:
-        return Progress()
-    found = take_up(known, policies, unsafe=unsafe, now=now)
-    if found is None or not restore(tx, found, now):
-        return Progress()
+    with store.read() as tx:
+        known = submissions.find(tx, submission)
+        if known is None or not known.is_collecting:
+            return Progress()
+        found = take_up(known, policies, unsafe=unsafe, now=now)
+        if found is None or not restore(tx, found, now):
+            return Progress()
     return progress_of(found, connected, now)

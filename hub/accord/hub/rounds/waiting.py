@@ -17,7 +17,7 @@ from accord.core.model import DataModel
 from accord.core.placement import NoisePlan
 from accord.core.terms import Requisition, Terms, noise_plan, terms
 from accord.hub.policies import Policies
-from accord.hub.rounds import rows
+from accord.hub.rounds import rows, submissions
 from accord.hub.rounds.calls import Calls
 from accord.hub.rounds.endings import Why
 from accord.hub.rounds.round import Round
@@ -158,3 +158,12 @@ def restore(tx: sa.Connection, found: Waiting, now: dt.datetime) -> bool:
         now=now,
     )
     return True
+
+
+def waiting_of(tx: sa.Connection, owner: int | None) -> list[Submission]:
+    """Return what waits and belongs to a process; all of it where only one serves."""
+    found = submissions.collecting(tx)
+    if owner is None:
+        return found
+    own = rows.owned(tx, owner)
+    return [each for each in found if each.id in own]
