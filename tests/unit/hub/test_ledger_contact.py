@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from accord.core.errors import AccordError, PreconditionFailed
 from accord.core.privacy import Loss
+from accord.hub.cli.books import status
 from accord.hub.cli.common import governed
 from accord.hub.cli.reconciling import reconcile_ledger
 from accord.hub.contact import contacts, reconcile
@@ -739,6 +740,8 @@ async def test_the_command_shows_and_rebuilds(
     lost = await ask(world, token)
     await operator.put_back(copy)
     await world.agent("city-police")
+    status(state=world.state.root)
+    assert "NO QUESTION IS TAKEN" in capsys.readouterr().out
     shown = said()
     assert "An agency (city-police) has seen more" in shown
     assert "Still to report: " in shown

@@ -168,7 +168,9 @@ class Worker:
     async def proven(self, *, since: int, beyond: int) -> Page | None:
         """Return some of the charges that the agency proves; nothing if it cannot."""
         work = functools.partial(self._answerer.proven, since=since, beyond=beyond)
-        return await self._call(work)
+        found = await self._call(work)
+        self.news_at = self._clock()
+        return found
 
     async def log_seen(self) -> SignedHead | None:
         """Return the newest head of the hub's log that was accepted."""

@@ -24,6 +24,7 @@ from accord.hub.cli.common import (
     show_table,
 )
 from accord.hub.cli.databases import described, in_words
+from accord.hub.contact.standing import standing as ledger_standing
 from accord.hub.db.engine import LedgerTransaction, microseconds, place_of
 from accord.hub.db.tables import RELEASES
 from accord.hub.governance import proposals
@@ -49,6 +50,12 @@ _SERVED = {
     True: "The hub is being served.",
     False: "Nobody serves this hub now; `accord-hub serve` does.",
 }
+
+
+_IN_DOUBT = (
+    "NO QUESTION IS TAKEN: this hub may have forgotten what was spent. `accord-hub"
+    " ledger reconcile` says who still has to report, and what to do.\n"
+)
 
 
 @ledger_app.command("show")
@@ -204,6 +211,7 @@ def status(state: StateOption = None, as_json: AsJson = False) -> None:
         counted = sa.select(sa.func.count()).select_from(RELEASES)
         releases = tx.execute(counted).scalar_one()
         reached = height(LedgerTransaction(tx))
+        doubt = ledger_standing(tx).doubt
     served = place.is_served()
     database = place_of(place, load_settings(place.config))
     agencies = [
@@ -223,10 +231,11 @@ def status(state: StateOption = None, as_json: AsJson = False) -> None:
             "submissions": counts,
             "releases": releases,
             "ledger_height": reached,
+            "ledger_in_doubt": doubt is not None,
         },
         as_json=as_json,
         text=(
-            f"{_SERVED[served]}\n"
+            f"{'' if doubt is None else _IN_DOUBT}{_SERVED[served]}\n"
             f"{in_words(database)}\n"
             f"Agencies seen: {', '.join(sorted(seen)) or 'none'}.\n"
             f"Questions waiting for agencies: {counts['collecting']}, for reviewers:"
