@@ -4,17 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import datetime as dt
-import signal
 from collections.abc import Callable, Coroutine, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
-import structlog
-
-from accord.core.errors import InternalError, Unreachable
 from accord.core.privacy import DiscreteGaussian, DiscreteLaplace
 from accord.hub.contact.ledger_watch import LedgerWatch
 from accord.hub.db.engine import open_store
@@ -57,9 +52,6 @@ from accord.v1 import (
 
 GRACE_SECONDS: Final = 3.0
 """Time for calls to end when the hub stops."""
-
-AGAIN_SECONDS: Final = 2.0
-"""Wait before a hub that was replaced tries again to reach its database."""
 
 Clock = Callable[[], dt.datetime]
 
@@ -362,63 +354,3 @@ def warm_up(policies: Policies | None) -> None:
         DiscreteLaplace(scale=Fraction(1)),
     ):
         add_noise([0], mechanism, d1=1, d2_squared=1)
-
-
-async def run(parts: Parts, ready: Callable[[Addresses], None]) -> None:
-    """Serve until the process is told to end (SIGTERM or SIGINT).
-
-    Where others took over, it begins anew: nothing in its memory counts any more.
-
-    Raises:
-        InternalError: a part of the hub ended by itself.
-    """
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    log = structlog.get_logger()
-    is_replaced = await _serve(parts, told, ready)
-    while is_replaced and not told.is_set():
-        log.warning("hub.began-anew")
-        try:
-            is_replaced = await _serve(parts, told, lambda _: None)
-        except Unreachable as error:
-            log.warning("hub.delayed", reason=error.reason)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(AGAIN_SECONDS):
-                    await told.wait()
-    if not told.is_set():
-        raise InternalError(
-            "HUB_BROKEN", "A part of the hub ended by itself; its log says which."
-        )
-    log.info("hub.stopped")
-
-
-async def _serve(
-    parts: Parts, told: asyncio.Event, ready: Callable[[Addresses], None]
-) -> bool:
-    """Be one hub until the process is told to end; tell whether others took over."""
-    hub = Hub(parts)
-    try:
-        addresses = await hub.start()
-        structlog.get_logger().info("hub.ready")
-        ready(addresses)
-        waits = [asyncio.create_task(told.wait()), asyncio.create_task(hub.broken())]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
-        await asyncio.gather(*waits, return_exceptions=True)
-    finally:
-        await hub.stop()
-    return hub.is_replaced
-
-
-def serve(state: State, ready: Callable[[Addresses], None]) -> None:
-    """Be the hub of *state* until told to end.
-
-    Raises:
-        AccordError: it cannot start, or broke.
-    """
-    parts = load_parts(state)
-    with state.serving(), contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(run(parts, ready))

@@ -181,7 +181,8 @@ def serve(state: StateOption = None, as_json: AsJson = False) -> None:
 
     Log lines go to standard error; one line on standard output says when it is ready.
     """
-    from accord.hub import serve as serving
+    from accord.hub import process
+    from accord.hub.serve import Addresses
     from accord.rpc.logs import configure
 
     place = opened(state)
@@ -189,7 +190,7 @@ def serve(state: StateOption = None, as_json: AsJson = False) -> None:
     if load_settings(place.config).unsafe_test_mode:
         _warn()
 
-    def ready(addresses: serving.Addresses) -> None:
+    def ready(addresses: Addresses) -> None:
         if as_json:
             line = json.dumps(
                 {
@@ -206,7 +207,7 @@ def serve(state: StateOption = None, as_json: AsJson = False) -> None:
         typer.echo(line)
         sys.stdout.flush()
 
-    serving.serve(place, ready)
+    process.serve(place, ready)
 
 
 def _warn() -> None:

@@ -5,21 +5,22 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, Final
 
 import structlog
 
-from accord.core.errors import Conflict, IntegrityError
+from accord.core.errors import Conflict, IntegrityError, Unreachable
 from accord.hub.db.engine import Store
 from accord.hub.governance.watch import Watch
 from accord.hub.replicas import membership
 from accord.hub.replicas.letters import Kind, Letter, unpacked
+from accord.hub.replicas.membership import Stream
 from accord.hub.replicas.notices import Notice, Topic
 from accord.hub.replicas.places import Places
 from accord.hub.replicas.routing import queries, split
 from accord.hub.replicas.sealing import Seal
-from accord.hub.replicas.session import Parcel, Session, Stream
+from accord.hub.replicas.session import Heard, Parcel
 from accord.hub.rounds.collection import Collection
 from accord.hub.rounds.connections import Connections
 from accord.hub.rounds.revisions import Revisions
@@ -44,28 +45,63 @@ class Arrivals:
     """Takes what one session brings; one at a time, in the order in which it came."""
 
     def __init__(
-        self, *, parts: Parts, session: Session, seal: Seal, places: Places
+        self,
+        *,
+        own: int,
+        parts: Parts,
+        seal: Seal,
+        places: Places,
+        gone: Callable[[list[int]], None],
     ) -> None:
-        """Begin with nothing heard."""
+        """Begin with nothing heard.
+
+        Args:
+            own: number of this replica.
+            parts: what hears of it.
+            seal: what parcels are opened with.
+            places: what is remembered of others.
+            gone: told of replicas that are dead.
+        """
+        self._own = own
         self._parts = parts
-        self._session = session
         self._seal = seal
         self._places = places
+        self._gone = gone
         self._log = structlog.get_logger()
 
-    async def parcel(self, parcel: Parcel) -> None:
-        """Take letters; those of a parcel that nobody of the hub wrote are none."""
+    async def take(self, heard: Heard) -> None:
+        """Take everything that came at once.
+
+        Raises:
+            Unreachable: the database cannot be read, so that something is lost.
+        """
+        for parcel in heard.parcels:
+            for letter in self._letters(parcel):
+                await self._guarded(self._letter(parcel.sender, letter), letter.agency)
+        for notice in heard.notices:
+            await self._guarded(self._notice(notice))
+
+    async def _guarded(
+        self, work: Coroutine[Any, Any, None], agency: str | None = None
+    ) -> None:
+        """Let nothing that goes wrong with one thing keep the others."""
         try:
-            letters = unpacked(
-                self._seal.open(
-                    parcel.sealed, sender=parcel.sender, receiver=self._session.number
-                )
+            await work
+        except Unreachable:
+            raise
+        except Exception as error:  # noqa: BLE001  # the boundary of what others say
+            kind = type(error).__name__
+            self._log.error("arrival.failed", agency=agency, error_type=kind)
+
+    def _letters(self, parcel: Parcel) -> list[Letter]:
+        """Return the letters of a parcel; none if nobody of the hub wrote it."""
+        try:
+            return unpacked(
+                self._seal.open(parcel.sealed, sender=parcel.sender, receiver=self._own)
             )
         except IntegrityError as error:
             self._log.error("parcel.rejected", reason=error.reason)
-            return
-        for letter in letters:
-            await self._letter(parcel.sender, letter)
+            return []
 
     async def _letter(self, sender: int, letter: Letter) -> None:
         if letter.kind is Kind.SAID:
@@ -94,7 +130,7 @@ class Arrivals:
         rounds: Mapping[str, int | None] = {}
         if asked:
             rounds = await self._parts.store.run(self._owners, asked)
-        own = self._session.number
+        own = self._own
 
         def owner_of(query: str) -> int:
             return own if collection.moves(query) or query not in rounds else _NOBODY
@@ -113,13 +149,8 @@ class Arrivals:
         with self._parts.store.read() as tx:
             return membership.owners(tx, asked)
 
-    async def notice(self, notice: Notice, gone: Callable[[list[int]], None]) -> None:
-        """Look at what a notice is about.
-
-        Args:
-            notice: what another replica called out.
-            gone: told of replicas that are dead.
-        """
+    async def _notice(self, notice: Notice) -> None:
+        """Look at what a notice is about."""
         match notice.topic:
             case Topic.STREAM:
                 await self.streams(notice.words)
@@ -132,7 +163,7 @@ class Arrivals:
             case Topic.POLICIES:
                 self._parts.watch.look_now()
             case Topic.GONE:
-                gone([int(word) for word in notice.words])
+                self._gone([int(word) for word in notice.words])
             case _:
                 self._news(notice)
 
@@ -153,9 +184,13 @@ class Arrivals:
 
     async def streams(self, agencies: Iterable[str] | None) -> None:
         """Look where agencies are, and ask those that have just come to somebody."""
-        found = await self._session.streams(agencies)
-        own = self._session.number
-        for agency in self._places.learn(agencies, found, own):
+
+        def look() -> dict[str, Stream]:
+            with self._parts.store.read() as tx:
+                return membership.streams(tx, agencies)
+
+        found = await self._parts.store.run(look)
+        for agency in self._places.learn(agencies, found, self._own):
             self._parts.collection.connected(agency)
         for agency, stream in found.items():
             self._end_older(agency, stream)
@@ -168,7 +203,7 @@ class Arrivals:
         """End a stream here of an agency that has opened another one elsewhere."""
         connection = self._parts.connections.here(agency)
         mine = self._places.opened_at(agency)
-        if connection is None or stream.replica == self._session.number:
+        if connection is None or stream.replica == self._own:
             return
         if mine is not None and stream.opened_at > mine:
             connection.end(

@@ -115,6 +115,25 @@ def owners(tx: sa.Connection, submissions: Iterable[str]) -> dict[str, int | Non
     return {row.submission: row.owner for row in tx.execute(chosen)}
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stream:
+    """Where an agency's stream is."""
+
+    replica: int
+    opened_at: int
+    """By the database's clock."""
+
+
+def streams(tx: sa.Connection, agencies: Iterable[str] | None) -> dict[str, Stream]:
+    """Return where agencies have their streams; all that are anywhere for None."""
+    chosen = sa.select(AGENT_STREAMS)
+    if agencies is not None:
+        chosen = chosen.where(AGENT_STREAMS.c.agency.in_(list(agencies)))
+    return {
+        row.agency: Stream(row.replica, row.opened_at) for row in tx.execute(chosen)
+    }
+
+
 def tell(tx: sa.Connection, notices: Iterable[Notice]) -> None:
     """Let all replicas hear something once this transaction is committed."""
     for each in notices:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 
-from accord.hub.replicas.session import Stream
+from accord.hub.replicas.membership import Stream
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)

@@ -92,6 +92,8 @@ class Post:
                 # What is sent here may be lost with the server, so nobody waits for
                 # the disk.
                 await connection.execute("SET synchronous_commit = off")
+                # It may have nothing to send for days.
+                await connection.execute("SET idle_session_timeout = 0")
                 return cls(connection, own, seal)
 
     def put(self, receiver: int, letter: Letter) -> None:

@@ -30,7 +30,7 @@ from accord.hub.replicas.places import Places
 from accord.hub.replicas.post import Post
 from accord.hub.replicas.routing import queries, split
 from accord.hub.replicas.sealing import Seal
-from accord.hub.replicas.session import Session, SessionLost
+from accord.hub.replicas.session import Heard, Session, SessionLost
 from accord.hub.rounds.collection import Collection
 from accord.hub.rounds.connections import Connections
 from accord.hub.rounds.elsewhere import Elsewhere
@@ -44,6 +44,9 @@ CLAIM_SECONDS: Final = 1.0
 
 MOST_AT_ONCE: Final = 32
 """Rounds that it takes over in one transaction, so that others get some."""
+
+MOST_HEARD: Final = 64
+"""Of what came at once that may wait to be taken."""
 
 _NOBODY: Final = -1
 
@@ -115,12 +118,15 @@ class Replica(Elsewhere):
                 revisions=revisions,
                 watch=watch,
             ),
-            session=self._session,
+            own=self._own,
             seal=self._seal,
             places=self._places,
+            gone=self._gone,
         )
+        came: asyncio.Queue[Heard] = asyncio.Queue()
         return (
-            self._listen(self._session, arrivals),
+            self._listen(self._session, came),
+            self._take_all(came, arrivals),
             self._send(),
             self._claim_for_ever(collection),
         )
@@ -140,14 +146,19 @@ class Replica(Elsewhere):
             membership.leave(tx, own)
             membership.tell(tx, notices(own, Topic.GONE, [str(own)]))
 
-    async def _listen(self, session: Session, arrivals: Arrivals) -> None:
+    async def _listen(self, session: Session, came: asyncio.Queue[Heard]) -> None:
+        """Do nothing but listen: whatever takes long must not keep the session."""
+        with self._losing():
+            async for heard in session.listen(lambda: came.qsize() < MOST_HEARD):
+                if heard.parcels or heard.notices:
+                    came.put_nowait(heard)
+
+    async def _take_all(self, came: asyncio.Queue[Heard], arrivals: Arrivals) -> None:
+        """Take what came; where something of it is lost, so is everything."""
         with self._losing():
             await arrivals.streams(None)
-            async for heard in session.listen():
-                for parcel in heard.parcels:
-                    await arrivals.parcel(parcel)
-                for notice in heard.notices:
-                    await arrivals.notice(notice, self._gone)
+            while True:
+                await arrivals.take(await came.get())
 
     async def _send(self) -> None:
         with self._losing():
@@ -172,7 +183,7 @@ class Replica(Elsewhere):
     def _losing(self) -> Iterator[None]:
         try:
             yield
-        except SessionLost:
+        except (SessionLost, Unreachable):
             if not self.is_lost:
                 self.is_lost = True
                 self._log.error("replica.lost")

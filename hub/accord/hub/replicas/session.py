@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, Final, Self, TypeAlias
 
 import psycopg
@@ -39,15 +39,6 @@ class Parcel:
 
     sender: int
     sealed: Sealed
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Stream:
-    """Where an agency's stream is."""
-
-    replica: int
-    opened_at: int
-    """By the database's clock."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -117,15 +108,22 @@ class Session:
             await connection.execute(f"LISTEN {channel}".encode())
         return cls(connection, number)
 
-    async def listen(self) -> AsyncIterator[Heard]:
+    async def listen(
+        self, has_room: Callable[[], bool] = lambda: True
+    ) -> AsyncIterator[Heard]:
         """Yield what comes, and nothing now and then, until the session is lost.
+
+        Whoever takes it must not keep it waiting: it would fall silent.
+
+        Args:
+            has_room: whether more mail can be taken now; else it stays where it is.
 
         Raises:
             SessionLost: it is.
         """
         notices: list[Notice] = []
         while True:
-            yield Heard(await self._mail(), notices)
+            yield Heard(await self._mail(wanted=has_room()), notices)
             with lost_in_time():
                 texts = [
                     notify.payload
@@ -141,31 +139,17 @@ class Session:
                 if each is not None and each.sender != self.number
             ]
 
-    async def streams(self, agencies: Iterable[str] | None) -> dict[str, Stream]:
-        """Return where agencies have their streams; all that are anywhere for None."""
-        rows = await self._rows(
-            "SELECT agency, replica, opened_at FROM agent_streams"
-            " WHERE %(all)s OR agency = ANY(%(some)s)",
-            {"all": agencies is None, "some": list(agencies or ())},
-        )
-        return {row[0]: Stream(row[1], row[2]) for row in rows}
-
-    async def _mail(self) -> list[Parcel]:
+    async def _mail(self, *, wanted: bool) -> list[Parcel]:
         """Take out what lies here for this replica, in the order of each sender."""
-        rows = await self._rows(
-            "DELETE FROM relayed WHERE receiver = %(own)s"
-            " RETURNING number, sender, content, signature",
-            {"own": self.number},
-        )
-        return [Parcel(row[1], Sealed(row[2], row[3])) for row in sorted(rows)]
-
-    async def _rows(
-        self, sql: str, parameters: dict[str, object]
-    ) -> list[tuple[Any, ...]]:
         with lost_in_time():
             async with asyncio.timeout(SILENCE_SECONDS):
-                found = await self._connection.execute(sql.encode(), parameters)
-                return await found.fetchall()
+                found = await self._connection.execute(
+                    b"DELETE FROM relayed WHERE receiver = %(own)s AND %(wanted)s"
+                    b" RETURNING number, sender, content, signature",
+                    {"own": self.number, "wanted": wanted},
+                )
+                rows = await found.fetchall()
+        return [Parcel(row[1], Sealed(row[2], row[3])) for row in sorted(rows)]
 
     async def close(self) -> None:
         """Give the lock back."""
