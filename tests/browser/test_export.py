@@ -20,6 +20,7 @@ from accord.hub.transparency.publication import (
     Outcome,
     Publication,
     PublishedRelease,
+    WitnessedLog,
     Words,
 )
 from accord.v1 import analyst_pb2, common_pb2
@@ -112,6 +113,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
         unsafe=True,
         accounts=(account,),
         spent=3.0,
+        log=WitnessedLog(size=7, root=bytes(32), witnesses=("city-police",)),
         questions=tuple(
             question(number, outcome) for number, outcome in enumerate(Outcome, start=1)
         ),

@@ -18,6 +18,8 @@ from typer.testing import CliRunner
 
 from accord.core.errors import AccordError, ConfigurationError
 from accord.hub.cli import app
+from accord.hub.db.engine import Store
+from accord.hub.log import tree
 from accord.hub.state import State
 from accord.hub.transparency.markup import Markup, element, joined
 from accord.hub.transparency.words import count, spent
@@ -114,6 +116,7 @@ async def test_everything_is_there_and_nobody_is_named(
     for secret in (NAME, EVIL, "nowhere", "alert(1)"):
         assert secret not in whole
     assert not re.search(r"\d\d:\d\d", whole.split("</style>")[1]), "a time of day"
+    assert str(release.released_at) not in whole
 
     content = json.loads((folder / "export.json").read_text())
     outcomes = [each["outcome"] for each in content["questions"]]
@@ -146,9 +149,13 @@ async def test_everything_is_there_and_nobody_is_named(
     assert content["spent_epsilon"] > release.cost.epsilon
 
     first = content["releases"][0]
-    kept = base64.b64decode(first["message"])
+    kept = release.SerializeToString(deterministic=True)
     assert hashlib.sha256(kept).hexdigest() == first["sha256"]
-    assert analyst_pb2.Release.FromString(kept) == release
+    store = Store(world.state.database)
+    with store.read() as tx:
+        assert content["log"]["root"] == tree.root(tx, content["log"]["size"]).hex()
+    store.close()
+    assert content["log"]["root"] in (folder / "index.html").read_text()
     table = folder / "releases" / f"{release.id}.csv"
     rows = list(csv.DictReader(io.StringIO(table.read_text())))
     assert len(rows) == len(release.rows)

@@ -312,6 +312,7 @@ def _checking(speech: Speech, shown: Publication) -> Markup:
         "section",
         element("h2", speech.say("heading.checking")),
         element("p", speech.say("checking")),
+        element("p", _log(speech, shown), class_="small"),
         element(
             "p",
             speech.say(
@@ -321,6 +322,18 @@ def _checking(speech: Speech, shown: Publication) -> Markup:
             ),
             class_="small",
         ),
+    )
+
+
+def _log(speech: Speech, shown: Publication) -> str:
+    """Return what the log was, and who has seen it so."""
+    if shown.log is None:
+        return speech.say("log-none")
+    return speech.say(
+        "log",
+        size=shown.log.size,
+        root=shown.log.root.hex(),
+        witnesses=", ".join(shown.log.witnesses) or speech.say("nobody"),
     )
 
 

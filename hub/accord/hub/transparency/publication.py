@@ -27,6 +27,7 @@ from accord.core.query import Measure
 from accord.hub.audit import Event
 from accord.hub.db.engine import LedgerTransaction, moment
 from accord.hub.db.tables import ASKED, AUDIT, RELEASES, SUBMISSIONS
+from accord.hub.log import heads
 from accord.hub.policies import Policies
 from accord.hub.questions.accounts import Limits, of_agreement, of_emergency
 from accord.hub.questions.describing import budget
@@ -86,7 +87,7 @@ class AskedQuestion:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedRelease:
-    """One release with the bytes that every reader got."""
+    """One release, from the bytes that every reader got."""
 
     summary: analyst_pb2.ReleaseSummary
     """Its question and price, which stay."""
@@ -128,6 +129,20 @@ class PublishedRelease:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessedLog:
+    """The hub's log under its newest signed head.
+
+    Its signature is over a moment too, at which somebody may just have asked, so that
+    it is not for the public.
+    """
+
+    size: int
+    root: bytes
+    witnesses: tuple[str, ...]
+    """Agencies that have cosigned the head."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
     """What an export shows."""
 
@@ -143,6 +158,8 @@ class Publication:
     """Of the whole agreement, ever, as epsilon at its delta."""
     questions: tuple[AskedQuestion, ...]
     releases: tuple[PublishedRelease, ...]
+    log: WitnessedLog | None
+    """Nothing while no head was signed."""
 
     def count(self, outcome: Outcome) -> int:
         """Return how many questions ended so."""
@@ -183,6 +200,7 @@ def publication(
         unsafe=any(row.unsafe for row in rows),
         accounts=tuple(_accounts(tx, agreement, at)),
         spent=_spent(tx, agreement, at),
+        log=_log(tx),
         questions=tuple(_questions(tx, agreement, model)),
         releases=tuple(
             PublishedRelease(
@@ -191,6 +209,18 @@ def publication(
             )
             for row in rows
         ),
+    )
+
+
+def _log(tx: sa.Connection) -> WitnessedLog | None:
+    found = heads.newest(tx)
+    if found is None:
+        return None
+    seen = heads.seen_by(tx, found.head)
+    return WitnessedLog(
+        size=found.head.size,
+        root=found.head.root,
+        witnesses=tuple(each.witnessed.agency for each in seen),
     )
 
 

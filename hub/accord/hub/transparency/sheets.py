@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import json
@@ -73,6 +72,12 @@ def document(shown: Publication) -> bytes:
             "delta": float(form.spend.delta or 0),
         },
         "unsafe": shown.unsafe,
+        "log": shown.log
+        and {
+            "size": shown.log.size,
+            "root": shown.log.root.hex(),
+            "witnesses": list(shown.log.witnesses),
+        },
         "spent_epsilon": shown.spent,
         "budget": [
             {
@@ -129,12 +134,11 @@ def _release(release: PublishedRelease) -> dict[str, Any]:
         "erased": release.content is None,
     }
     found = release.message
-    if found is None or release.content is None:
+    if found is None:
         return known
     return {
         **known,
         "sha256": release.digest,
-        "message": base64.b64encode(release.content).decode(),
         "agreement_version": found.agreement_version,
         "answered": list(found.coverage.answered),
         "missing": list(found.coverage.missing),
