@@ -19,6 +19,7 @@ from accord.core.errors import ConfigurationError, InternalError, Unreachable
 from accord.hub.audit import Event, newest, note
 from accord.hub.db.engine import LedgerTransaction, Store, named_place
 from accord.hub.db.growing import growing_only, refusal
+from accord.hub.db.place import Mark
 from accord.hub.db.postgresql import PostgresDatabase
 from accord.hub.db.revisions import HEAD
 from accord.hub.db.tables import METADATA, TOKENS
@@ -347,20 +348,37 @@ def test_an_answer_that_stays_lost_is_not_guessed(
     first, other = server.opened(), server.opened()
     _lose_answers(first, other, monkeypatch, kept=True)
     monkeypatch.setattr("accord.hub.db.postgresql._RESTART_SECONDS", 0.3)
-    monkeypatch.setattr("accord.hub.db.postgresql._STATUS", sa.text("SELECT 1 / 0"))
+    monkeypatch.setattr("accord.hub.db.postgresql._NEWEST", sa.text("SELECT 1 / 0"))
     with pytest.raises(InternalError, match="is not known") as caught:
         add(first, "a")
     assert caught.value.reason == "STORE_OUTCOME_UNKNOWN"
 
 
-def test_a_number_of_another_timeline_says_nothing(server: Database) -> None:
+def test_what_a_server_is_still_committing_is_waited_for(server: Database) -> None:
+    """The connection is gone, and the server does not know yet."""
+    first, other = server.opened(), server.opened()
+    add(first, "a")
+    mark = Mark(first._writer, 2)
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
+        with first.write() as tx:
+            tx.execute(TOKENS.insert(), a_token("b"))
+            found = threads.submit(other.place.was_committed, other._engine, mark)
+            with pytest.raises(concurrent.futures.TimeoutError):
+                found.result(0.3)
+        assert found.result(30) is True
+    assert other.place.was_committed(other._engine, Mark(first._writer, 3)) is False
+    assert other.place.was_committed(other._engine, Mark("nobody", 1)) is False
+
+
+def test_writers_of_long_ago_are_forgotten(server: Database) -> None:
     store = server.opened()
-    with store.write() as tx:
-        number = store.place.begin_writing(tx)
-    timeline, transaction = number.split("/")
-    assert store.place.was_committed(store._engine, number) is True
-    other = f"{int(timeline, 16) + 1:08X}/{transaction}"
-    assert store.place.was_committed(store._engine, other) is None
+    add(store, "a")
+    _do(store, "INSERT INTO writers VALUES ('old', 7, 1)")
+    add(server.opened(), "b")
+    with store.read() as tx:
+        names = set(tx.execute(sa.text("SELECT writer FROM writers")).scalars())
+    assert len(names) == 2
+    assert "old" not in names
 
 
 def test_a_database_that_can_only_be_read_is_told(server: Database) -> None:

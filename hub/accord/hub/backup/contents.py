@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from accord.core.errors import ConfigurationError, IntegrityError
 from accord.hub.db.revisions import VERSION
-from accord.hub.db.tables import METADATA
+from accord.hub.db.tables import METADATA, WRITERS
 from accord.hub.db.tables_replicas import AGENT_STREAMS, RELAYED, REPLICAS
 
 FORMAT: Final = 1
@@ -29,7 +29,7 @@ POLICIES: Final = f"{FILES}policies/"
 KEYS: Final = f"{FILES}keys/"
 
 PASSING: Final = frozenset(
-    {AGENT_STREAMS.name, RELAYED.name, REPLICAS.name, VERSION.name}
+    {AGENT_STREAMS.name, RELAYED.name, REPLICAS.name, VERSION.name, WRITERS.name}
 )
 """Tables about processes that run now, or that a new database brings along."""
 

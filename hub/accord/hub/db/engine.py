@@ -14,7 +14,10 @@ import concurrent.futures
 import contextlib
 import datetime as dt
 import functools
+import itertools
+import secrets
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
@@ -23,7 +26,7 @@ import sqlalchemy as sa
 
 from accord.core.errors import ConfigurationError, InternalError, Unreachable
 from accord.hub.db.growing import guards
-from accord.hub.db.place import BUSY_SECONDS, Place
+from accord.hub.db.place import BUSY_SECONDS, Mark, Place
 from accord.hub.db.postgresql import SCHEMES, PostgresDatabase
 from accord.hub.db.revisions import require_newest, revision, stamp
 from accord.hub.db.shape import require_shape
@@ -63,6 +66,10 @@ class Store:
         self.place: Place = SqliteFile(place) if isinstance(place, Path) else place
         self._engine = self.place.engine(busy_seconds)
         self._reader = self.place.reader(self._engine)
+        self._writer = secrets.token_hex(16)
+        self._numbers = itertools.count(1)
+        self._writing = threading.Lock()
+        self._busy_seconds = busy_seconds
         self._thread = concurrent.futures.ThreadPoolExecutor(
             max_workers=1, thread_name_prefix="store"
         )
@@ -81,24 +88,42 @@ class Store:
             InternalError: STORE_OUTCOME_UNKNOWN, the answer to the commit was lost,
                 and so was the database for long after: start again from what it has.
         """
+        # One at a time, until it is known what became of it: the next would overwrite
+        # the mark by which that is found out.
+        if not self._writing.acquire(timeout=self._busy_seconds):
+            raise _unavailable(self.place, "it is busy")
+        try:
+            with self._marked(Mark(self._writer, next(self._numbers))) as connection:
+                yield connection
+        finally:
+            self._writing.release()
+
+    @contextlib.contextmanager
+    def _marked(self, mark: Mark | None) -> Iterator[sa.Connection]:
         place = self.place
         with (
             _explained(place),
             self._engine.connect() as connection,
             connection.begin() as transaction,
         ):
-            begun = place.begin_writing(connection)
+            place.begin_writing(connection, mark)
             yield connection
             try:
                 transaction.commit()
             except sa.exc.DBAPIError as error:
                 if not error.connection_invalidated:
                     raise
-                committed = place.was_committed(self._engine, begun)
-                if committed is None:
-                    raise _unknown(place) from error
-                if not committed:
+                if not self._was_committed(mark):
                     raise
+
+    def _was_committed(self, mark: Mark | None) -> bool:
+        """Find out what became of a transaction, or do not go on."""
+        found = None
+        if mark is not None:
+            found = self.place.was_committed(self._engine, mark)
+        if found is None:
+            raise _unknown(self.place)
+        return found
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -138,7 +163,7 @@ class Store:
         """
         with _explained(self.place):
             self.place.prepare()
-        with self.write() as connection:
+        with self._marked(None) as connection:
             _require_empty(connection, self.place)
             METADATA.create_all(connection, checkfirst=False)
             for statement in guards(self.dialect, METADATA):

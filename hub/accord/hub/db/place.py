@@ -3,12 +3,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Protocol
 
 import sqlalchemy as sa
 
 BUSY_SECONDS = 10.0
 """How long a writer waits for another process."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Mark:
+    """Tells one transaction from every other."""
+
+    writer: str
+    """Of one store in one process."""
+    number: int
+    """Counts that writer's transactions."""
 
 
 class Place(Protocol):
@@ -31,19 +42,20 @@ class Place(Protocol):
     def reader(self, engine: sa.Engine) -> sa.Engine:
         """Return the engine whose transactions look at one moment and write nothing."""
 
-    def begin_writing(self, connection: sa.Connection) -> str:
+    def begin_writing(self, connection: sa.Connection, mark: Mark | None) -> None:
         """Become the only writer, in the transaction that has just begun.
 
-        Returns:
-            What `was_committed` may ask for later; empty where it cannot.
+        Args:
+            connection: of the transaction.
+            mark: what tells it from every other; none where there are no tables yet.
         """
 
-    def was_committed(self, engine: sa.Engine, transaction: str) -> bool | None:
+    def was_committed(self, engine: sa.Engine, mark: Mark) -> bool | None:
         """Find out what became of a transaction whose commit got no answer.
 
         Args:
             engine: connects anew.
-            transaction: what `begin_writing` returned.
+            mark: of the transaction, after which its writer began no other.
 
         Returns:
             Nothing where it cannot be known.

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from accord.core.errors import ConfigurationError, Unreachable
+from accord.hub.db.place import Mark
 from accord.hub.db.revisions import VERSION, require_newest
 
 if TYPE_CHECKING:
@@ -39,22 +40,35 @@ _LAYOUT: Final = 0x4143_434F_5244_0002
 """Advisory lock on what the tables look like: shared by users, alone to migrate."""
 
 _BEGIN: Final = sa.text(
-    f"""
-SELECT CAST(pg_current_xact_id() AS text) AS transaction,
-    LEFT(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS timeline,
-    set_config('idle_in_transaction_session_timeout', :stalled, true),
-    pg_advisory_xact_lock({_WRITER})
+    """
+SELECT set_config('idle_in_transaction_session_timeout', :stalled, true),
+    pg_advisory_xact_lock(:lock)
+"""
+).bindparams(lock=_WRITER)
+
+_BEGIN_MARKED: Final = sa.text(
+    """
+WITH alone AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock(:lock),
+        set_config('idle_in_transaction_session_timeout', :stalled, true) AS stalled,
+        CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS bigint) AS at
+)
+INSERT INTO writers (writer, number, at)
+SELECT :writer, :number, at FROM alone WHERE stalled IS NOT NULL
+ON CONFLICT (writer) DO UPDATE SET number = excluded.number, at = excluded.at
+"""
+).bindparams(lock=_WRITER)
+
+_FORGET_WRITERS: Final = sa.text(
+    """
+DELETE FROM writers
+WHERE at < EXTRACT(EPOCH FROM clock_timestamp() - INTERVAL '7 days') * 1000000
 """
 )
 
 _ALONE: Final = sa.text(f"SELECT pg_try_advisory_xact_lock({_LAYOUT})")
 
-_STATUS: Final = sa.text(
-    """
-SELECT pg_xact_status(CAST(CAST(:number AS text) AS xid8)) AS status,
-    LEFT(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS timeline
-"""
-)
+_NEWEST: Final = sa.text("SELECT number FROM writers WHERE writer = :writer")
 
 _SETTINGS: Final = sa.text(
     """
@@ -168,33 +182,39 @@ class PostgresDatabase:
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
 
-    def begin_writing(self, connection: sa.Connection) -> str:
-        stalled = _STALLED if self.migrating else _STALLED_WRITER
-        row = connection.execute(_BEGIN, {"stalled": stalled}).one()
+    def begin_writing(self, connection: sa.Connection, mark: Mark | None) -> None:
+        if self.migrating or mark is None:
+            connection.execute(_BEGIN, {"stalled": _STALLED})
+        else:
+            named = dataclasses.asdict(mark)
+            connection.execute(_BEGIN_MARKED, {"stalled": _STALLED_WRITER} | named)
+            if mark.number == 1:
+                connection.execute(_FORGET_WRITERS)
         if self.migrating and not connection.execute(_ALONE).scalar_one():
             raise ConfigurationError(
                 "DATABASE_IN_USE",
                 f"Some program of a hub uses the database {self.name}: stop every hub"
                 " before it is migrated. Nothing was changed.",
             )
-        return f"{row.timeline}/{row.transaction}"
 
-    def was_committed(self, engine: sa.Engine, transaction: str) -> bool | None:
-        """Ask the server until it answers, for as long as a restart takes.
+    def was_committed(self, engine: sa.Engine, mark: Mark) -> bool | None:
+        """Look for the mark, for as long as a restart takes.
 
-        A number of a transaction means something on one timeline only: after a
-        failover it may be that of another.
+        The server may still be at the commit: whoever has the writers' lock knows that
+        it is not. A number of PostgreSQL's own (``pg_xact_status``) would not do, since
+        a server that crashed gives it to another transaction.
         """
-        timeline, number = transaction.split("/")
+        if self.migrating:
+            return None
         until = time.monotonic() + _RESTART_SECONDS
         while time.monotonic() < until:
-            with contextlib.suppress(sa.exc.DBAPIError, Unreachable):
-                with engine.connect() as connection:
-                    row = connection.execute(_STATUS, {"number": number}).one()
-                if row.timeline != timeline or row.status is None:
-                    return None
-                if row.status != "in progress":
-                    return bool(row.status == "committed")
+            with (
+                contextlib.suppress(sa.exc.DBAPIError, Unreachable),
+                engine.connect() as connection,
+            ):
+                connection.execute(_BEGIN, {"stalled": _STALLED_WRITER})
+                found = connection.execute(_NEWEST, {"writer": mark.writer}).scalar()
+                return found == mark.number
             time.sleep(_PAUSE_SECONDS)
         return None
 

@@ -14,6 +14,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from accord.hub.db.place import Mark
+
 _READ_ONLY: Final = "accord_read_only"
 
 _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -58,11 +60,10 @@ class SqliteFile:
     def reader(self, engine: sa.Engine) -> sa.Engine:
         return engine.execution_options(**{_READ_ONLY: True})
 
-    def begin_writing(self, connection: sa.Connection) -> str:
+    def begin_writing(self, connection: sa.Connection, mark: Mark | None) -> None:
         """``BEGIN IMMEDIATE`` did it."""
-        return ""
 
-    def was_committed(self, engine: sa.Engine, transaction: str) -> bool | None:
+    def was_committed(self, engine: sa.Engine, mark: Mark) -> bool | None:
         """A commit that fails did not happen."""
         return False
 

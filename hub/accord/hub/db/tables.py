@@ -23,6 +23,16 @@ METADATA: Final = sa.MetaData()
 NUMBER: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """Type of a number that the database counts up: SQLite does so for INTEGER only."""
 
+WRITERS: Final = sa.Table(
+    "writers",
+    METADATA,
+    # One for each program that writes; deleted a week after its last transaction.
+    sa.Column("writer", sa.Text, primary_key=True),
+    # Number of its newest transaction: whether that was committed can be read here.
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+)
+
 TOKENS: Final = sa.Table(
     "enrolment_tokens",
     METADATA,

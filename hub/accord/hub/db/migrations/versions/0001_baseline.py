@@ -24,6 +24,14 @@ FORMAT: Final = 3
 
 NUMBER: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
+WRITERS: Final = sa.Table(
+    "writers",
+    sa.MetaData(),
+    sa.Column("writer", sa.Text, primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+)
+
 GROWING: Final = ("asked", "audit", "equivocations", "releases", "transcripts")
 
 TABLES: Final = sa.MetaData()
@@ -297,6 +305,7 @@ def upgrade() -> None:
         ConfigurationError: DATABASE_FORMAT, they are of a format before 3.
     """
     connection = op.get_bind()
+    WRITERS.create(connection, checkfirst=False)
     if sa.inspect(connection).has_table("hub_meta"):
         _take_over(connection)
         return
