@@ -341,6 +341,21 @@ async def test_a_copy_from_before_an_opening_has_its_reservation_and_is_found(
     await until(lambda: query in shelter.erased)
 
 
+async def test_a_restart_in_the_middle_of_an_opening_begins_no_doubt(
+    world: World, operator: Operator, token: str
+) -> None:
+    """What agencies have charged is held here: the opening is committed."""
+    query, _ = await opening(world, token, operator)
+    await world.restart()
+    await world.all_agents()
+    found = await finished(world.analyst(token), query)
+    assert found.state == analyst_pb2.SUBMISSION_STATE_RELEASED
+    for label in PARTIES:  # and so it is once it was published
+        await world.agent(label)
+    assert operator.standing().doubt is None
+    assert not audited(world, "ledger.doubted")
+
+
 async def test_a_copy_from_within_an_opening_never_publishes_it(
     world: World, operator: Operator, token: str
 ) -> None:
@@ -568,7 +583,7 @@ async def test_a_record_that_proves_nothing_is_noted_and_dropped(
     await ask(world, token)
     await operator.put_back(copy)
     police = world.stream(world.agents["city-police"].identity)
-    police.proves = lambda: [lies_of(world, police)[lie]]
+    police.proves = lambda: [lies_of(world, police)[lie]] * 300
     world.agents["city-police"] = police
     await police.start(answering)
     await until(lambda: bool(audited(world, "charge.rejected")))

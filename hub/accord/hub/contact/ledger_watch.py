@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import weakref
 from collections.abc import Callable
 from typing import Final
 
@@ -68,6 +69,7 @@ class LedgerWatch:
         self._doubt: Doubt | None = None
         self._asked_at = 0.0
         self._hub_keys: dict[str, list[bytes]] = {}
+        self._noted: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._log = structlog.get_logger()
 
     def begin(self) -> None:
@@ -144,12 +146,16 @@ class LedgerWatch:
     async def take(
         self, connection: Connection, message: agent_pb2.ChargeRecords
     ) -> None:
-        """Keep what an agency proves, as long as the ledger is in doubt."""
+        """Keep what an agency proves, as long as the ledger is in doubt.
+
+        What it does not prove is noted once on a stream.
+        """
         agency, at = connection.peer.label, self._clock()
         if self._doubt is None:
             return
         key = self._key_of(agency)
         given, malformed = _records(message)
+        is_noted = connection in self._noted
 
         def keep() -> int:
             with self._store.read() as tx:
@@ -160,14 +166,15 @@ class LedgerWatch:
                 if doubt is None:
                     return 0
                 records.keep(tx, key, proven, at)
-                if refused + malformed:
+                if refused + malformed and not is_noted:
                     note(tx, Event.CHARGE_REJECTED, at, agency=agency)
                 if message.complete:
                     note_reported(tx, agency, doubt.id)
             return refused
 
         refused = await self._store.run(keep)
-        if refused + malformed:
+        if refused + malformed and not is_noted:
+            self._noted.add(connection)
             self._log.warning(
                 "charge.rejected", agency=agency, reason="CHARGE_UNPROVEN"
             )
