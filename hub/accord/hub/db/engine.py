@@ -42,6 +42,9 @@ __all__ = ["LedgerTransaction", "Store", "microseconds", "moment", "open_store"]
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
 
+_TURN_SECONDS: Final = 30.0
+"""How long a writer waits for another thread of its own program."""
+
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
 
@@ -69,7 +72,6 @@ class Store:
         self._writer = secrets.token_hex(16)
         self._numbers = itertools.count(1)
         self._writing = threading.Lock()
-        self._busy_seconds = busy_seconds
         self._thread = concurrent.futures.ThreadPoolExecutor(
             max_workers=1, thread_name_prefix="store"
         )
@@ -90,7 +92,7 @@ class Store:
         """
         # One at a time, until it is known what became of it: the next would overwrite
         # the mark by which that is found out.
-        if not self._writing.acquire(timeout=self._busy_seconds):
+        if not self._writing.acquire(timeout=_TURN_SECONDS):
             raise _unavailable(self.place, "it is busy")
         try:
             with self._marked(Mark(self._writer, next(self._numbers))) as connection:
