@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import json
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,11 +15,11 @@ from accord.core.canonical import bytes_digest
 from accord.hub.audit import Event, note
 from accord.hub.db.engine import LedgerTransaction, Store, microseconds
 from accord.hub.db.tables import RELEASES
-from accord.hub.log import heads, tree
+from accord.hub.log import heads
 from accord.hub.log.verifying import Verified, verify_log
 from accord.ledger import Line, Unit, charge, reserve
-from accord.merkle.heads import SignedHead, TreeHead, Witnessed
-from accord.merkle.tree import Place, completed, leaf_hash, neighbours, root_of
+from accord.merkle.heads import SignedHead, Witnessed
+from tests.unit.hub.forging import below, grow_anew
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(32))
@@ -113,71 +111,13 @@ class Hub:
     def codes(self, *outside: SignedHead) -> set[str]:
         return {each.code for each in self.verify(*outside).findings}
 
-    @contextlib.contextmanager
-    def below(self) -> Iterator[sqlite3.Connection]:
-        """Give the file to somebody who has dropped the triggers."""
-        connection = sqlite3.connect(self.path)
-        names = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-        for (name,) in connection.execute(names).fetchall():
-            connection.execute(f"DROP TRIGGER {name}")
-        yield connection
-        connection.commit()
-        connection.close()
-
     def write(self, *statements: str) -> None:
-        with self.below() as connection:
+        with below(self.path) as connection:
             for statement in statements:
                 assert connection.execute(statement).rowcount, statement
 
     def grow_anew(self, *, key: Ed25519PrivateKey | None = None) -> None:
-        """Compute every hash again over the entries as they are now.
-
-        With a key, every head is signed anew, too, and nobody has cosigned any.
-        """
-        with self.below() as connection:
-            rows = connection.execute(
-                "SELECT number, at, event, facts FROM audit ORDER BY number"
-            ).fetchall()
-            kept: dict[Place, bytes] = {}
-            for index, (number, at, event, facts) in enumerate(rows):
-                entry = tree.entry_bytes(number, at, event, json.loads(facts))
-                known = {place: kept[place] for place in neighbours(index)}
-                kept.update(completed(index, leaf_hash(entry), known))
-            connection.execute("DELETE FROM log_nodes")
-            connection.executemany(
-                "INSERT INTO log_nodes VALUES (?, ?, ?)",
-                [(*place, value) for place, value in kept.items()],
-            )
-            if key is not None:
-                self._sign_anew(connection, key, kept, len(rows))
-
-    def _sign_anew(
-        self,
-        connection: sqlite3.Connection,
-        key: Ed25519PrivateKey,
-        kept: dict[Place, bytes],
-        size: int,
-    ) -> None:
-        (height,) = connection.execute("SELECT height FROM ledger_head").fetchone()
-        connection.execute("DELETE FROM log_heads")
-        connection.execute("DELETE FROM log_cosignatures")
-        head = TreeHead(
-            size=size,
-            root=root_of(size, lambda places: {each: kept[each] for each in places}),
-            at=NOW,
-            ledger_height=height,
-            epoch=0,
-        )
-        connection.execute(
-            "INSERT INTO log_heads VALUES (?, ?, ?, ?, 0, ?)",
-            (
-                size,
-                head.root,
-                microseconds(NOW),
-                height,
-                SignedHead.sign(head, key).signature,
-            ),
-        )
+        grow_anew(self.path, key=key)
 
 
 @pytest.fixture
