@@ -161,6 +161,7 @@ class AnalystHub(AnalystServiceServicer):
         self.begin_anew()
         self._said: dict[str, list[pb.Submission]] = {}
         self._releases: dict[str, pb.Release] = {}
+        self.proofs: dict[str, pb.ProveReleaseResponse] = {}
 
     def begin_anew(self) -> None:
         """Have everybody answer at once; nothing has been asked yet."""
@@ -239,6 +240,13 @@ class AnalystHub(AnalystServiceServicer):
         if request.id not in self._releases:
             raise NotFound("RELEASE_UNKNOWN", "There is no such release.")
         return pb.GetReleaseResponse(release=self._releases[request.id])
+
+    async def ProveRelease(
+        self, request: pb.ProveReleaseRequest, context: object
+    ) -> pb.ProveReleaseResponse:
+        if request.id not in self.proofs:
+            raise NotFound("RELEASE_UNKNOWN", "There is no such release.")
+        return self.proofs[request.id]
 
     async def DescribeAgreement(
         self, request: pb.DescribeAgreementRequest, context: object
