@@ -125,6 +125,7 @@ def test_a_backup_that_is_restored_forgets_nothing_that_was_spent(
     accept_log(network)
     wait_until(lambda: answers(network), "agencies answer again")
     assert network.hub_command("ledger", "reconcile")["epoch"] == 1
+    network.hub_command("audit", "verify")  # what is there holds together
 
 
 def answers(network: Network) -> bool:
