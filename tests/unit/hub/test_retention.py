@@ -13,15 +13,19 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from accord.core.errors import NotFound
+from accord.hub.backup.restoring import restore
 from accord.hub.cli import app
 from accord.hub.cli.common import governed
 from accord.hub.db.engine import Store
-from accord.hub.db.tables import ASKED, RELEASES
+from accord.hub.db.tables import ASKED, AUDIT, RELEASES
+from accord.hub.log.verifying import verify_log
 from accord.hub.retention.nightly import Nightly, apply
 from accord.hub.serve import utc_now
 from accord.hub.state import State
+from accord.trust.keys import raw_public
 from accord.v1 import analyst_pb2
 from tests.unit.hub.scripted import until
+from tests.unit.hub.test_backup import backup
 from tests.unit.hub.world import (
     AGREEMENT,
     World,
@@ -192,3 +196,30 @@ def test_the_command_tells_before_it_erases(state: State) -> None:
 
     assert run("--dry-run") == {"to_erase": []}
     assert run() == {"erased": []}
+
+
+async def test_what_was_erased_stays_so_in_a_restored_hub(
+    world: World, tmp_path: Path
+) -> None:
+    await world.all_agents()
+    stub = world.analyst(add_analyst(world.state, "ana"))
+    asked = a_submission(1.0)
+    await call(stub.SubmitQuery(asked))
+    await finished(stub, asked.id)
+    await world.stop()
+    apply_in(world.state, 401)
+    copy = backup(world.state, tmp_path / "backup.zip", with_keys=True)
+    place = State(tmp_path / "restored")
+    restore(copy, place, utc_now())
+    store = Store(place.database)
+    with store.read() as tx:
+        gone = sa.select(sa.func.count()).where(AUDIT.c.facts.is_(sa.null()))
+        assert tx.execute(gone).scalar_one() > 2
+        assert tx.execute(sa.select(RELEASES.c.message)).scalars().all() == [None]
+        found = verify_log(
+            tx, hub_keys=[raw_public(world.parts.authority.hub_form.key)]
+        )
+        assert found.findings == ()
+    with pytest.raises(sa.exc.DBAPIError), store.write() as tx:
+        tx.execute(sa.text("UPDATE audit SET facts = NULL"))
+    store.close()

@@ -149,7 +149,9 @@ def row_reader(table: sa.Table) -> Callable[[bytes], dict[str, object]]:
     def read(line: bytes) -> dict[str, object]:
         values: Sequence[object] = json.loads(line)
         return {
-            name: base64.b64decode(str(value)) if is_binary and value else value
+            name: base64.b64decode(str(value))
+            if is_binary and value is not None
+            else value
             for name, is_binary, value in zip(names, binary, values, strict=True)
         }
 
