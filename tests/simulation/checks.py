@@ -23,6 +23,7 @@ from accord.core.privacy import Accounting
 from accord.hub.questions import accounts
 from accord.ledger import verify
 from accord.v1 import agent_pb2, analyst_pb2
+from tests.simulation.machines import settings_of
 from tests.simulation.template import ANALYSTS
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class Witness:
         self._erased: set[tuple[str, str, int]] = set()
         self._forgotten: dict[str, set[str]] = {}
         """Questions of each agency that a restored copy may not know."""
+        self._unknowing: set[tuple[str, str]] = set()
+        """What it revealed and can only learn from the hub: its fence is old, too."""
         self._copied: dict[str, set[str]] = {}
         """What each agency had revealed when it was copied."""
         self._releases: dict[str, tuple[Any, ...]] = {}
@@ -83,6 +86,16 @@ class Witness:
         self._used: dict[str, int] = {}
         """What the hub has reserved or charged, by account."""
         self._limits: dict[str, int] = {}
+        self.is_hub_restored = False
+        """Whether the hub's database was ever an old copy."""
+        self._is_behind = False
+        """Whether it may still lack what agencies know."""
+        self._doubted: tuple[int, int] | None = None
+        """Releases and openings when the hub began to doubt its ledger."""
+        self._lost: dict[str, dict[str, Any]] = {}
+        """Openings of which a restored hub knows nothing, by question."""
+        self._lost_releases: set[str] = set()
+        """Questions whose release it has forgotten."""
 
     # What is said
 
@@ -102,9 +115,43 @@ class Witness:
     def backed_up(self, agency: str) -> None:
         self._copied[agency] = {q for a, q in self.revealed if a == agency}
 
-    def restored(self, agency: str) -> None:
+    def restored(self, agency: str, *, whole: bool) -> None:
+        """An agency's state is an old copy: what it knows of must be what it knew."""
         now = {q for a, q in self.revealed if a == agency}
-        self._forgotten.setdefault(agency, set()).update(now - self._copied[agency])
+        forgotten = now - self._copied[agency]
+        self._forgotten.setdefault(agency, set()).update(forgotten)
+        if whole:
+            self._unknowing |= {(agency, query) for query in forgotten}
+
+    def hub_restored(self) -> None:
+        """The hub has lost its newest records: it may not repeat what they were."""
+        self.is_hub_restored = self._is_behind = True
+        lost, self._openings = self._openings, {}
+        released, self._releases = self._releases, {}
+        self._log, self._ends, self._free = [], {}, set()
+        self._doubted = None
+        with self._database("hub") as database:
+            self._take_log(database)
+            kept = {row[0] for row in database.execute("SELECT id FROM releases")}
+        self._releases = {key: released[key] for key in kept}
+        self._lost_releases |= {
+            row[1] for key, row in released.items() if key not in kept
+        }
+        self._lost |= {q: o for q, o in lost.items() if q not in self._openings}
+
+    def _opening_of(self, query: str) -> dict[str, Any] | None:
+        return self._openings.get(query) or self._lost.get(query)
+
+    def _doubting(self, database: sqlite3.Connection) -> None:
+        """A hub that doubts its ledger opens and releases nothing."""
+        row = database.execute("SELECT doubt FROM hub_standing").fetchone()
+        if row is None or row[0] is None:
+            if self._doubted is not None:
+                self._doubted, self._is_behind = None, False
+            return
+        now = len(self._releases), len(self._openings)
+        self._doubted = self._doubted or now
+        hold(self._doubted == now, "a hub opened or released while it was in doubt")
 
     # What holds at every moment
 
@@ -142,7 +189,9 @@ class Witness:
         limits = self._limits_of_hub()
         for account, used in self._used.items():
             cap = limits[account]
-            hold(used <= cap, f"{account} holds {used} at the hub, above {cap}")
+            # Charges that are rebuilt ask no limit.
+            within = used <= cap or self.is_hub_restored
+            hold(within, f"{account} holds {used} at the hub, above {cap}")
         self._take_log(database)
         self._take_ends(database)
         for row in database.execute(_RELEASES).fetchall():
@@ -150,6 +199,7 @@ class Witness:
             hold(known == row, "a release was changed")
             if known is row:
                 self._release(database, row)
+        self._doubting(database)
         hold(
             len(self._releases)
             == database.execute("SELECT COUNT(*) FROM releases").fetchone()[0],
@@ -188,6 +238,12 @@ class Witness:
             if event == "opening.committed":
                 query = facts["submission"]
                 hold(query not in self._openings, "a question was opened twice")
+                lost = self._lost.get(query)
+                said = any(q == query for _, q in self.revealed)
+                same = lost is not None and all(
+                    lost[each] == facts[each] for each in ("attempt", "cohort")
+                )
+                hold(lost is None or same or not said, "it was opened anew")
                 self._openings[query] = facts
             elif event == "query.failed" and not facts["charged"]:
                 self._free.add(facts["submission"])
@@ -211,6 +267,7 @@ class Witness:
             and (facts := json.loads(text))["release"] == release
         ]
         hold(len(noted) == 1, "a release has no entry in the log, or several")
+        hold(query not in self._lost_releases, "a question was released twice")
         opening = self._openings.get(query)
         hold(opening is not None, "a release whose opening was never committed")
         assert opening is not None
@@ -273,8 +330,7 @@ class Witness:
         hold(np.array_equal(total, draw.opened), "the sum is not that of the cohort")
 
     def _agency(self, name: str, database: sqlite3.Connection) -> None:
-        world = self._world
-        account, settings = account_of(name), world.settings(name)
+        account, settings = account_of(name), settings_of(name)
         found = database.execute(
             "SELECT used, reserved FROM ledger_account WHERE name = ?", (account,)
         ).fetchone()
@@ -295,18 +351,23 @@ class Witness:
     def _across(self) -> None:
         for account, charged in self._charged.items():
             used = self._used.get(account, 0)
-            hold(used >= charged, f"{account}: hub {used}, agency {charged}")
+            enough = used >= charged or self._is_behind
+            hold(enough, f"{account}: hub {used}, agency {charged}")
         attempts: dict[str, set[int]] = {}
         for (agency, query), said in self.revealed.items():
             attempts.setdefault(query, set()).add(said.attempt)
-            opening = self._openings.get(query)
+            opening = self._opening_of(query)
             hold(opening is not None, f"{agency} was asked for a seed too early")
             hold(query not in self._free, "what agencies opened was given back")
             erased = (agency, query, said.attempt) in self._erased
-            hold(not erased, f"{agency} says to have erased what it revealed")
-        for query, found in attempts.items():
+            known = (agency, query) not in self._unknowing
             hold(
-                found == {self._openings[query]["attempt"]},
+                not (erased and known), f"{agency} says to have erased what it revealed"
+            )
+        for query, found in attempts.items():
+            opening = self._opening_of(query)
+            hold(
+                opening is not None and found == {opening["attempt"]},
                 f"question {query} was opened in attempts {found}",
             )
 
@@ -349,12 +410,18 @@ class Witness:
         hold(not left, "; ".join(left))
         with self._database("hub") as database:
             self._paid_once(database)
+        hold(not self._is_behind or self._is_whole(), "a ledger was not completed")
         for request in self._world.requests:
             told = request.told
             if told is not None and told.HasField("reply"):
                 stored = self._releases[told.reply.release.id][8]
                 shown = told.reply.release.SerializeToString(deterministic=True)
                 hold(shown == stored, "a release reads in two ways")
+
+    def _is_whole(self) -> bool:
+        """Tell whether a restored hub has lost nothing that an agency can prove."""
+        used, charged = self._used, self._charged
+        return all(used.get(each, 0) >= charged[each] for each in charged)
 
     def _paid_once(self, database: sqlite3.Connection) -> None:
         """Each account holds what was opened, and no more."""
@@ -363,8 +430,10 @@ class Witness:
             "SELECT id, agreement, analyst, nano_rho FROM submissions"
             " WHERE follows IS NULL AND NOT from_archive"
         ).fetchall():
-            opening = self._openings.get(query)
-            if opening is None or query in self._free:
+            opening = self._opening_of(query)
+            said = any(q == query for _, q in self.revealed)
+            known = query in self._openings or said
+            if opening is None or not known or query in self._free:
                 continue
             policies = self._world.hub.hub
             assert policies is not None

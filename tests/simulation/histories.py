@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 import random
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -138,6 +138,21 @@ def _copy(draw: Draw, who: str = "") -> list[Operation]:
     return [("backup", who), *between, restored, *staff]
 
 
+def _old_hub(draw: Draw) -> list[Operation]:
+    """Copy the hub's state, go on, and put the copy back."""
+    who, direction = line(draw)
+    steps = [("step", who, direction)] * draw.randint(0, 3)
+    before = [("hold", who, direction), ask(draw), *steps, ("free", who, direction)]
+    place = draw.randrange(len(before) + 1)
+    before.insert(place, ("backup", "hub"))
+    middle = [ask(draw)] if draw.random() < 0.5 else []
+    everybody = [("start", each) for each in PARTIES if each not in FALLBACK]
+    accepted = [("accept", each) for each in FALLBACK]
+    staff = [*everybody, ("reconcile",), *accepted]
+    after = staff if draw.random() < 0.5 else []
+    return [*before, *middle, ("restore", "hub", "all"), *after, ask(draw)]
+
+
 def _together(draw: Draw) -> list[Operation]:
     """Let both analysts ask the same before there is an answer."""
     who = machine(draw)
@@ -173,6 +188,7 @@ GESTURES: Final = (
     _halfway,
     _halfway,
     _copy,
+    _old_hub,
     _together,
     _spending,
     _no_room,
@@ -264,13 +280,18 @@ class Player:
             size //= 2
         return failure
 
-    def search(self, seeds: Sequence[int]) -> Failure | None:
-        """Return the first broken promise of many random histories, made short."""
+    def first_trouble(self, seeds: Iterable[int]) -> Failure | None:
+        """Return the first broken promise of many random histories."""
         for seed in seeds:
             failure = self.trouble(random_history(seed))
             if failure is not None:
-                return self.shortened(failure)
+                return failure
         return None
+
+    def search(self, seeds: Iterable[int]) -> Failure | None:
+        """Return the same, made short."""
+        found = self.first_trouble(seeds)
+        return None if found is None else self.shortened(found)
 
 
 def pasted(failure: Failure | None) -> None:

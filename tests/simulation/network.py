@@ -127,6 +127,8 @@ class Link:
             await service.Connect(self.requests(), self)
         except AccordError as error:
             self.at_agent.put_nowait(error)
+        except Exception as error:  # noqa: BLE001  # nobody awaits this
+            self._wire.trouble(error)
         else:
             self.at_agent.put_nowait(gone())
 
@@ -179,6 +181,10 @@ class Wire:
             return False
         self._said(self.agency, message)
         return True
+
+    def trouble(self, error: Exception) -> None:
+        """Note what the hub's service did not expect."""
+        self._loop.troubles.append(error)
 
     def heard_by(self, said: Callable[[str, Up | Down], None]) -> None:
         """Tell somebody else of everything that is said from now on."""

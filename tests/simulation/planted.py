@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+import datetime as dt
 import uuid
 from collections.abc import Callable
 from typing import Final
@@ -100,7 +102,7 @@ def open_two_cohorts(patch: pytest.MonkeyPatch) -> None:
     def while_revealing(self: Round, now: Passed) -> Turn | None:
         if self.current.seeds.keys() >= set(self.current.members):
             return self._end(Turn.OPENED)
-        late = now >= self.current.until - (self.call.expires_at - now) / 2
+        late = now >= self.call.expires_at - dt.timedelta(minutes=45)
         return self._next(now, self.awaited) if late or self.refused else None
 
     patch.setattr(Round, "_while_revealing", while_revealing)
@@ -123,14 +125,15 @@ def open_two_cohorts(patch: pytest.MonkeyPatch) -> None:
 
 def open_before_it_is_committed(patch: pytest.MonkeyPatch) -> None:
     """Agencies are asked for seeds while the opening is being committed."""
-    real = Collection._commit_opening
+    begun: list[asyncio.Task[None]] = []
 
-    async def commit_opening(self: Collection, found: Passed) -> None:
-        found.round.confirm(found.round.current.number, opening=True)
-        self._send(found)
-        await real(self, found)
+    def wrap(real: Passed) -> Passed:
+        async def hasty(self: Conclusion, found: Passed) -> None:
+            begun.append(asyncio.create_task(real(self, found)))
 
-    patch.setattr(Collection, "_commit_opening", commit_opening)
+        return hasty
+
+    around(patch, "accord.hub.rounds.conclusion.Conclusion.open", wrap)
 
 
 def open_uncommitted(patch: pytest.MonkeyPatch) -> None:
@@ -248,6 +251,16 @@ def open_one_vector_twice(patch: pytest.MonkeyPatch) -> None:
     around(patch, "accord.hub.releases.opening.open_sum", wrap)
 
 
+def trust_an_old_copy(patch: pytest.MonkeyPatch) -> None:
+    """A hub goes on although an agency knows of charges that it has forgotten."""
+    patch.setattr("accord.hub.contact.contacts.knows_more", lambda *_: False)
+
+
+def rebuild_nothing(patch: pytest.MonkeyPatch) -> None:
+    """A ledger that was completed lacks what agencies proved."""
+    patch.setattr("accord.hub.contact.reconcile.rebuild", lambda *_: None)
+
+
 PLANTED: Final[dict[str, Plant]] = {
     each.__name__: each
     for each in (
@@ -272,5 +285,7 @@ PLANTED: Final[dict[str, Plant]] = {
         forget_what_waits,
         show_other_figures,
         open_one_vector_twice,
+        trust_an_old_copy,
+        rebuild_nothing,
     )
 }

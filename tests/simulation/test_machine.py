@@ -11,6 +11,7 @@ import pytest
 from hypothesis import stateful
 from hypothesis import strategies as st
 
+from tests.simulation.checks import Broken
 from tests.simulation.histories import (
     COPIES,
     DIRECTIONS,
@@ -38,7 +39,7 @@ class Histories(stateful.RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self._stack = contextlib.ExitStack()
+        self._stack: contextlib.ExitStack | None = contextlib.ExitStack()
         self._history: list[Operation] = []
         self.world: World = self._stack.enter_context(self.player.world())
 
@@ -47,12 +48,17 @@ class Histories(stateful.RuleBasedStateMachine):
         self._kept(lambda: self.world.do(operation))
 
     def _kept(self, work: Callable[[], None]) -> None:
+        """Break off at the first broken promise, with a short history to paste."""
+        if self._stack is None:
+            return
         try:
             work()
             self.world.witness.look()
         except Exception as error:
-            hypothesis.note(str(Failure(tuple(self._history), str(error))))
-            raise
+            self._stack.close()
+            self._stack = None
+            failure = Failure(tuple(self._history), str(error))
+            raise Broken(str(self.player.shortened(failure))) from error
 
     @stateful.rule(
         question=st.integers(0, len(QUESTIONS) - 1),
@@ -138,9 +144,8 @@ class Histories(stateful.RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Bring everything to its end."""
-        try:
-            self._kept(self._end)
-        finally:
+        self._kept(self._end)
+        if self._stack is not None:
             self._stack.close()
 
     def _end(self) -> None:

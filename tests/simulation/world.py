@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import datetime as dt
 import hashlib
 import logging
@@ -18,33 +17,33 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import structlog
 
-from accord.agent.answer import StoreAnswerer
-from accord.agent.network import connection
-from accord.agent.network.identity import Identity, IdentityFiles
-from accord.agent.network.timing import Timing
+from accord.agent.network.identity import Identity
 from accord.agent.network.worker import Worker
-from accord.agent.rounds import fence
-from accord.agent.settings import Lifetime, Settings, ZcdpCap
-from accord.agent.state import AgentState
-from accord.core.errors import AccordError, Unreachable
+from accord.agent.witness import accept
+from accord.core.errors import NotFound, PreconditionFailed
 from accord.core.policy import PolicySet, load_policy_set
+from accord.hub.contact import reconcile
+from accord.hub.contact.hub_keys import hub_keys
 from accord.hub.db.engine import Store
 from accord.hub.identity import registry
-from accord.hub.serve import Hub, Parts, load_parts
+from accord.hub.identity.authority import load_authority
+from accord.hub.serve import Parts, load_parts
 from accord.hub.state import State
+from accord.ledger.sqlite import transaction
 from accord.trust.proposal_file import from_file
 from accord.v1 import analyst_pb2, common_pb2
+from tests.simulation.analysts import Request
 from tests.simulation.chance import Chance
 from tests.simulation.checks import Witness
 from tests.simulation.disk import KEPT, Crash, Disks
-from tests.simulation.loop import PowerLost, Process, VirtualLoop
+from tests.simulation.loop import VirtualLoop
+from tests.simulation.machines import NEVER, AgentMachine, HubMachine, Listener, Machine
 from tests.simulation.network import Channel, Wire
 from tests.simulation.patching import Passed
 from tests.simulation.template import (
@@ -56,11 +55,7 @@ from tests.simulation.template import (
     Template,
     standing_of,
 )
-from tests.unit.hub.sleeping import AnalystContext
 from tests.unit.hub.world import store_of
-
-NEVER: Final = 1e9
-"""Seconds; silence and heartbeats are said by cuts instead."""
 
 MOMENT: Final = 1.0
 """Seconds that pass with every operation."""
@@ -85,186 +80,8 @@ PRICES: Final = (0.5, 1.0)
 LEVELS: Final = {"age_band": "broad"}
 
 
-_LIFETIMES: Final = {
-    "police": Lifetime(zcdp=ZcdpCap(epsilon=Fraction(2))),
-    "clinic": Lifetime(zcdp=ZcdpCap(epsilon=Fraction(3, 2))),
-}
-
-
-class Listener:
-    """A port on which nobody listens."""
-
-    port = 1
-
-    async def start(self) -> None:
-        """There is no port."""
-
-    async def stop(self, _grace: float) -> None:
-        """There is no port."""
-
-
-class Machine:
-    """What a process runs on."""
-
-    def __init__(self, world: World, name: str) -> None:
-        self.world = world
-        self.name = name
-        self.disk = world.disks.add(name)
-        self.process: Process | None = None
-        self.was_on = False
-
-    def start(self) -> None:
-        self.was_on = True
-        if self.process is not None:
-            return
-        self.process = self.disk.process = Process(self.name)
-        self.world.loop.begin(self.process, self._guarded(self.process))
-        self.world.loop.settle()
-        self.bury()
-
-    def kill(self) -> None:
-        """Pull the plug."""
-        if self.process is not None and self.process.is_alive:
-            self.disk.save("crash")
-            self.process.is_alive = False
-            self.bury()
-
-    def bury(self) -> None:
-        """If it has died: its memory is gone, and its files are as they were."""
-        process = self.process
-        if process is None or process.is_alive:
-            return
-        self.unplug()
-        self.world.loop.end(process)
-        self.process = self.disk.process = None
-        self.close()
-        self.disk.load("crash")
-
-    async def _guarded(self, process: Process) -> None:
-        try:
-            await self.run()
-        except PowerLost:
-            pass
-        except AccordError as error:
-            self.world.ended.append((self.name, error.reason))
-            process.is_alive = False
-            self.disk.save("crash")
-
-    async def run(self) -> None:
-        raise NotImplementedError
-
-    def unplug(self) -> None:
-        """Break its connections."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Let go of what a process holds outside of its memory."""
-
-
-class HubMachine(Machine):
-    """One process of the hub, and what agents and analysts reach of it."""
-
-    def __init__(self, world: World, name: str) -> None:
-        super().__init__(world, name)
-        self.state = State(self.disk.root)
-        self.hub: Hub | None = None
-
-    async def run(self) -> None:
-        self.hub = Hub(self.world.parts(self.state), self.world.clock)
-        await self.hub.start()
-
-    def unplug(self) -> None:
-        for wire in self.world.wires.values():
-            wire.cut()
-            wire.is_cut = wire.agency in self.world.away
-
-    def close(self) -> None:
-        if self.hub is not None:
-            self.hub._store.close()
-            self.hub = None
-
-    # What agents see
-
-    @property
-    def is_serving(self) -> bool:
-        return (
-            self.hub is not None
-            and self.process is not None
-            and self.process.is_alive
-            and bool(self.hub._listeners)
-        )
-
-    @property
-    def service(self) -> Passed:
-        assert self.hub is not None
-        return self.hub._agents
-
-    def file(self, agency: str, name: str) -> bytes:
-        assert self.hub is not None
-        return self.hub.standing.file_for(agency, name)
-
-
-class AgentMachine(Machine):
-    """One agency."""
-
-    def __init__(self, world: World, name: str) -> None:
-        super().__init__(world, name)
-        self.wire = world.wires[name]
-        self.state = AgentState(self.disk.root)
-
-    async def run(self) -> None:
-        answerer = StoreAnswerer(
-            self.state,
-            agency=self.name,
-            settings=self.world.settings(self.name),
-            clock=self.world.clock,
-        )
-        await connection.run(
-            IdentityFiles(self.state.keys),
-            answerer,
-            timing=Timing(slot=0, heartbeat=NEVER),
-            clock=self.world.clock,
-        )
-
-    def unplug(self) -> None:
-        self.wire.cut()
-        self.wire.is_cut = self.name in self.world.away
-
-    def confirm(self) -> bool:
-        """Let staff confirm a restored copy; tell whether there was one."""
-        with self.state.ledger() as database:
-            if not fence.standing(self.state, database).restored:
-                return False
-            fence.confirm(self.state, database, self.world.clock())
-        return True
-
-
 Operation = tuple[Any, ...]
 """Its name, and what it is done to: `World.do`."""
-
-
-@dataclasses.dataclass(slots=True)
-class Request:
-    """One question of an analyst, sent until it is answered."""
-
-    message: analyst_pb2.SubmitQueryRequest
-    token: str
-    told: analyst_pb2.Submission | None = None
-    refused: str = ""
-
-    @property
-    def has_ended(self) -> bool:
-        return bool(self.refused) or (self.told is not None and _is_over(self.told))
-
-    def hear(self, told: analyst_pb2.Submission) -> None:
-        """Take what the hub says; what has ended never changes."""
-        if self.told is not None and _is_over(self.told):
-            assert told == self.told, "an answer was given in two ways"
-        self.told = told
-
-
-def _is_over(told: analyst_pb2.Submission) -> bool:
-    return told.state != analyst_pb2.SUBMISSION_STATE_COLLECTING
 
 
 class World:
@@ -302,10 +119,6 @@ class World:
         if self._parts is None:
             self._parts = load_parts(state, self.clock)
         return self._parts
-
-    def settings(self, label: str) -> Settings:
-        """Return an agency's own caps: two are stricter than the hub."""
-        return Settings(lifetime=_LIFETIMES.get(label, Lifetime()))
 
     @contextlib.contextmanager
     def ruled(self) -> Iterator[None]:
@@ -395,25 +208,12 @@ class World:
 
     def do_send(self, number: int) -> None:
         """Let an analyst send a question, perhaps again."""
-        process = self.hub.process
-        if number < len(self.requests) and self.hub.is_serving and process is not None:
-            self.loop.begin(process, self._sent(self.requests[number], process))
-
-    async def _sent(self, request: Request, process: Process) -> None:
-        context: Any = AnalystContext(request.token)
-        assert self.hub.hub is not None
-        try:
-            answer = await self.hub.hub._analysts.SubmitQuery(request.message, context)
-        except Unreachable:
-            return
-        except AccordError as error:
-            if process.is_alive and request.told is None:
-                request.refused = error.reason
-        else:
-            if process.is_alive:
-                request.hear(answer.submission)
-        finally:
-            context.end()
+        process, hub = self.hub.process, self.hub.hub
+        if number < len(self.requests) and self.hub.is_serving:
+            assert process is not None
+            assert hub is not None
+            sent = self.requests[number].sent(hub, process, self.loop.troubles.append)
+            self.loop.begin(process, sent)
 
     def do_start(self, name: str) -> None:
         self.machines[name].start()
@@ -452,13 +252,45 @@ class World:
         if not machine.disk.has("backup"):
             return
         machine.kill()
-        machine.disk.load("backup", KEPT if what == "all" else ("agent.db",))
-        self.witness.restored(name)
+        part = "hub.db" if name == "hub" else "agent.db"
+        machine.disk.load("backup", KEPT if what == "all" else (part,))
+        if name == "hub":
+            for request in self.requests:
+                request.forget()
+            self.witness.hub_restored()
+        else:
+            self.witness.restored(name, whole=what == "all")
         machine.start()
 
     def do_confirm(self, name: str) -> None:
         """Let staff look whether the state was restored, and confirm it."""
         self.agents[name].confirm()
+
+    def do_reconcile(self) -> None:
+        """Let the operator complete a ledger that is in doubt, if that can be done."""
+        if self.hub.disk.is_full:
+            return
+        authority = load_authority(self.hub.state.keys, self.clock())
+        with self._outside() as store:
+            standing = standing_of(self.hub.state, store, self.clock())
+            with contextlib.suppress(PreconditionFailed), store.write() as tx:
+                reconcile.apply(
+                    tx,
+                    standing.newest(),
+                    hub_keys(tx, authority),
+                    without=self.revoked,
+                    at=self.clock(),
+                )
+
+    def do_accept(self, name: str) -> None:
+        """Let an agency's staff accept that the hub's log is another one."""
+        agent = self.agents[name]
+        with (
+            contextlib.suppress(NotFound),
+            agent.state.ledger() as database,
+            transaction(database) as tx,
+        ):
+            accept(tx, self.clock())
 
     def do_cut(self, name: str, side: str) -> None:
         """Break an agency's connection; perhaps only one side notices."""
@@ -521,8 +353,11 @@ class World:
         """Heal everything, and let time pass until nothing waits any more."""
         self._heal()
         for seconds in FINISHING:
-            for agent in self.agents.values():
+            for name, agent in self.agents.items():
                 agent.confirm()
+                self.do_accept(name)
+            if self.witness.is_hub_restored:
+                self.do_reconcile()
             for number, request in enumerate(self.requests):
                 if not request.has_ended:
                     self.do_send(number)
@@ -540,7 +375,7 @@ class World:
         for name, machine in self.machines.items():
             machine.disk.crash, machine.disk.is_full = None, False
             self.do_quick(name)
-            if machine.was_on:
+            if machine.was_on or self.witness.is_hub_restored:
                 machine.start()
         self.away.clear()
         for wire in self.wires.values():
