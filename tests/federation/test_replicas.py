@@ -66,17 +66,27 @@ def other_than_owner(network: ReplicatedNetwork, asked: Asked) -> Process:
 
 VICTIMS = {"the owner": owner_of, "who has streams only": other_than_owner}
 
+FAST = [("reveals", "the owner"), ("masked", "who has streams only")]
+"""What is tested each time."""
 
-@pytest.mark.parametrize("victim", VICTIMS)
+
 @pytest.mark.parametrize(
-    "kind",
+    ("kind", "victim"),
     [
-        pytest.param("requisitions", marks=pytest.mark.slow),
-        pytest.param("readies", marks=pytest.mark.slow),
-        pytest.param("cohorts", marks=pytest.mark.slow),
-        "masked",
-        pytest.param(RECEIPTS, marks=pytest.mark.slow),
-        "reveals",
+        pytest.param(
+            kind,
+            victim,
+            marks=[] if (kind, victim) in FAST else [pytest.mark.slow],
+        )
+        for kind in (
+            "requisitions",
+            "readies",
+            "cohorts",
+            "masked",
+            RECEIPTS,
+            "reveals",
+        )
+        for victim in VICTIMS
     ],
 )
 def test_killed_while_all_messages_of_a_kind_are_on_their_way(
@@ -138,6 +148,7 @@ def test_killed_inside_the_transaction_that_opens_or_publishes(
     asked.assert_answered_once()
 
 
+@pytest.mark.slow
 def test_a_hub_that_stops_hands_its_rounds_over_at_once(
     network: ReplicatedNetwork, relay: MessageRelay, asked: Asked
 ) -> None:
@@ -152,9 +163,8 @@ def test_a_hub_that_stops_hands_its_rounds_over_at_once(
     asked.assert_answered_once()
 
 
-@pytest.mark.parametrize(
-    "kind", ["masked", pytest.param("reveals", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["masked", "reveals"])
 def test_a_hub_that_stood_still_finds_its_rounds_with_others(
     network: ReplicatedNetwork, relay: MessageRelay, asked: Asked, kind: str
 ) -> None:

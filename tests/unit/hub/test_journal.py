@@ -43,6 +43,29 @@ def saying(word: str) -> Callable[[sa.Connection], str]:
     return say
 
 
+async def test_whoever_does_not_own_the_work_any_more_writes_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again until the hub stops, and is refused then: a restart goes on."""
+    monkeypatch.setattr(journals, "RETRY_SECONDS", 0.01)
+    is_owner = True
+
+    def fence(_tx: sa.Connection) -> None:
+        if not is_owner:
+            raise Unreachable("REPLICA_REPLACED", "Others took over.")
+
+    journal = Journal(store, fence)
+    assert await journal.put(saying("one")) == "one"
+    is_owner = False
+    late = journal.put(saying("two"))
+    await until(lambda: journal.is_delayed)
+    await journal.stop()
+    with pytest.raises(Unreachable) as refused:
+        await late
+    assert refused.value.reason == "REPLICA_REPLACED"
+    assert words(store) == ["one"]
+
+
 async def test_changes_are_committed_in_order_and_in_few_transactions(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from accord.core.errors import IntegrityError
 from accord.hub.replicas.letters import Kind, Letter, calling, packed, unpacked
+from accord.hub.replicas.membership import Stream
 from accord.hub.replicas.notices import (
     MOST_BYTES,
     Notice,
@@ -20,8 +22,10 @@ from accord.hub.replicas.notices import (
     notices,
     read,
 )
+from accord.hub.replicas.places import Places
 from accord.hub.replicas.routing import queries, split
 from accord.hub.replicas.sealing import Seal
+from accord.hub.rounds.revisions import Revisions
 from accord.v1 import agent_pb2
 
 LETTERS = st.builds(
@@ -193,3 +197,57 @@ class TestRouting:
         fields = agent_pb2.ConnectRequest.DESCRIPTOR.oneofs_by_name["message"].fields
         about_queries = {"readies", "masked", "part", "reveals", "erasures", "refusals"}
         assert {each.name for each in fields} == about_none | about_queries
+
+
+def places(opened_at: dict[str, int] | None = None) -> Places:
+    return Places(opened_at=(opened_at or {}).get, say_again=lambda _: None)
+
+
+class TestPlaces:
+    def test_agencies_elsewhere_are_asked_anew_whenever_they_open_a_stream(
+        self,
+    ) -> None:
+        known = places()
+        found = {"alpha": Stream(2, 10), "bravo": Stream(1, 11)}
+        assert known.learn(None, found, own=1) == ["alpha"]
+        assert known.streams == {"alpha": 2}
+        assert known.learn(["alpha"], {"alpha": Stream(3, 12)}, own=1) == ["alpha"]
+        assert known.streams == {"alpha": 3}
+
+    def test_who_was_looked_for_and_not_found_is_nowhere(self) -> None:
+        known = places()
+        known.learn(None, {"alpha": Stream(2, 1), "bravo": Stream(2, 1)}, own=1)
+        assert known.learn(["alpha"], {}, own=1) == []
+        assert known.streams == {"bravo": 2}
+
+    def test_the_dead_have_neither_streams_nor_rounds(self) -> None:
+        known = places()
+        known.learn(None, {"alpha": Stream(2, 1), "bravo": Stream(3, 1)}, own=1)
+        known.rounds.update({"a": 2, "b": 3})
+        known.forget([2])
+        assert known.streams == {"bravo": 3}
+        assert known.rounds == {"b": 3}
+
+
+class TestRevisions:
+    def test_news_of_others_are_above_what_was_given_out_before(self) -> None:
+        """Whoever polls here, then there, then here again misses nothing."""
+        begin = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+        one = Revisions(begin)
+        two = Revisions(begin + dt.timedelta(minutes=5))
+        one.heard({}, latest=two.latest)
+        one.bump(["q"])
+        assert one.of("q") > two.of("q")
+        two.heard({"q": one.of("q")})
+        assert two.of("q") == one.of("q")
+        two.bump(["q"])
+        assert two.of("q") > one.of("q")
+
+    async def test_those_who_wait_hear_of_news_and_ends_elsewhere(self) -> None:
+        revisions = Revisions(dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+        with revisions.listening("q") as news:
+            revisions.heard({"q": revisions.latest + 1})
+            assert news.is_set()
+        with revisions.listening("q") as news:
+            revisions.heard_end(["q"])
+            assert news.is_set()

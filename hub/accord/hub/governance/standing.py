@@ -355,6 +355,8 @@ class Standing:
             if kept.policies_version == repository.version:
                 save(self._folder, repository, kept.fresh)
                 stored = previous
+                # Another process was quicker.
+                sign = sign and needs_freshening(kept.fresh[TIMESTAMP], self._clock())
         if stored is None or stored.repository is not repository or (ours and sign):
             fresh = freshen(
                 repository,
