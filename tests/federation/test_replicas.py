@@ -49,6 +49,7 @@ def test_agents_and_analysts_are_spread_over_hubs(
     network: ReplicatedNetwork, relay: MessageRelay, asked: Asked
 ) -> None:
     """A round is moved by one hub, and some agencies talk to the other."""
+    assert network.hub_command("status")["hubs"] == 2
     asked.submit()
     asked.assert_answered_once()
     for label in THREE:
@@ -121,9 +122,9 @@ def test_killed_when_some_have_answered(
     asked.assert_answered_once()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "stage"),
-    [pytest.param("masked", "masked", marks=pytest.mark.slow), ("reveals", "reveal")],
+    ("kind", "stage"), [("masked", "masked"), ("reveals", "reveal")]
 )
 def test_killed_inside_the_transaction_that_opens_or_publishes(
     network: ReplicatedNetwork,
@@ -212,6 +213,7 @@ def test_a_hub_that_stood_still_just_before_it_published(
     network.prefer(*network.replicas)
 
 
+@pytest.mark.slow
 def test_policies_published_through_one_hub_are_in_force_at_all(
     network: ReplicatedNetwork,
 ) -> None:

@@ -30,6 +30,7 @@ from accord.hub.db.tables import RELEASES
 from accord.hub.governance import proposals
 from accord.hub.identity import registry
 from accord.hub.questions.lifetime import Held, lifetimes
+from accord.hub.replicas import membership
 from accord.hub.rounds import evidence, submissions
 from accord.hub.settings import load_settings
 from accord.hub.state import State
@@ -212,6 +213,7 @@ def status(state: StateOption = None, as_json: AsJson = False) -> None:
         releases = tx.execute(counted).scalar_one()
         reached = height(LedgerTransaction(tx))
         doubt = ledger_standing(tx).doubt
+        hubs = membership.alive(tx)
     served = place.is_served()
     database = place_of(place, load_settings(place.config))
     agencies = [
@@ -226,6 +228,7 @@ def status(state: StateOption = None, as_json: AsJson = False) -> None:
         {
             "state": str(place.root),
             "serving": served,
+            "hubs": hubs or int(served),
             "database": described(database),
             "agencies": agencies,
             "submissions": counts,
@@ -236,7 +239,7 @@ def status(state: StateOption = None, as_json: AsJson = False) -> None:
         as_json=as_json,
         text=(
             f"{'' if doubt is None else _IN_DOUBT}{_SERVED[served]}\n"
-            f"{in_words(database)}\n"
+            f"{in_words(database)}{f' Hubs that serve it: {hubs}.' if hubs else ''}\n"
             f"Agencies seen: {', '.join(sorted(seen)) or 'none'}.\n"
             f"Questions waiting for agencies: {counts['collecting']}, for reviewers:"
             f" {counts['held']}, released: {counts['released']}, failed:"

@@ -71,6 +71,14 @@ def dead(tx: sa.Connection) -> list[int]:
     return list(tx.execute(_DEAD, {"locks": LOCKS}).scalars())
 
 
+def alive(tx: sa.Connection) -> int:
+    """Return how many replicas serve the database now; 0 where it is SQLite."""
+    if tx.dialect.name == "sqlite":
+        return 0
+    known = tx.execute(sa.select(sa.func.count()).select_from(REPLICAS)).scalar_one()
+    return int(known) - len(dead(tx))
+
+
 def is_any_waiting(tx: sa.Connection) -> bool:
     """Tell whether there is anything for `claim` to do."""
     chosen = sa.select(ROUNDS.c.submission).where(_of_nobody()).limit(1)

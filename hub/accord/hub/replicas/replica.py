@@ -17,7 +17,7 @@ import sqlalchemy as sa
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from accord.core.errors import Unreachable
+from accord.core.errors import AccordError, Unreachable
 from accord.hub.db.engine import Store
 from accord.hub.db.postgresql import PostgresDatabase
 from accord.hub.governance.watch import Watch
@@ -134,7 +134,7 @@ class Replica(Elsewhere):
     async def leave(self) -> None:
         """Give up everything for others to take, and let go of the database."""
         if self._own is not None and not self.is_lost:
-            with contextlib.suppress(Unreachable):
+            with contextlib.suppress(AccordError):
                 await self._store.run(self._give_up, self._own)
         for each in (self._post, self._session):
             if each is not None:
