@@ -111,6 +111,20 @@ class ReplicatedNetwork(Network):
 
         self._numbers[replica] = wait_until(number, f"{replica.name} joins again")
 
+    def end_sessions(self) -> None:
+        """End every connection of the hubs to their database."""
+        ended = self.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'accord-hub' AND datname = current_database()"
+        )
+        assert ended
+
+    def learn_numbers(self) -> None:
+        """Start all hubs again, so that their numbers are known."""
+        for replica in self.replicas:
+            replica.kill()
+        self.start_hub()
+
     def owner(self, submission: str) -> Process:
         """Return the hub that moves a round."""
 

@@ -214,6 +214,25 @@ def test_a_hub_that_stood_still_just_before_it_published(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["masked", "reveals"])
+def test_all_hubs_lose_the_database_at_once(
+    network: ReplicatedNetwork, relay: MessageRelay, asked: Asked, kind: str
+) -> None:
+    """As when its server is started again: all begin anew, whoever owned what."""
+    relay.hold(["charlie"], kind)
+    asked.submit()
+    relay.wait_for("charlie", kind)
+    for label in ("alpha", "bravo"):
+        relay.wait_passed(label, kind)
+    network.end_sessions()
+    for replica in network.replicas:
+        replica.wait_line("hub.began-anew")
+    relay.reset()
+    asked.assert_answered_once()
+    network.learn_numbers()
+
+
+@pytest.mark.slow
 def test_policies_published_through_one_hub_are_in_force_at_all(
     network: ReplicatedNetwork,
 ) -> None:
