@@ -111,6 +111,11 @@ class ReplicatedNetwork(Network):
 
         self._numbers[replica] = wait_until(number, f"{replica.name} joins again")
 
+    def elsewhere(self, replica: Process) -> list[str]:
+        """Return the agencies whose streams are at other hubs."""
+        number = self._numbers[replica]
+        return sorted(label for label, at in self.streams().items() if at != number)
+
     def end_sessions(self) -> None:
         """End every connection of the hubs to their database."""
         ended = self.rows(

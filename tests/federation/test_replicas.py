@@ -57,6 +57,27 @@ def test_agents_and_analysts_are_spread_over_hubs(
     assert not network.rows("SELECT 1 FROM relayed")
 
 
+def test_seeds_lie_sealed_in_the_database_until_their_hub_takes_them(
+    network: ReplicatedNetwork, relay: MessageRelay, asked: Asked
+) -> None:
+    """The owner stands still for a moment, not long enough to be taken for dead."""
+    relay.hold(THREE, "reveals")
+    asked.submit()
+    seeds = [relay.wait_for(label, "reveals").seed for label in THREE]
+    owner = network.owner(asked.id)
+    owner.freeze()
+    relay.let_go(network.elsewhere(owner), "reveals")
+    found = wait_until(
+        lambda: network.rows("SELECT content, signature FROM relayed"), "mail is there"
+    )
+    assert not any(seed in column for seed in seeds for row in found for column in row)
+    owner.thaw()
+    relay.let_go(THREE, "reveals")
+    asked.assert_answered_once()
+    for label in THREE:
+        assert len(relay.of(label, "reveals", query_id=asked.id)) == 1
+
+
 def owner_of(network: ReplicatedNetwork, asked: Asked) -> Process:
     return network.owner(asked.id)
 
