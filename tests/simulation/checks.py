@@ -348,6 +348,14 @@ class Witness:
         unpaid = said - paid - self._forgotten.get(name, set())
         hold(not unpaid, f"{name} revealed what it has not charged")
 
+    def lied(self) -> set[tuple[str, str]]:
+        """Return of what agencies sign that it is erased, and it was revealed."""
+        return {
+            (agency, query)
+            for (agency, query), said in self.revealed.items()
+            if (agency, query, said.attempt) in self._erased
+        }
+
     def _across(self) -> None:
         for account, charged in self._charged.items():
             used = self._used.get(account, 0)
@@ -359,11 +367,8 @@ class Witness:
             opening = self._opening_of(query)
             hold(opening is not None, f"{agency} was asked for a seed too early")
             hold(query not in self._free, "what agencies opened was given back")
-            erased = (agency, query, said.attempt) in self._erased
-            known = (agency, query) not in self._unknowing
-            hold(
-                not (erased and known), f"{agency} says to have erased what it revealed"
-            )
+        lied = self.lied() - self._unknowing
+        hold(not lied, f"agencies say to have erased what they revealed: {lied}")
         for query, found in attempts.items():
             opening = self._opening_of(query)
             hold(

@@ -20,7 +20,7 @@ from tests.simulation.histories import Player, pasted, random_history
 from tests.simulation.planted import release_unnoted
 from tests.simulation.tracing import traced
 
-SHORT: Final = 40
+SHORT: Final = 16
 """Histories in every run."""
 
 CHUNKS: Final = 8

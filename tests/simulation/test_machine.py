@@ -159,13 +159,14 @@ def _run(player: Player, examples: int, steps: int) -> None:
         max_examples=examples,
         stateful_step_count=steps,
         derandomize=True,
+        deadline=None,
         database=None,
     )
     stateful.run_state_machine_as_test(kind, settings=settings)
 
 
 def test_what_hypothesis_does_keeps_every_promise(player: Player) -> None:
-    _run(player, examples=10, steps=10)
+    _run(player, examples=6, steps=10)
 
 
 @pytest.mark.slow

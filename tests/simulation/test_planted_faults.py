@@ -148,6 +148,7 @@ def test_a_planted_mistake_is_found(
     assert player.trouble(KNOWN[name]) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("history", sorted(set(KNOWN.values()), key=repr))
 def test_without_a_mistake_the_same_histories_are_kept(
     player: Player, history: History

@@ -331,7 +331,7 @@ class World:
 
     def do_revoke(self, name: str) -> None:
         """Let the operator throw an agency out."""
-        if not self.hub.disk.is_full:
+        if not self.hub.disk.is_full and name not in self.revoked:
             self.revoked.add(name)
             with self._outside() as store, store.write() as tx:
                 registry.revoke_agency(tx, name, now=self.clock())
