@@ -50,8 +50,7 @@ REASONS: Final = frozenset(
 """Reasons that have words of their own in the catalogue."""
 
 _RECEIPTS: Final = """
-SELECT query_id, asked_at, state, reason, payload, cohort, cells, masked_at, charged_at,
-    ended_at
+SELECT query_id, asked_at, state, reason, payload, cohort, cells, charged_at, ended_at
 FROM receipt ORDER BY number
 """
 
@@ -185,9 +184,7 @@ class Receipt:
 def receipts(connection: sqlite3.Connection) -> Iterator[Receipt]:
     """Yield every question, oldest first."""
     for row in connection.execute(_RECEIPTS):
-        query_id, asked_at, state, reason, payload, cohort, cells, _, charged, ended = (
-            row
-        )
+        query_id, asked_at, state, reason, payload, cohort, cells, charged, ended = row
         yield Receipt(
             query_id=query_id,
             asked_at=_moment(asked_at),

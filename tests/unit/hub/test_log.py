@@ -23,6 +23,7 @@ from accord.hub.db.engine import Store, microseconds, named_place
 from accord.hub.db.migrating import upgrade
 from accord.hub.db.tables_log import LOG_NODES
 from accord.hub.log import heads, tree
+from accord.hub.log.verifying import verify_log
 from accord.hub.serve import utc_now
 from accord.merkle.heads import Witnessed
 from accord.merkle.proofs import has_grown, is_included
@@ -148,6 +149,18 @@ def test_a_proof_stands_under_the_head_that_most_have_seen(store: Store) -> None
         each.witnessed.is_signed_by(KEY.public_key().public_bytes_raw())
         for each in seen
     )
+
+
+def test_a_log_is_verified_on_either_database(store: Store) -> None:
+    fill(store, 70)
+    keys = [KEY.public_key().public_bytes_raw()]
+    with store.write() as tx:
+        head = heads.sign(tx, KEY, NOW, epoch=0)
+    with store.read() as tx:
+        found = verify_log(tx, hub_keys=keys, outside=[head])
+        assert (found.findings, found.size, found.root) == ((), 70, head.head.root)
+        other = verify_log(tx, hub_keys=[bytes(32)])
+    assert {each.code for each in other.findings} == {"HEAD_UNSIGNED"}
 
 
 def test_a_tree_with_a_hole_proves_nothing(tmp_path: Path) -> None:

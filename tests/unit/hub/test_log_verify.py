@@ -323,6 +323,13 @@ def test_figures_that_nobody_ordered_erased_are_missing(hub: Hub) -> None:
     assert hub.codes() == {"RELEASE_MISSING"}
 
 
+def test_a_ledger_that_was_rebuilt_may_be_lower_than_a_head_of_before(hub: Hub) -> None:
+    hub.write("UPDATE ledger_head SET height = height - 1")
+    assert hub.codes() == {"LEDGER_BEHIND"}
+    hub.write("INSERT INTO hub_standing (one, epoch) VALUES (1, 1)")
+    assert hub.codes() == set()
+
+
 def test_many_findings_of_a_kind_are_counted(hub: Hub) -> None:
     hub.write("UPDATE audit SET at = at + 1")
     found = hub.verify().findings
