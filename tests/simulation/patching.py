@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import pytest
+import structlog
 
 Passed: TypeAlias = Any
 """Whatever the product gives to a part of itself, and gets from it."""
@@ -30,3 +33,16 @@ def around(
         module, _, kind = module.rpartition(".")
         owner = getattr(importlib.import_module(module), kind)
     patch.setattr(owner, name, wrap(getattr(owner, name)))
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """Let programs log nothing."""
+    before = structlog.get_config()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**before)

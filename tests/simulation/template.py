@@ -43,6 +43,7 @@ from accord.trust.proposal_file import to_file
 from accord.trust.repository import Repository
 from accord.trust.trusted import Trusted
 from tests.policies import fetching, founding, proposed, served
+from tests.simulation.patching import silence
 from tests.unit.agent.agencies import MODEL_TEXT
 from tests.unit.agent.agency_world import seed_of, stored
 from tests.unit.agent.agreements import AGREEMENT_TEXT, MEMBERS_TEXT, PATH
@@ -124,9 +125,10 @@ def make_template(root: Path) -> Template:
             as_json=True,
         )
     authority = load_authority(state.keys, START)
-    tokens, repository = _govern(state, authority)
-    for label in PARTIES:
-        _enrol(root / label, label, state, authority, repository)
+    with silence():
+        tokens, repository = _govern(state, authority)
+        for label in PARTIES:
+            _enrol(root / label, label, state, authority, repository)
     return Template(root=root, tokens=tokens, changes=tuple(_changes(repository)))
 
 

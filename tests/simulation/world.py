@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import datetime as dt
 import hashlib
-import logging
 import os
 import shutil
 import uuid
@@ -21,7 +20,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import structlog
 
 from accord.agent.network.identity import Identity
 from accord.agent.network.worker import Worker
@@ -45,7 +43,7 @@ from tests.simulation.disk import KEPT, Crash, Disks
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.machines import NEVER, AgentMachine, HubMachine, Listener, Machine
 from tests.simulation.network import Channel, Wire
-from tests.simulation.patching import Passed
+from tests.simulation.patching import Passed, silence
 from tests.simulation.template import (
     FALLBACK,
     NEAR,
@@ -123,7 +121,7 @@ class World:
     @contextlib.contextmanager
     def ruled(self) -> Iterator[None]:
         """Be all there is."""
-        with pytest.MonkeyPatch.context() as patch:
+        with silence(), pytest.MonkeyPatch.context() as patch:
             self.disks.rule(patch)
             self.chance.rule(patch)
             for name in ("SILENCE_SECONDS", "HEARTBEAT_SECONDS"):
@@ -137,10 +135,6 @@ class World:
             patch.setattr(os, "fsync", lambda _file: None)
             patch.setattr("accord.hub.policies.load_policy_set", _policies)
             patch.setattr(Worker, "_fetch", self._fetching())
-            before = structlog.get_config()
-            structlog.configure(
-                wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
-            )
             asyncio.set_event_loop(self.loop)
             try:
                 yield
@@ -149,7 +143,6 @@ class World:
                     machine.kill()
                 self.loop.close()
                 asyncio.set_event_loop(None)
-                structlog.configure(**before)
 
     def _channel(self, identity: Identity) -> Channel:
         return Channel(self.wires[identity.membership.agency], identity)
