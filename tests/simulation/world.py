@@ -28,6 +28,7 @@ from accord.core.errors import NotFound, PreconditionFailed
 from accord.core.policy import PolicySet, load_policy_set
 from accord.hub.contact import reconcile
 from accord.hub.contact.hub_keys import hub_keys
+from accord.hub.contact.standing import note_restored
 from accord.hub.db.engine import Store
 from accord.hub.identity import registry
 from accord.hub.identity.authority import load_authority
@@ -250,6 +251,11 @@ class World:
         if name == "hub":
             for request in self.requests:
                 request.forget()
+            if (
+                what == "all"
+            ):  # as `accord-hub restore` does, and a copied file does not
+                with self._outside() as store, store.write() as tx:
+                    note_restored(tx, copied_at=START, at=self.clock())
             self.witness.hub_restored()
         else:
             self.witness.restored(name, whole=what == "all")
