@@ -142,17 +142,19 @@ def row_line(row: sa.Row[Any]) -> bytes:
 
 
 def row_reader(table: sa.Table) -> Callable[[bytes], dict[str, object]]:
-    """Return what reads lines of a table; they have its columns in order."""
+    """Return what reads lines of a table; they have its columns in order.
+
+    Columns without a value are left out: in one of JSON, None would be JSON's null.
+    """
     names = [column.name for column in table.columns]
     binary = [isinstance(column.type, sa.LargeBinary) for column in table.columns]
 
     def read(line: bytes) -> dict[str, object]:
         values: Sequence[object] = json.loads(line)
         return {
-            name: base64.b64decode(str(value))
-            if is_binary and value is not None
-            else value
+            name: base64.b64decode(str(value)) if is_binary else value
             for name, is_binary, value in zip(names, binary, values, strict=True)
+            if value is not None
         }
 
     return read

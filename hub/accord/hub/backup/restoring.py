@@ -225,12 +225,16 @@ def _load(archive: zipfile.ZipFile, found: Manifest, tx: sa.Connection) -> None:
 
 
 def _insert(tx: sa.Connection, table: sa.Table, lines: Iterable[bytes]) -> None:
+    """Put rows in, those together that have values in the same columns."""
     read = row_reader(table)
-    waiting: list[dict[str, object]] = []
+    waiting: dict[frozenset[str], list[dict[str, object]]] = {}
     for line in lines:
-        waiting.append(read(line))
-        if len(waiting) == _ROWS_AT_ONCE:
-            tx.execute(table.insert(), waiting)
-            waiting = []
-    if waiting:
-        tx.execute(table.insert(), waiting)
+        row = read(line)
+        alike = waiting.setdefault(frozenset(row), [])
+        alike.append(row)
+        if len(alike) == _ROWS_AT_ONCE:
+            tx.execute(table.insert(), alike)
+            alike.clear()
+    for alike in waiting.values():
+        if alike:
+            tx.execute(table.insert(), alike)
