@@ -210,7 +210,7 @@ async def test_it_says_what_it_charged_and_saw_and_compares_before_all_else(
     assert loss_from_message(hello.charged) == Loss(nano_rho=5, nano_epsilon=6)
     assert (hello.log_seen.size, hello.log_seen.epoch) == (9, 1)
     assert hello.log_seen.ledger_height == 3
-    await until(lambda: stream.answerer.compared)
+    await until(lambda: stream.answerer.heads)
     [(charged, _)] = stream.answerer.compared
     assert charged == Loss(nano_rho=5, nano_epsilon=6)
     assert stream.answerer.heads[0][1].from_size == 9
