@@ -62,4 +62,6 @@ def postgres_url(request: pytest.FixtureRequest) -> str:
     """Return the URL of an empty database as an operator writes it."""
     pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed")
     server: Cluster = request.getfixturevalue("postgres")
-    return server.database(driver="postgresql")
+    url = server.database(driver="postgresql")
+    request.addfinalizer(lambda: server.drop(url))
+    return url

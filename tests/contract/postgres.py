@@ -57,6 +57,17 @@ class Cluster:
         place = f"127.0.0.1:{self.port}/{name}"
         return f"{driver}://accord:{self._password}@{place}"
 
+    def drop(self, url: str) -> None:
+        """Remove a database that a test is through with."""
+        name = url.rpartition("/")[2]
+        subprocess.run(
+            [self._programs / "dropdb", "--force", *self.client_options, name],
+            check=False,
+            capture_output=True,
+            env=self.client_environment,
+            timeout=START_SECONDS,
+        )
+
     @property
     def client_options(self) -> list[str]:
         return ["--host=127.0.0.1", f"--port={self.port}", "--username=accord"]
@@ -120,7 +131,9 @@ def postgres() -> Iterator[Cluster]:
     """The server of this test run; tests that need it are skipped without one."""
     with contextlib.ExitStack() as stack:
         try:
-            running = stack.enter_context(cluster())
+            in_memory = os.environ.get("PYTEST_DEBUG_TEMPROOT")
+            folder = None if in_memory is None else Path(in_memory)
+            running = stack.enter_context(cluster(folder=folder))
         except PostgresUnavailableError as problem:
             pytest.skip(f"no PostgreSQL server for this test: {problem}")
         yield running
@@ -221,6 +234,7 @@ def _command(
         "fsync": "on" if durable else "off",
         "max_connections": 60,
         "shared_buffers": "16MB",
+        "max_wal_size": "1GB" if durable else "128MB",
         "deadlock_timeout": "200ms",
     }
     options = [f"--{name}={value}" for name, value in settings.items()]
