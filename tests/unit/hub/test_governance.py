@@ -27,6 +27,7 @@ from accord.hub.audit import Event, newest
 from accord.hub.cli.common import governed
 from accord.hub.db.engine import Store
 from accord.hub.governance import standing as module
+from accord.hub.governance.freshness import TIMESTAMP
 from accord.hub.governance.standing import Standing
 from accord.hub.identity.authority import load_authority
 from accord.hub.serve import utc_now
@@ -426,24 +427,24 @@ def test_freshness_is_kept_over_time(
         standing.look()
         assert standing.in_force is not None
         files = standing.in_force.stored.files
-        stamps.add(files[module.TIMESTAMP])
+        stamps.add(files[TIMESTAMP])
         view = trusted.refresh(fetching(files), clock.now)
         assert view.fresh_until > clock.now
         assert standing.fresh_until is not None
         assert standing.fresh_until > clock.now + dt.timedelta(hours=8)
     assert 15 <= len(stamps) <= 30  # every half day, not every look
-    on_disk = (state.policies / module.TIMESTAMP).read_bytes()
-    assert on_disk == files[module.TIMESTAMP]
+    on_disk = (state.policies / TIMESTAMP).read_bytes()
+    assert on_disk == files[TIMESTAMP]
     trusted.refresh(fetching(opened().in_force.stored.files), clock.now)  # type: ignore[union-attr]
 
 
 async def test_a_hub_that_starts_signs_that_policies_are_the_newest(
     world: World,
 ) -> None:
-    before = world.hub.standing.file(module.TIMESTAMP)
+    before = world.hub.standing.file(TIMESTAMP)
     await world.stop_hub()
     await world.start()
-    assert world.hub.standing.file(module.TIMESTAMP) != before
+    assert world.hub.standing.file(TIMESTAMP) != before
 
 
 async def test_policies_that_the_board_let_expire_are_not_decided_by(

@@ -48,9 +48,9 @@ RELAYED: Final = sa.Table(
 UNLOGGED: Final = f"ALTER TABLE {RELAYED.name} SET UNLOGGED"
 """What is passed on is in no backup: where it is lost, agencies are asked again."""
 
-sa.event.listen(
-    RELAYED, "after_create", sa.DDL(UNLOGGED).execute_if(dialect="postgresql")
-)
+_ONLY_THERE: Final = sa.DDL(UNLOGGED)  # type: ignore[no-untyped-call]  # SQLAlchemy's
+
+sa.event.listen(RELAYED, "after_create", _ONLY_THERE.execute_if(dialect="postgresql"))
 
 FRESHNESS: Final = sa.Table(
     "freshness",
