@@ -42,6 +42,16 @@ def test_what_raises_is_rolled_back(store: Store) -> None:
         assert newest(tx, 10) == []
 
 
+def test_a_commit_that_fails_is_rolled_back(store: Store) -> None:
+    event = "INSERT INTO ledger_event VALUES (1, 0, 'reserve', 'nobody')"
+    with pytest.raises(sa.exc.IntegrityError), store.write() as tx:
+        tx.exec_driver_sql("PRAGMA defer_foreign_keys = ON")  # looked at by the commit
+        tx.exec_driver_sql(event)
+    with store.write() as tx:
+        chosen = tx.exec_driver_sql("SELECT COUNT(*) FROM ledger_event")
+        assert chosen.scalar_one() == 0
+
+
 def test_a_writer_that_has_to_wait_too_long_says_so(
     store: Store, tmp_path: Path
 ) -> None:

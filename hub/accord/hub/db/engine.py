@@ -114,6 +114,8 @@ class Store:
                 transaction.commit()
             except sa.exc.DBAPIError as error:
                 if not error.connection_invalidated:
+                    # SQLite leaves the transaction open where its commit fails.
+                    connection.connection.rollback()
                     raise
                 if not self._was_committed(mark):
                     raise
