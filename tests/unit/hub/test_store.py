@@ -44,9 +44,14 @@ def test_what_raises_is_rolled_back(store: Store) -> None:
 
 def test_a_commit_that_fails_is_rolled_back(store: Store) -> None:
     event = "INSERT INTO ledger_event VALUES (1, 0, 'reserve', 'nobody')"
-    with pytest.raises(sa.exc.IntegrityError), store.write() as tx:
-        tx.exec_driver_sql("PRAGMA defer_foreign_keys = ON")  # looked at by the commit
-        tx.exec_driver_sql(event)
+
+    def write() -> None:
+        with store.write() as tx:
+            tx.exec_driver_sql("PRAGMA defer_foreign_keys = ON")  # seen by the commit
+            tx.exec_driver_sql(event)
+
+    with pytest.raises(sa.exc.IntegrityError):
+        write()
     with store.write() as tx:
         chosen = tx.exec_driver_sql("SELECT COUNT(*) FROM ledger_event")
         assert chosen.scalar_one() == 0
