@@ -13,6 +13,7 @@ away (`tests.federation.insider`).
 from __future__ import annotations
 
 import collections
+import copy
 import dataclasses
 import datetime
 import itertools
@@ -48,7 +49,7 @@ from accord.v1 import agent_pb2, common_pb2
 from tests.federation import insider
 from tests.federation.network import Network
 from tests.federation.processes import wait_until
-from tests.federation.relays import MessageRelay, each
+from tests.federation.relays import Message, MessageRelay, each
 from tests.federation.small_world import AGENCIES, PURPOSE
 
 Words = npt.NDArray[np.uint64]
@@ -118,6 +119,9 @@ class MaliciousHub:
         """All seeds that it was ever told."""
         for label, kind in itertools.product(AGENCIES, _ANSWERS):
             relay.change(label, kind, each(self._not_mine))
+        for label in AGENCIES:
+            relay.change(label, "hello", _charged_nothing)
+            relay.change(label, "welcome", _holds_enough)
 
     # what it asks
 
@@ -445,6 +449,22 @@ def looks_uniform(words: Words) -> bool:
     content = np.ascontiguousarray(words, WORD).view(np.uint8)
     seen = np.bincount(content, minlength=256)
     return bool(scipy.stats.chisquare(seen).pvalue > UNIFORM)
+
+
+def _charged_nothing(message: Message) -> list[Message]:
+    """Keep from the real hub what agencies charged for questions of this one."""
+    assert isinstance(message, agent_pb2.ConnectRequest)
+    other = copy.deepcopy(message)
+    other.hello.ClearField("charged")
+    return [other]
+
+
+def _holds_enough(message: Message) -> list[Message]:
+    """Say to agencies that everything they charged is held for them."""
+    assert isinstance(message, agent_pb2.ConnectResponse)
+    other = copy.deepcopy(message)
+    other.welcome.held.nano_rho = other.welcome.held.nano_epsilon = 2**60
+    return [other]
 
 
 def receipts_of(heard: Mapping[str, Reply]) -> list[Receipt]:

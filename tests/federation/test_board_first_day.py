@@ -220,8 +220,11 @@ def test_the_page_is_what_happens(day: Day) -> None:
 
 
 def test_every_block_for_the_shell_is_run_or_is_for_later() -> None:
-    """No command on the page is there for show."""
+    """No command on the page is there for show; reviews are tried in test_held."""
     text = PAGE.read_text(encoding="utf-8")
     run = {step.commands for step in steps(text)}
     shown = [each.body for each in blocks(text) if each.language == "console"]
-    assert [each for each in shown if each not in run] == ["accord board\n"]
+    left = [each for each in shown if each not in run]
+    assert [each for each in left if not each.startswith("accord review ")] == [
+        "accord board\n"
+    ]

@@ -8,6 +8,7 @@ here: a relay before the agents' port is a hub that shows them whatever it likes
 from __future__ import annotations
 
 import datetime
+import re
 import shutil
 from collections.abc import Callable, Iterator
 
@@ -306,13 +307,13 @@ class TestRollback:
                 pytest.raises(accord.RequisitionRefused) as refused,
             ):
                 ask(hub, "three", "gender")
-            assert "POLICY" in refused.value.sentence
-            # the file that the board signed heals it
+            # Each objects to what it compares first: the log, or the policies.
+            assert re.search(r"\((HUB_BEHIND|POLICY_\w+)\)", refused.value.sentence)
+            # The file that the board signed heals the policies. That the hub has lost
+            # entries of its log is for people to settle: test_hub_restored.
             network.publish(proposal)
             for label in THREE:
                 wait_until(lambda: trouble(network, label) is None, "it is believed")  # noqa: B023
-            with network.connect() as hub:
-                assert ask(hub, "three", "district").agreement_version == 2
 
 
 class TestEmergencies:
