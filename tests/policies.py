@@ -19,6 +19,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import functools
+import hashlib
 import io
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -32,7 +33,7 @@ from ruamel.yaml import YAML
 from accord.core.errors import NotFound
 from accord.core.policy import BOARD, MEMBERS
 from accord.trust.freshness import freshen
-from accord.trust.keys import new_key, public_text, text_of
+from accord.trust.keys import public_text, text_of
 from accord.trust.proposal import Proposal
 from accord.trust.repository import Repository
 from accord.trust.store import load
@@ -58,9 +59,10 @@ Changes = Mapping[str, Text | None]
 
 @functools.cache
 def key(name: str) -> Ed25519PrivateKey:
-    """Return the key of that name: made at first use, then always the same."""
+    """Return the key of that name: the same in every process of a test run."""
     assert name
-    return new_key()
+    seed = hashlib.sha256(b"accord.tests/" + name.encode()).digest()
+    return Ed25519PrivateKey.from_private_bytes(seed)
 
 
 def written(given: AnyKey) -> str:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,11 +25,25 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> SmallWorld:
 
 
 @pytest.fixture(scope="session")
-def original(world: SmallWorld, tmp_path_factory: pytest.TempPathFactory) -> Network:
-    """The network of all five, stopped: to be cloned."""
-    folder = tmp_path_factory.mktemp("original")
-    with Network.build(folder, world.blueprint()) as network:
-        return network
+def original(
+    world: SmallWorld, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Network:
+    """The network of all five, stopped: to be cloned. One worker builds it for all."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "original"
+    tokens = folder / "tokens.json"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not tokens.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            with Network.build(folder, world.blueprint()) as network:
+                made = json.dumps(network.tokens)
+            tokens.write_text(made, encoding="utf-8")
+            return network
+    network = Network(folder, world.blueprint())
+    network.tokens = json.loads(tokens.read_text(encoding="utf-8"))
+    return network
 
 
 @pytest.fixture(scope="module")
