@@ -123,6 +123,7 @@ def wait_trouble(network: Network, label: str, reason: str) -> None:
 
 
 class TestChangesWhileEverythingRuns:
+    @pytest.mark.slow
     @pytest.mark.usefixtures("relay")
     def test_tightened_then_loosened_with_the_seat(
         self, network: Network, hub: accord.Hub
@@ -185,6 +186,7 @@ class TestChangesWhileEverythingRuns:
 
 
 class TestSeats:
+    @pytest.mark.slow
     @pytest.mark.usefixtures("relay")
     def test_the_hub_publishes_nothing_looser_without_the_seat(
         self, network: Network, hub: accord.Hub
@@ -282,6 +284,7 @@ class TestAHubThatLies:
 
 
 class TestRollback:
+    @pytest.mark.slow
     def test_an_old_copy_of_the_hub_is_refused_and_reported(
         self, clones: Callable[..., Network]
     ) -> None:
@@ -429,6 +432,7 @@ class TestMembers:
         network.decide({MEMBERS: text})
         network.enrol("delta")
 
+    @pytest.mark.slow
     def test_who_is_taken_out_is_cut_off(self, clones: Callable[..., Network]) -> None:
         """Its open connection ends, and it gets no other and no token."""
         with clones().start([*THREE, "echo"]) as network:

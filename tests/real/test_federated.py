@@ -136,6 +136,7 @@ def check_table(
     assert any("UNSAFE TEST MODE" in each for each in result.not_covered)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("groups", NAMES)
 @pytest.mark.parametrize("name", CTDC_QUESTIONS)
 def test_pooled_tables_of_ctdc_are_exact(

@@ -443,6 +443,7 @@ class TestHub:
         assert office.sign(identifier, "alice").json["complete"]
         assert office.policy("publish", identifier).status == 0
 
+    @pytest.mark.slow
     def test_an_outdated_proposal_is_not_signed(
         self, office: Office, hub: RunningHub
     ) -> None:
@@ -464,6 +465,7 @@ class TestHub:
         offline = office.sign(old["proposal"], "chidi")
         assert (offline.status, offline.reason) == (4, "PROPOSAL_OUTDATED")
 
+    @pytest.mark.slow
     def test_a_folder_that_is_behind_cannot_undo_what_others_changed(
         self, office: Office, hub: RunningHub
     ) -> None:
@@ -543,6 +545,7 @@ class TestHub:
         pins = office.folder.glob("post/boards/*/trusted/pinned.root.json")
         assert len(list(pins)) == 1
 
+    @pytest.mark.slow
     def test_a_base_that_is_older_than_what_was_verified(
         self, office: Office, hub: RunningHub
     ) -> None:
@@ -561,6 +564,7 @@ class TestHub:
         told = ("--words", old["words"], "--unverified-base")
         assert office.sign(loose, "chidi", *told).reason == "PROPOSAL_OUTDATED"
 
+    @pytest.mark.slow
     def test_signatures_are_renewed(self, office: Office, hub: RunningHub) -> None:
         """Without any other change."""
         self.publish_first(office, hub)
