@@ -53,9 +53,9 @@ def hub(network: Network) -> Iterator[accord.Hub]:
         yield connection
 
 
-def ask(hub: accord.Hub, epsilon: float) -> accord.Pending:
+def ask(hub: accord.Hub, epsilon: float, *by: str) -> accord.Pending:
     """Ask by a sensitive dimension, until it is held."""
-    question = hub.agreement("three").persons().by("gender")
+    question = hub.agreement("three").persons().by(*by)
     price = question.price(epsilon=epsilon, purpose=PURPOSE)
     assert price.reviewers == ("rita",)
     identifier = str(uuid.uuid4())
@@ -75,7 +75,7 @@ def test_what_is_let_go_is_what_the_reviewer_saw(
     network: Network, hub: accord.Hub, world: SmallWorld
 ) -> None:
     before = network.charged()
-    pending = ask(hub, 3)
+    pending = ask(hub, 3, "gender")
     assert pending.state == "held"
     paid = network.charged()
     assert paid["agreement/three"] > before.get("agreement/three", 0)
@@ -108,7 +108,7 @@ def test_what_is_let_go_is_what_the_reviewer_saw(
 def test_what_is_kept_back_is_not_asked_again(
     network: Network, hub: accord.Hub
 ) -> None:
-    pending = ask(hub, 4)
+    pending = ask(hub, 4, "gender", "district")
     listed = network.analyst_command("review", "list", "--json", analyst="rita").json()
     (waiting,) = listed["held"]
     assert waiting["purpose"] == PURPOSE
@@ -133,7 +133,7 @@ def test_what_is_kept_back_is_not_asked_again(
     assert "identify" not in caught.value.sentence
     paid, asked = network.charged(), rounds(network)
     for epsilon in (4, 5):
-        question = hub.agreement("three").persons().by("gender")
+        question = hub.agreement("three").persons().by("gender", "district")
         with pytest.raises(accord.PreconditionFailed) as refused:
             question.release(epsilon=epsilon, purpose=PURPOSE)
         assert refused.value.reason == "RELEASE_KEPT_BACK"
@@ -164,7 +164,7 @@ def test_a_decision_at_one_hub_is_heard_at_another(
         one, other = made.replicas
         made.prefer(one)
         with made.connect() as hub:
-            pending = ask(hub, 3)
+            pending = ask(hub, 3, "gender")
             waiting = pool.submit(pending.wait, timeout=60)
             made.prefer(other)
             with made.connect("rita") as reviewer:

@@ -320,6 +320,7 @@ class TestRollback:
 
 
 class TestEmergencies:
+    @pytest.mark.slow
     @pytest.mark.usefixtures("relay")
     def test_two_approvers_turn_it_on(self, network: Network, hub: accord.Hub) -> None:
         """Its questions are paid from its own account, and from the lifetimes."""
@@ -363,6 +364,7 @@ class TestEmergencies:
 
 
 class TestOwnSignatories:
+    @pytest.mark.slow
     @pytest.mark.usefixtures("relay")
     def test_the_parties_decide_on_their_own_agreement(
         self, network: Network, hub: accord.Hub
@@ -410,6 +412,7 @@ class TestLocalRules:
 
 
 class TestMembers:
+    @pytest.mark.slow
     @pytest.mark.usefixtures("relay")
     def test_an_agency_exists_as_long_as_its_key_is_signed(
         self, network: Network

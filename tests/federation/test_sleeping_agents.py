@@ -160,6 +160,7 @@ def test_one_contact_does_everything_that_waits(
         assert said[answer] <= MOST_MESSAGES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["masked", RECEIPTS])
 def test_away_between_masking_and_opening(
     patient: Sleeping, world: SmallWorld, lost: str

@@ -146,6 +146,7 @@ def test_pooled_tables_of_ctdc_are_exact(
     check_table(ctdc_network, ctdc_plain, question, "zcdp", groups)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", ["persons", "cases"])
 @pytest.mark.parametrize("name", FEW)
 def test_pooled_tables_are_exact_under_pure_accounting(

@@ -423,6 +423,7 @@ class TestHub:
         assert "Fewer" in listing.out
         assert "In force:" in listing.out
 
+    @pytest.mark.slow
     def test_a_loosening_waits_for_its_seat(
         self, office: Office, hub: RunningHub
     ) -> None:

@@ -569,7 +569,7 @@ def carried_out(
     steps=st.lists(STEPS, min_size=1, max_size=15),
     signers=st.sampled_from([ATTACKERS, WITH_CHIDI]),
 )
-@settings(max_examples=120)
+@settings(max_examples=60)
 def test_no_sequence_of_accepted_changes_gets_past_the_seat(
     steps: list[tuple[str, Any]], signers: frozenset[str]
 ) -> None:

@@ -449,7 +449,7 @@ def restricted(which: tuple[str, ...]) -> Policy:
 NAMES = sorted(RESTRICTIONS)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(
     before=st.lists(st.sampled_from(NAMES), max_size=2, unique=True),
     extra=st.sampled_from(NAMES),

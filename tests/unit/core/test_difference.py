@@ -88,7 +88,7 @@ def tally(before: Policy | None, after: Policy | None) -> tuple[int, int, int]:
 
 
 @given(before=policies(), after=policies())
-@settings(max_examples=150)
+@settings(max_examples=70)
 def test_a_comparison_agrees_with_every_single_decision(
     before: Policy | None, after: Policy | None
 ) -> None:

@@ -245,7 +245,7 @@ ENTRIES: dict[str, st.SearchStrategy[object]] = {
 
 
 @given(st.data())
-@settings(max_examples=150)
+@settings(max_examples=70)
 def test_what_keeps_the_preset_is_never_looser_than_the_preset(
     data: st.DataObject,
 ) -> None:
