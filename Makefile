@@ -9,7 +9,7 @@ PIP := -m pip --disable-pip-version-check --require-virtualenv install --quiet
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-first-day test-pythons check format messages schemas proto proto-baseline bench lock clean
+.PHONY: help setup demo test test-all test-days test-pythons check format messages schemas proto proto-baseline bench lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' Makefile
@@ -25,8 +25,8 @@ test: setup ## every test but the slow ones
 test-all: setup ## every test
 	$(BIN)/python -m pytest $(AT_ONCE) $(PYTEST_ARGS)
 
-test-first-day: setup ## a board's first day, as docs/how-to-board.md tells it
-	$(BIN)/python -m pytest tests/federation/test_board_first_day.py $(PYTEST_ARGS)
+test-days: setup ## whole days with all programs: the demo, a board's first day, a hub that is lost
+	$(BIN)/python -m pytest -m day $(AT_ONCE) tests/federation $(PYTEST_ARGS)
 
 test-pythons: setup ## plain installs; core and agent on Python 3.12 and 3.13, where they are installed
 	$(BIN)/python -m pytest -m "packaging and slow" tests/packaging $(PYTEST_ARGS)

@@ -197,6 +197,7 @@ def day(tmp_path: Path) -> Iterator[Day]:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.day
 @pytest.mark.slow
 def test_the_page_is_what_happens(day: Day) -> None:
     """From three people without keys to a board that has changed twice."""

@@ -38,6 +38,8 @@ def run_demo(folder: Path) -> dict[str, Any]:
     return printed
 
 
+@pytest.mark.day
+@pytest.mark.slow
 def test_the_demo_answers_refuses_repeats_and_cleans_up(tmp_path: Path) -> None:
     """In the documented form, with a trend that stands out from the noise."""
     with tempfile.TemporaryDirectory(dir=tmp_path) as folder:

@@ -100,6 +100,8 @@ def restored(network: Network, backup: Path) -> None:
     network.start_agents(THREE)
 
 
+@pytest.mark.day
+@pytest.mark.slow
 def test_a_backup_that_is_restored_forgets_nothing_that_was_spent(
     network: Network, tmp_path: Path
 ) -> None:
