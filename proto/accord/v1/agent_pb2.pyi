@@ -510,6 +510,7 @@ class RequisitionPayload(_message.Message):
     ISSUED_AT_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     POLICY_DIGEST_FIELD_NUMBER: _builtins.int
+    BOUNDING_FIELD_NUMBER: _builtins.int
     query_id: _builtins.str
     """The id that the analyst's program chose for the submission."""
     agreement_version: _builtins.int
@@ -527,6 +528,8 @@ class RequisitionPayload(_message.Message):
     """SHA-256 over all documents that the agreement's meaning depends on, hex: agencies
     that were shown different ones notice.
     """
+    bounding: _builtins.str
+    """How the bound on one person is kept; empty is "keep"."""
     @_builtins.property
     def query(self) -> _common_pb2.Query:
         """Canonical; the edition is always named."""
@@ -559,10 +562,11 @@ class RequisitionPayload(_message.Message):
         issued_at: _builtins.int = ...,
         expires_at: _builtins.int = ...,
         policy_digest: _builtins.str = ...,
+        bounding: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["analyst", b"analyst", "loss", b"loss", "mechanism", b"mechanism", "query", b"query"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_digest", b"agreement_digest", "agreement_version", b"agreement_version", "analyst", b"analyst", "cohort", b"cohort", "data_model_digest", b"data_model_digest", "expires_at", b"expires_at", "issued_at", b"issued_at", "layout_digest", b"layout_digest", "loss", b"loss", "mechanism", b"mechanism", "members", b"members", "policy_digest", b"policy_digest", "purpose", b"purpose", "query", b"query", "query_id", b"query_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_digest", b"agreement_digest", "agreement_version", b"agreement_version", "analyst", b"analyst", "bounding", b"bounding", "cohort", b"cohort", "data_model_digest", b"data_model_digest", "expires_at", b"expires_at", "issued_at", b"issued_at", "layout_digest", b"layout_digest", "loss", b"loss", "mechanism", b"mechanism", "members", b"members", "policy_digest", b"policy_digest", "purpose", b"purpose", "query", b"query", "query_id", b"query_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

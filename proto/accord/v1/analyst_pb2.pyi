@@ -173,6 +173,26 @@ Global___DescribeAgreementRequest: _TypeAlias = DescribeAgreementRequest  # noqa
 class DescribeAgreementResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class RemitsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     SUMMARY_FIELD_NUMBER: _builtins.int
     MEASURES_FIELD_NUMBER: _builtins.int
     DIMENSIONS_FIELD_NUMBER: _builtins.int
@@ -182,6 +202,8 @@ class DescribeAgreementResponse(_message.Message):
     EACH_RELEASE_EPSILON_FIELD_NUMBER: _builtins.int
     DELTA_FIELD_NUMBER: _builtins.int
     SUPPRESS_BELOW_FIELD_NUMBER: _builtins.int
+    QUANTITIES_FIELD_NUMBER: _builtins.int
+    REMITS_FIELD_NUMBER: _builtins.int
     document: _builtins.str
     """The agreement as its board reads it."""
     at_most_dimensions: _builtins.int
@@ -199,6 +221,12 @@ class DescribeAgreementResponse(_message.Message):
     def editions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Editions that every party has, newest first."""
 
+    @_builtins.property
+    def quantities(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuantityDescription]: ...
+    @_builtins.property
+    def remits(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What every agency covers by its signed remit, in words."""
+
     def __init__(
         self,
         *,
@@ -211,10 +239,12 @@ class DescribeAgreementResponse(_message.Message):
         each_release_epsilon: _builtins.float = ...,
         delta: _builtins.float = ...,
         suppress_below: _builtins.int = ...,
+        quantities: _abc.Iterable[Global___QuantityDescription] | None = ...,
+        remits: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["summary", b"summary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_most_dimensions", b"at_most_dimensions", "delta", b"delta", "dimensions", b"dimensions", "document", b"document", "each_release_epsilon", b"each_release_epsilon", "editions", b"editions", "measures", b"measures", "summary", b"summary", "suppress_below", b"suppress_below"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_most_dimensions", b"at_most_dimensions", "delta", b"delta", "dimensions", b"dimensions", "document", b"document", "each_release_epsilon", b"each_release_epsilon", "editions", b"editions", "measures", b"measures", "quantities", b"quantities", "remits", b"remits", "summary", b"summary", "suppress_below", b"suppress_below"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -228,9 +258,12 @@ class DimensionDescription(_message.Message):
     TITLE_FIELD_NUMBER: _builtins.int
     MULTI_VALUED_FIELD_NUMBER: _builtins.int
     LEVELS_FIELD_NUMBER: _builtins.int
+    CONSTANT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     title: _builtins.str
     multi_valued: _builtins.bool
+    constant: _builtins.bool
+    """The same in every record of one person."""
     @_builtins.property
     def levels(self) -> _containers.RepeatedCompositeFieldContainer[Global___LevelDescription]:
         """Levels that may be asked for, finest first."""
@@ -242,10 +275,11 @@ class DimensionDescription(_message.Message):
         title: _builtins.str = ...,
         multi_valued: _builtins.bool = ...,
         levels: _abc.Iterable[Global___LevelDescription] | None = ...,
+        constant: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["levels", b"levels", "multi_valued", b"multi_valued", "name", b"name", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["constant", b"constant", "levels", b"levels", "multi_valued", b"multi_valued", "name", b"name", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -257,22 +291,67 @@ class LevelDescription(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
+    PARENTS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def parents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """With every value, its value on the next coarser level; empty on the coarsest."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         values: _abc.Iterable[_builtins.str] | None = ...,
+        parents: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "parents", b"parents", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LevelDescription: _TypeAlias = LevelDescription  # noqa: Y015
+
+@_typing.final
+class QuantityDescription(_message.Message):
+    """A number that cases can hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    LOWER_FIELD_NUMBER: _builtins.int
+    UPPER_FIELD_NUMBER: _builtins.int
+    BINS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    title: _builtins.str
+    unit: _builtins.str
+    lower: _builtins.float
+    upper: _builtins.float
+    @_builtins.property
+    def bins(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Bins of its quantiles, in order."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        title: _builtins.str = ...,
+        unit: _builtins.str = ...,
+        lower: _builtins.float = ...,
+        upper: _builtins.float = ...,
+        bins: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bins", b"bins", "lower", b"lower", "name", b"name", "title", b"title", "unit", b"unit", "upper", b"upper"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuantityDescription: _TypeAlias = QuantityDescription  # noqa: Y015
 
 @_typing.final
 class Spending(_message.Message):
@@ -281,18 +360,24 @@ class Spending(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EPSILON_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
     epsilon: _builtins.float
     """Converted at the agreement's delta, or taken as it is under pure accounting."""
+    error: _builtins.float
+    """Half-width of the interval at 95 % that every counted figure may have at most, in
+    the unit of the measure; the hub finds the least loss that reaches it.
+    """
     def __init__(
         self,
         *,
         epsilon: _builtins.float = ...,
+        error: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "epsilon", b"epsilon"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "epsilon", b"epsilon", "error", b"error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "epsilon", b"epsilon"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "epsilon", b"epsilon", "error", b"error"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_amount: _TypeAlias = _typing.Literal["epsilon"]  # noqa: Y015
+    _WhichOneofReturnType_amount: _TypeAlias = _typing.Literal["epsilon", "error"]  # noqa: Y015
     _WhichOneofArgType_amount: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_amount) -> _WhichOneofReturnType_amount | None: ...
 
@@ -340,6 +425,18 @@ class PriceQueryResponse(_message.Message):
     EDITION_FIELD_NUMBER: _builtins.int
     EXPECTED_AT_FIELD_NUMBER: _builtins.int
     DEADLINE_AT_FIELD_NUMBER: _builtins.int
+    SHARE_OF_LEFT_FIELD_NUMBER: _builtins.int
+    TIGHTEST_ACCOUNT_FIELD_NUMBER: _builtins.int
+    TYPICAL_FIELD_NUMBER: _builtins.int
+    USEFUL_FIELD_NUMBER: _builtins.int
+    ADVICE_FIELD_NUMBER: _builtins.int
+    EXPECTED_DROPPED_SHARE_FIELD_NUMBER: _builtins.int
+    DROPPED_SHARE_OF_FIELD_NUMBER: _builtins.int
+    BOUNDING_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    DERIVABLE_FROM_FIELD_NUMBER: _builtins.int
+    DERIVABLE_HALF_WIDTH_FIELD_NUMBER: _builtins.int
+    LEAST_EPSILON_FIELD_NUMBER: _builtins.int
     half_width: _builtins.float
     """Expected distance from the bounded target, in counts."""
     level: _builtins.float
@@ -351,6 +448,30 @@ class PriceQueryResponse(_message.Message):
     """When the answer can be expected, seconds since 1970, UTC; 0 from the archive."""
     deadline_at: _builtins.int
     """From then on a fallback cohort answers, or nobody."""
+    share_of_left: _builtins.float
+    """Part of what is left in the tightest account that this would take; above 1, too much."""
+    tightest_account: _builtins.str
+    typical: _builtins.float
+    """Persons in a typical cell, by the agencies' signed remits; 0 where they do not say."""
+    useful: _builtins.bool
+    """Whether a typical cell would stand out from the noise and from suppression; what to
+    do where it would not, in words.
+    """
+    advice: _builtins.str
+    expected_dropped_share: _builtins.float
+    """Dropped share of the newest release under the same bound, and which one; to expect
+    the same. Negative and empty where there is none.
+    """
+    dropped_share_of: _builtins.str
+    bounding: _builtins.str
+    """How the bound on one person would be kept: "keep" or "weigh"."""
+    unit: _builtins.str
+    """Unit of half_width: "persons", "cases" or the quantity's."""
+    derivable_from: _builtins.str
+    """Stored finer release that answers this at no cost, and its half-width there."""
+    derivable_half_width: _builtins.float
+    least_epsilon: _builtins.float
+    """With spending.error: what it would take where the agreement does not allow it."""
     @_builtins.property
     def cost(self) -> Global___Cost: ...
     def __init__(
@@ -364,10 +485,22 @@ class PriceQueryResponse(_message.Message):
         edition: _builtins.str = ...,
         expected_at: _builtins.int = ...,
         deadline_at: _builtins.int = ...,
+        share_of_left: _builtins.float = ...,
+        tightest_account: _builtins.str = ...,
+        typical: _builtins.float = ...,
+        useful: _builtins.bool = ...,
+        advice: _builtins.str = ...,
+        expected_dropped_share: _builtins.float = ...,
+        dropped_share_of: _builtins.str = ...,
+        bounding: _builtins.str = ...,
+        unit: _builtins.str = ...,
+        derivable_from: _builtins.str = ...,
+        derivable_half_width: _builtins.float = ...,
+        least_epsilon: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cells", b"cells", "cost", b"cost", "deadline_at", b"deadline_at", "edition", b"edition", "expected_at", b"expected_at", "from_archive", b"from_archive", "half_width", b"half_width", "level", b"level"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "bounding", b"bounding", "cells", b"cells", "cost", b"cost", "deadline_at", b"deadline_at", "derivable_from", b"derivable_from", "derivable_half_width", b"derivable_half_width", "dropped_share_of", b"dropped_share_of", "edition", b"edition", "expected_at", b"expected_at", "expected_dropped_share", b"expected_dropped_share", "from_archive", b"from_archive", "half_width", b"half_width", "least_epsilon", b"least_epsilon", "level", b"level", "share_of_left", b"share_of_left", "tightest_account", b"tightest_account", "typical", b"typical", "unit", b"unit", "useful", b"useful"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -681,6 +814,17 @@ class Release(_message.Message):
     NOISE_PLACEMENT_FIELD_NUMBER: _builtins.int
     HUB_EPSILON_FIELD_NUMBER: _builtins.int
     COLLUDING_AT_MOST_FIELD_NUMBER: _builtins.int
+    SLOT_DIMENSION_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    DENOMINATOR_FIELD_NUMBER: _builtins.int
+    BOUNDING_FIELD_NUMBER: _builtins.int
+    WHOLE_LEVEL_FIELD_NUMBER: _builtins.int
+    WHOLE_WITHHELD_FIELD_NUMBER: _builtins.int
+    DROPPED_SHARE_FIELD_NUMBER: _builtins.int
+    DEFINITIONS_FIELD_NUMBER: _builtins.int
+    DERIVED_FROM_FIELD_NUMBER: _builtins.int
+    STANDING_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     agreement: _builtins.str
     agreement_version: _builtins.int
@@ -707,6 +851,29 @@ class Release(_message.Message):
     hub and so many agencies that work together with it; 0 where the hub saw exact sums.
     """
     colluding_at_most: _builtins.int
+    slot_dimension: _builtins.str
+    """Where one cell has several figures (bins, shares, numbers of values), the last of
+    every row's values says which; this is the name of that column. Empty otherwise.
+    """
+    unit: _builtins.str
+    """Of the estimates: "persons", "cases", "share" or the quantity's unit."""
+    denominator: _builtins.str
+    """What shares are of, in words; empty where there is none."""
+    bounding: _builtins.str
+    """How the bound on one person was kept: "keep" (the first groups_per_person groups) or
+    "weigh" (every group, with less weight).
+    """
+    whole_level: _builtins.float
+    """Level of whole_lower to whole_upper over the rows of the table, at least 0.95; 0
+    where they are withheld, and then why, in words.
+    """
+    whole_withheld: _builtins.str
+    dropped_share: _builtins.float
+    """Noisy share of counted groups that the bound left out; 0 or more."""
+    derived_from: _builtins.str
+    """Id of the finer release that this one was derived from; empty otherwise."""
+    standing: _builtins.str
+    """Name of the agreement's standing question that asked this; empty otherwise."""
     @_builtins.property
     def by(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Grouping]: ...
     @_builtins.property
@@ -732,6 +899,14 @@ class Release(_message.Message):
     @_builtins.property
     def not_covered(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the answer does not cover, in words."""
+
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the parts of every row, from which its estimate was computed."""
+
+    @_builtins.property
+    def definitions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Definition]:
+        """How agencies record what the question touches, where they differ."""
 
     def __init__(
         self,
@@ -763,14 +938,50 @@ class Release(_message.Message):
         noise_placement: _builtins.str = ...,
         hub_epsilon: _builtins.float = ...,
         colluding_at_most: _builtins.int = ...,
+        slot_dimension: _builtins.str = ...,
+        parts: _abc.Iterable[_builtins.str] | None = ...,
+        unit: _builtins.str = ...,
+        denominator: _builtins.str = ...,
+        bounding: _builtins.str = ...,
+        whole_level: _builtins.float = ...,
+        whole_withheld: _builtins.str = ...,
+        dropped_share: _builtins.float = ...,
+        definitions: _abc.Iterable[Global___Definition] | None = ...,
+        derived_from: _builtins.str = ...,
+        standing: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "coverage", b"coverage", "dropped", b"dropped", "persons", b"persons"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "agreement_version", b"agreement_version", "by", b"by", "cases_per_group", b"cases_per_group", "colluding_at_most", b"colluding_at_most", "cost", b"cost", "coverage", b"coverage", "delta", b"delta", "dropped", b"dropped", "edition", b"edition", "groups_per_person", b"groups_per_person", "hub_epsilon", b"hub_epsilon", "id", b"id", "level", b"level", "measure", b"measure", "mechanism", b"mechanism", "noise_placement", b"noise_placement", "noise_scale", b"noise_scale", "not_covered", b"not_covered", "person_in_at_most", b"person_in_at_most", "person_losses", b"person_losses", "persons", b"persons", "query_key", b"query_key", "released_at", b"released_at", "rows", b"rows", "suppress_below", b"suppress_below", "where", b"where"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "agreement_version", b"agreement_version", "bounding", b"bounding", "by", b"by", "cases_per_group", b"cases_per_group", "colluding_at_most", b"colluding_at_most", "cost", b"cost", "coverage", b"coverage", "definitions", b"definitions", "delta", b"delta", "denominator", b"denominator", "derived_from", b"derived_from", "dropped", b"dropped", "dropped_share", b"dropped_share", "edition", b"edition", "groups_per_person", b"groups_per_person", "hub_epsilon", b"hub_epsilon", "id", b"id", "level", b"level", "measure", b"measure", "mechanism", b"mechanism", "noise_placement", b"noise_placement", "noise_scale", b"noise_scale", "not_covered", b"not_covered", "parts", b"parts", "person_in_at_most", b"person_in_at_most", "person_losses", b"person_losses", "persons", b"persons", "query_key", b"query_key", "released_at", b"released_at", "rows", b"rows", "slot_dimension", b"slot_dimension", "standing", b"standing", "suppress_below", b"suppress_below", "unit", b"unit", "where", b"where", "whole_level", b"whole_level", "whole_withheld", b"whole_withheld"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Release: _TypeAlias = Release  # noqa: Y015
+
+@_typing.final
+class Definition(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENCY_FIELD_NUMBER: _builtins.int
+    DIMENSION_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    agency: _builtins.str
+    dimension: _builtins.str
+    text: _builtins.str
+    def __init__(
+        self,
+        *,
+        agency: _builtins.str = ...,
+        dimension: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "dimension", b"dimension", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Definition: _TypeAlias = Definition  # noqa: Y015
 
 @_typing.final
 class Row(_message.Message):
@@ -778,19 +989,25 @@ class Row(_message.Message):
 
     VALUES_FIELD_NUMBER: _builtins.int
     ESTIMATE_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def estimate(self) -> Global___Estimate: ...
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Estimate]:
+        """In the order of Release.parts."""
+
     def __init__(
         self,
         *,
         values: _abc.Iterable[_builtins.str] | None = ...,
         estimate: Global___Estimate | None = ...,
+        parts: _abc.Iterable[Global___Estimate] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "parts", b"parts", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -807,11 +1024,19 @@ class Estimate(_message.Message):
     UPPER_FIELD_NUMBER: _builtins.int
     SD_FIELD_NUMBER: _builtins.int
     SUPPRESSED_FIELD_NUMBER: _builtins.int
+    WHOLE_LOWER_FIELD_NUMBER: _builtins.int
+    WHOLE_UPPER_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
     estimate: _builtins.float
     lower: _builtins.float
     upper: _builtins.float
     sd: _builtins.float
     suppressed: _builtins.bool
+    whole_lower: _builtins.float
+    """Interval for what the records say without any bound; both 0 where withheld."""
+    whole_upper: _builtins.float
+    why: _builtins.str
+    """Why there is no number: "small", "denominator" or "no-information"."""
     def __init__(
         self,
         *,
@@ -820,10 +1045,13 @@ class Estimate(_message.Message):
         upper: _builtins.float = ...,
         sd: _builtins.float = ...,
         suppressed: _builtins.bool = ...,
+        whole_lower: _builtins.float = ...,
+        whole_upper: _builtins.float = ...,
+        why: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "lower", b"lower", "sd", b"sd", "suppressed", b"suppressed", "upper", b"upper"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate", "lower", b"lower", "sd", b"sd", "suppressed", b"suppressed", "upper", b"upper", "whole_lower", b"whole_lower", "whole_upper", b"whole_upper", "why", b"why"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1054,6 +1282,209 @@ class ProveReleaseResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ProveReleaseResponse: _TypeAlias = ProveReleaseResponse  # noqa: Y015
+
+@_typing.final
+class DeriveReleaseRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    purpose: _builtins.str
+    error: _builtins.float
+    """Only where every figure's half-width is at most this; 0 for any."""
+    @_builtins.property
+    def query(self) -> _common_pb2.Query: ...
+    def __init__(
+        self,
+        *,
+        query: _common_pb2.Query | None = ...,
+        purpose: _builtins.str = ...,
+        error: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "purpose", b"purpose", "query", b"query"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeriveReleaseRequest: _TypeAlias = DeriveReleaseRequest  # noqa: Y015
+
+@_typing.final
+class DeriveReleaseResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELEASE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def release(self) -> Global___Release: ...
+    def __init__(
+        self,
+        *,
+        release: Global___Release | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["release", b"release"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["release", b"release"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeriveReleaseResponse: _TypeAlias = DeriveReleaseResponse  # noqa: Y015
+
+@_typing.final
+class GetCoverageRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    agreement: _builtins.str
+    @_builtins.property
+    def query(self) -> _common_pb2.Query:
+        """Without one: every dimension at every level that may be asked for, by itself."""
+
+    def __init__(
+        self,
+        *,
+        agreement: _builtins.str = ...,
+        query: _common_pb2.Query | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "query", b"query"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCoverageRequest: _TypeAlias = GetCoverageRequest  # noqa: Y015
+
+@_typing.final
+class GetCoverageResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NEEDED_FIELD_NUMBER: _builtins.int
+    LEVELS_FIELD_NUMBER: _builtins.int
+    COHORTS_FIELD_NUMBER: _builtins.int
+    needed: _builtins.int
+    """Agencies that must cover every figure."""
+    @_builtins.property
+    def levels(self) -> _containers.RepeatedCompositeFieldContainer[Global___CoveredLevel]: ...
+    @_builtins.property
+    def cohorts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """With a query: whether it may be published, and by which cohorts."""
+
+    def __init__(
+        self,
+        *,
+        needed: _builtins.int = ...,
+        levels: _abc.Iterable[Global___CoveredLevel] | None = ...,
+        cohorts: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cohorts", b"cohorts", "levels", b"levels", "needed", b"needed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCoverageResponse: _TypeAlias = GetCoverageResponse  # noqa: Y015
+
+@_typing.final
+class CoveredLevel(_message.Message):
+    """One dimension at one level: which values too few agencies cover."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIMENSION_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    ROLL_UP_FIELD_NUMBER: _builtins.int
+    dimension: _builtins.str
+    level: _builtins.str
+    roll_up: _builtins.str
+    """Finest level at which enough agencies cover every value; empty where there is none."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___CoveredValue]: ...
+    def __init__(
+        self,
+        *,
+        dimension: _builtins.str = ...,
+        level: _builtins.str = ...,
+        values: _abc.Iterable[Global___CoveredValue] | None = ...,
+        roll_up: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dimension", b"dimension", "level", b"level", "roll_up", b"roll_up", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CoveredLevel: _TypeAlias = CoveredLevel  # noqa: Y015
+
+@_typing.final
+class CoveredValue(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    AGENCIES_FIELD_NUMBER: _builtins.int
+    ENOUGH_FIELD_NUMBER: _builtins.int
+    value: _builtins.str
+    enough: _builtins.bool
+    @_builtins.property
+    def agencies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Agencies whose signed remits cover it."""
+
+    def __init__(
+        self,
+        *,
+        value: _builtins.str = ...,
+        agencies: _abc.Iterable[_builtins.str] | None = ...,
+        enough: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agencies", b"agencies", "enough", b"enough", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CoveredValue: _TypeAlias = CoveredValue  # noqa: Y015
+
+@_typing.final
+class CancelSubmissionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelSubmissionRequest: _TypeAlias = CancelSubmissionRequest  # noqa: Y015
+
+@_typing.final
+class CancelSubmissionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBMISSION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def submission(self) -> Global___Submission:
+        """As it is now: FAILED with reason CANCELLED where that was still possible."""
+
+    def __init__(
+        self,
+        *,
+        submission: Global___Submission | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["submission", b"submission"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["submission", b"submission"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelSubmissionResponse: _TypeAlias = CancelSubmissionResponse  # noqa: Y015
 
 @_typing.final
 class GetBudgetRequest(_message.Message):

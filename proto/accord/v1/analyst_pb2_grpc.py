@@ -81,6 +81,21 @@ class AnalystServiceStub(object):
                 request_serializer=accord_dot_v1_dot_analyst__pb2.GetBudgetRequest.SerializeToString,
                 response_deserializer=accord_dot_v1_dot_analyst__pb2.GetBudgetResponse.FromString,
                 _registered_method=True)
+        self.DeriveRelease = channel.unary_unary(
+                '/accord.v1.AnalystService/DeriveRelease',
+                request_serializer=accord_dot_v1_dot_analyst__pb2.DeriveReleaseRequest.SerializeToString,
+                response_deserializer=accord_dot_v1_dot_analyst__pb2.DeriveReleaseResponse.FromString,
+                _registered_method=True)
+        self.GetCoverage = channel.unary_unary(
+                '/accord.v1.AnalystService/GetCoverage',
+                request_serializer=accord_dot_v1_dot_analyst__pb2.GetCoverageRequest.SerializeToString,
+                response_deserializer=accord_dot_v1_dot_analyst__pb2.GetCoverageResponse.FromString,
+                _registered_method=True)
+        self.CancelSubmission = channel.unary_unary(
+                '/accord.v1.AnalystService/CancelSubmission',
+                request_serializer=accord_dot_v1_dot_analyst__pb2.CancelSubmissionRequest.SerializeToString,
+                response_deserializer=accord_dot_v1_dot_analyst__pb2.CancelSubmissionResponse.FromString,
+                _registered_method=True)
 
 
 class AnalystServiceServicer(object):
@@ -149,6 +164,27 @@ class AnalystServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeriveRelease(self, request, context):
+        """A coarser answer from a stored finer release; free, and computed afresh each time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCoverage(self, request, context):
+        """Which figures enough agencies cover by their signed remits, before anybody asks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelSubmission(self, request, context):
+        """End a question that nobody waits for any more; gives back what still can be.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AnalystServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -196,6 +232,21 @@ def add_AnalystServiceServicer_to_server(servicer, server):
                     servicer.GetBudget,
                     request_deserializer=accord_dot_v1_dot_analyst__pb2.GetBudgetRequest.FromString,
                     response_serializer=accord_dot_v1_dot_analyst__pb2.GetBudgetResponse.SerializeToString,
+            ),
+            'DeriveRelease': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeriveRelease,
+                    request_deserializer=accord_dot_v1_dot_analyst__pb2.DeriveReleaseRequest.FromString,
+                    response_serializer=accord_dot_v1_dot_analyst__pb2.DeriveReleaseResponse.SerializeToString,
+            ),
+            'GetCoverage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCoverage,
+                    request_deserializer=accord_dot_v1_dot_analyst__pb2.GetCoverageRequest.FromString,
+                    response_serializer=accord_dot_v1_dot_analyst__pb2.GetCoverageResponse.SerializeToString,
+            ),
+            'CancelSubmission': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelSubmission,
+                    request_deserializer=accord_dot_v1_dot_analyst__pb2.CancelSubmissionRequest.FromString,
+                    response_serializer=accord_dot_v1_dot_analyst__pb2.CancelSubmissionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -442,6 +493,87 @@ class AnalystService(object):
             '/accord.v1.AnalystService/GetBudget',
             accord_dot_v1_dot_analyst__pb2.GetBudgetRequest.SerializeToString,
             accord_dot_v1_dot_analyst__pb2.GetBudgetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeriveRelease(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/accord.v1.AnalystService/DeriveRelease',
+            accord_dot_v1_dot_analyst__pb2.DeriveReleaseRequest.SerializeToString,
+            accord_dot_v1_dot_analyst__pb2.DeriveReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCoverage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/accord.v1.AnalystService/GetCoverage',
+            accord_dot_v1_dot_analyst__pb2.GetCoverageRequest.SerializeToString,
+            accord_dot_v1_dot_analyst__pb2.GetCoverageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelSubmission(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/accord.v1.AnalystService/CancelSubmission',
+            accord_dot_v1_dot_analyst__pb2.CancelSubmissionRequest.SerializeToString,
+            accord_dot_v1_dot_analyst__pb2.CancelSubmissionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,12 @@ class AnalystServiceStub:
     """Proof that a release stands in the hub's log, and who has witnessed that."""
     GetBudget: _grpc.UnaryUnaryMultiCallable[_analyst_pb2.GetBudgetRequest, _analyst_pb2.GetBudgetResponse]
     """What is spent and left."""
+    DeriveRelease: _grpc.UnaryUnaryMultiCallable[_analyst_pb2.DeriveReleaseRequest, _analyst_pb2.DeriveReleaseResponse]
+    """A coarser answer from a stored finer release; free, and computed afresh each time."""
+    GetCoverage: _grpc.UnaryUnaryMultiCallable[_analyst_pb2.GetCoverageRequest, _analyst_pb2.GetCoverageResponse]
+    """Which figures enough agencies cover by their signed remits, before anybody asks."""
+    CancelSubmission: _grpc.UnaryUnaryMultiCallable[_analyst_pb2.CancelSubmissionRequest, _analyst_pb2.CancelSubmissionResponse]
+    """End a question that nobody waits for any more; gives back what still can be."""
 
 @_typing.type_check_only
 class AnalystServiceAsyncStub(AnalystServiceStub):
@@ -74,6 +80,12 @@ class AnalystServiceAsyncStub(AnalystServiceStub):
     """Proof that a release stands in the hub's log, and who has witnessed that."""
     GetBudget: _aio.UnaryUnaryMultiCallable[_analyst_pb2.GetBudgetRequest, _analyst_pb2.GetBudgetResponse]  # type: ignore[assignment]
     """What is spent and left."""
+    DeriveRelease: _aio.UnaryUnaryMultiCallable[_analyst_pb2.DeriveReleaseRequest, _analyst_pb2.DeriveReleaseResponse]  # type: ignore[assignment]
+    """A coarser answer from a stored finer release; free, and computed afresh each time."""
+    GetCoverage: _aio.UnaryUnaryMultiCallable[_analyst_pb2.GetCoverageRequest, _analyst_pb2.GetCoverageResponse]  # type: ignore[assignment]
+    """Which figures enough agencies cover by their signed remits, before anybody asks."""
+    CancelSubmission: _aio.UnaryUnaryMultiCallable[_analyst_pb2.CancelSubmissionRequest, _analyst_pb2.CancelSubmissionResponse]  # type: ignore[assignment]
+    """End a question that nobody waits for any more; gives back what still can be."""
 
 class AnalystServiceServicer(metaclass=_abc_1.ABCMeta):
     """What analysts use, over TLS with a bearer token in the "authorization" metadata."""
@@ -148,5 +160,29 @@ class AnalystServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_analyst_pb2.GetBudgetResponse, _abc.Awaitable[_analyst_pb2.GetBudgetResponse]]:
         """What is spent and left."""
+
+    @_abc_1.abstractmethod
+    def DeriveRelease(
+        self,
+        request: _analyst_pb2.DeriveReleaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_analyst_pb2.DeriveReleaseResponse, _abc.Awaitable[_analyst_pb2.DeriveReleaseResponse]]:
+        """A coarser answer from a stored finer release; free, and computed afresh each time."""
+
+    @_abc_1.abstractmethod
+    def GetCoverage(
+        self,
+        request: _analyst_pb2.GetCoverageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_analyst_pb2.GetCoverageResponse, _abc.Awaitable[_analyst_pb2.GetCoverageResponse]]:
+        """Which figures enough agencies cover by their signed remits, before anybody asks."""
+
+    @_abc_1.abstractmethod
+    def CancelSubmission(
+        self,
+        request: _analyst_pb2.CancelSubmissionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_analyst_pb2.CancelSubmissionResponse, _abc.Awaitable[_analyst_pb2.CancelSubmissionResponse]]:
+        """End a question that nobody waits for any more; gives back what still can be."""
 
 def add_AnalystServiceServicer_to_server(servicer: AnalystServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,7 +26,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61\x63\x63ord/v1/common.proto\x12\taccord.v1\x1a\x1b\x62uf/validate/validate.proto\"@\n\x04Loss\x12\x19\n\x08nano_rho\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1d\n\x0cnano_epsilon\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"@\n\x08Grouping\x12\x1c\n\tdimension\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x16\n\x05level\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18?\"K\n\x06\x46ilter\x12\x1c\n\tdimension\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12#\n\x06values\x18\x02 \x03(\tB\x13\xbaH\x10\x92\x01\r\x08\x01\x10\x80 \"\x06r\x04\x10\x01\x18@\"\xb8\x01\n\x05Query\x12\x1c\n\tagreement\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x18\n\x07\x65\x64ition\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x10\x12\x1a\n\x07measure\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12/\n\x08group_by\x18\x04 \x03(\x0b\x32\x13.accord.v1.GroupingB\x08\xbaH\x05\x92\x01\x02\x10\x08\x12*\n\x05where\x18\x05 \x03(\x0b\x32\x11.accord.v1.FilterB\x08\xbaH\x05\x92\x01\x02\x10@*\xf7\x06\n\rRefusalReason\x12\x1e\n\x1aREFUSAL_REASON_UNSPECIFIED\x10\x00\x12$\n REFUSAL_REASON_SIGNATURE_INVALID\x10\x01\x12$\n REFUSAL_REASON_AGREEMENT_UNKNOWN\x10\x02\x12#\n\x1fREFUSAL_REASON_AGREEMENT_DENIES\x10\x03\x12\'\n#REFUSAL_REASON_COHORT_NOT_PERMITTED\x10\x04\x12!\n\x1dREFUSAL_REASON_TERMS_MISMATCH\x10\x05\x12\"\n\x1eREFUSAL_REASON_EDITION_MISSING\x10\x06\x12#\n\x1fREFUSAL_REASON_BUDGET_EXHAUSTED\x10\x07\x12\x1a\n\x16REFUSAL_REASON_EXPIRED\x10\x08\x12\x1c\n\x18REFUSAL_REASON_ID_REUSED\x10\t\x12\x1d\n\x19REFUSAL_REASON_LOCAL_RULE\x10\n\x12$\n REFUSAL_REASON_STORE_UNAVAILABLE\x10\x0b\x12#\n\x1fREFUSAL_REASON_POLICY_UNTRUSTED\x10\x0c\x12!\n\x1dREFUSAL_REASON_POLICY_DIFFERS\x10\r\x12 \n\x1cREFUSAL_REASON_READY_INVALID\x10\x0e\x12!\n\x1dREFUSAL_REASON_COHORT_CHANGED\x10\x0f\x12#\n\x1fREFUSAL_REASON_RECEIPTS_INVALID\x10\x10\x12\x1f\n\x1bREFUSAL_REASON_EQUIVOCATION\x10\x11\x12$\n REFUSAL_REASON_INCOMPLETE_COHORT\x10\x12\x12\x1f\n\x1bREFUSAL_REASON_OUT_OF_ORDER\x10\x13\x12!\n\x1dREFUSAL_REASON_ALREADY_OPENED\x10\x14\x12!\n\x1dREFUSAL_REASON_STATE_RESTORED\x10\x15\x12#\n\x1fREFUSAL_REASON_COHORT_TOO_SMALL\x10\x16\x12\x1d\n\x19REFUSAL_REASON_HUB_BEHIND\x10\x17\x12\x1d\n\x19REFUSAL_REASON_LOG_FORKED\x10\x18\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x61\x63\x63ord/v1/common.proto\x12\taccord.v1\x1a\x1b\x62uf/validate/validate.proto\"@\n\x04Loss\x12\x19\n\x08nano_rho\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1d\n\x0cnano_epsilon\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"@\n\x08Grouping\x12\x1c\n\tdimension\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x16\n\x05level\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18?\"K\n\x06\x46ilter\x12\x1c\n\tdimension\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12#\n\x06values\x18\x02 \x03(\tB\x13\xbaH\x10\x92\x01\r\x08\x01\x10\x80 \"\x06r\x04\x10\x01\x18@\"\xb9\x01\n\x05Query\x12\x1c\n\tagreement\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x18\n\x07\x65\x64ition\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x10\x12\x1b\n\x07measure\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xa0\x01\x12/\n\x08group_by\x18\x04 \x03(\x0b\x32\x13.accord.v1.GroupingB\x08\xbaH\x05\x92\x01\x02\x10\x08\x12*\n\x05where\x18\x05 \x03(\x0b\x32\x11.accord.v1.FilterB\x08\xbaH\x05\x92\x01\x02\x10@*\xf7\x06\n\rRefusalReason\x12\x1e\n\x1aREFUSAL_REASON_UNSPECIFIED\x10\x00\x12$\n REFUSAL_REASON_SIGNATURE_INVALID\x10\x01\x12$\n REFUSAL_REASON_AGREEMENT_UNKNOWN\x10\x02\x12#\n\x1fREFUSAL_REASON_AGREEMENT_DENIES\x10\x03\x12\'\n#REFUSAL_REASON_COHORT_NOT_PERMITTED\x10\x04\x12!\n\x1dREFUSAL_REASON_TERMS_MISMATCH\x10\x05\x12\"\n\x1eREFUSAL_REASON_EDITION_MISSING\x10\x06\x12#\n\x1fREFUSAL_REASON_BUDGET_EXHAUSTED\x10\x07\x12\x1a\n\x16REFUSAL_REASON_EXPIRED\x10\x08\x12\x1c\n\x18REFUSAL_REASON_ID_REUSED\x10\t\x12\x1d\n\x19REFUSAL_REASON_LOCAL_RULE\x10\n\x12$\n REFUSAL_REASON_STORE_UNAVAILABLE\x10\x0b\x12#\n\x1fREFUSAL_REASON_POLICY_UNTRUSTED\x10\x0c\x12!\n\x1dREFUSAL_REASON_POLICY_DIFFERS\x10\r\x12 \n\x1cREFUSAL_REASON_READY_INVALID\x10\x0e\x12!\n\x1dREFUSAL_REASON_COHORT_CHANGED\x10\x0f\x12#\n\x1fREFUSAL_REASON_RECEIPTS_INVALID\x10\x10\x12\x1f\n\x1bREFUSAL_REASON_EQUIVOCATION\x10\x11\x12$\n REFUSAL_REASON_INCOMPLETE_COHORT\x10\x12\x12\x1f\n\x1bREFUSAL_REASON_OUT_OF_ORDER\x10\x13\x12!\n\x1dREFUSAL_REASON_ALREADY_OPENED\x10\x14\x12!\n\x1dREFUSAL_REASON_STATE_RESTORED\x10\x15\x12#\n\x1fREFUSAL_REASON_COHORT_TOO_SMALL\x10\x16\x12\x1d\n\x19REFUSAL_REASON_HUB_BEHIND\x10\x17\x12\x1d\n\x19REFUSAL_REASON_LOG_FORKED\x10\x18\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,13 +50,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUERY'].fields_by_name['edition']._loaded_options = None
   _globals['_QUERY'].fields_by_name['edition']._serialized_options = b'\272H\004r\002\030\020'
   _globals['_QUERY'].fields_by_name['measure']._loaded_options = None
-  _globals['_QUERY'].fields_by_name['measure']._serialized_options = b'\272H\006r\004\020\001\030?'
+  _globals['_QUERY'].fields_by_name['measure']._serialized_options = b'\272H\007r\005\020\001\030\240\001'
   _globals['_QUERY'].fields_by_name['group_by']._loaded_options = None
   _globals['_QUERY'].fields_by_name['group_by']._serialized_options = b'\272H\005\222\001\002\020\010'
   _globals['_QUERY'].fields_by_name['where']._loaded_options = None
   _globals['_QUERY'].fields_by_name['where']._serialized_options = b'\272H\005\222\001\002\020@'
-  _globals['_REFUSALREASON']._serialized_start=463
-  _globals['_REFUSALREASON']._serialized_end=1350
+  _globals['_REFUSALREASON']._serialized_start=464
+  _globals['_REFUSALREASON']._serialized_end=1351
   _globals['_LOSS']._serialized_start=66
   _globals['_LOSS']._serialized_end=130
   _globals['_GROUPING']._serialized_start=132
@@ -64,5 +64,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FILTER']._serialized_start=198
   _globals['_FILTER']._serialized_end=273
   _globals['_QUERY']._serialized_start=276
-  _globals['_QUERY']._serialized_end=460
+  _globals['_QUERY']._serialized_end=461
 # @@protoc_insertion_point(module_scope)

@@ -220,6 +220,7 @@ class Query(_message.Message):
     edition: _builtins.str
     """Empty: the newest edition that every member of the cohort has."""
     measure: _builtins.str
+    """Such as "persons", "mean(days_in_care)" or "share(means_of_control)"."""
     @_builtins.property
     def group_by(self) -> _containers.RepeatedCompositeFieldContainer[Global___Grouping]: ...
     @_builtins.property
