@@ -21,6 +21,7 @@ Everything that can go wrong is an `AccordError` with a stable ``reason``.
 """
 
 from accord.client.coverage import Coverage, PartialCoverageWarning
+from accord.client.covered import Covered, CoveredLevel
 from accord.client.moments import Expectation
 from accord.client.pending import Pending
 from accord.client.profile import Profile
@@ -55,6 +56,8 @@ __all__ = [
     "Conflict",
     "Cost",
     "Coverage",
+    "Covered",
+    "CoveredLevel",
     "DeadlineExceeded",
     "Estimate",
     "Expectation",

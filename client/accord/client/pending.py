@@ -147,6 +147,23 @@ class Pending:
             self._poll(min(POLL_SECONDS, int(left) + 1), deadline)
         return self.result()
 
+    def cancel(self) -> bool:
+        """End the question if that still costs nothing; tell whether it has so ended.
+
+        From the opening on it is paid for, and goes on to its answer.
+
+        Raises:
+            Unreachable: the hub cannot be told; the question goes on.
+        """
+        request = pb.CancelSubmissionRequest(id=self.id)
+        response = self._wire.call(self._wire.stub.CancelSubmission, request)
+        self._last = response.submission
+        failure = self.failure
+        ended = failure is not None and failure.reason == "CANCELLED"
+        if ended:
+            AskedQuestions(self._wire.hub_identity).forget(self.id)
+        return ended
+
     def _poll(self, seconds: int, deadline: float | None) -> None:
         request = pb.GetSubmissionRequest(
             id=self.id, after_revision=self._last.revision, wait_seconds=seconds

@@ -13,29 +13,65 @@ from rich.progress import Progress as Bars
 from accord.client.pending import Pending
 from accord.client.result import Result
 from accord.client.stages import Progress
+from accord.core.errors import AccordError
 
 LONG_SECONDS: Final = 15
 """After so long a wait it is said how to come back; somebody may be away."""
 
+_HOW_TO_LEAVE: Final = (
+    "Ctrl-C ends the question. To let it go on, close this terminal, or ask with"
+    " --no-wait."
+)
+
 
 def waiting(
-    pending: Pending, screen: Console, *, timeout: float | None, quiet: bool
+    pending: Pending,
+    screen: Console,
+    *,
+    timeout: float | None,
+    quiet: bool,
+    cancels: bool = False,
 ) -> Result:
     """Wait for *pending* and draw how far it is, unless *quiet*.
 
     Where the answer is not expected at once, or does not come at once, it is said when
     to expect it and how to come back; what went wrong on the way stays on the screen.
-    Whoever interrupts the wait is told that the question goes on.
+    Whoever interrupts the wait is told that the question goes on, or with *cancels*
+    ends it, where that still costs nothing.
     """
     try:
-        return _waiting(pending, screen, timeout=timeout, quiet=quiet)
+        return _waiting(pending, screen, timeout=timeout, quiet=quiet, cancels=cancels)
     except KeyboardInterrupt:
-        screen.print(pending.receipt()[-1], soft_wrap=True)
+        for line in _left(pending, cancels=cancels):
+            screen.print(line, soft_wrap=True)
         raise
 
 
+def _left(pending: Pending, *, cancels: bool) -> list[str]:
+    """Return what becomes of a question that nobody waits for any more."""
+    if not cancels:
+        return pending.receipt()[-1:]
+    try:
+        if pending.cancel():
+            return [str(pending.failure)]
+    except (AccordError, KeyboardInterrupt) as error:
+        why = error.sentence if isinstance(error, AccordError) else "Interrupted."
+        return [f"It could not be ended: {why}", pending.receipt()[-1]]
+    if pending.done:
+        return pending.receipt()
+    return [
+        "Too late to give anything back: the answer is being opened and paid for.",
+        pending.receipt()[-1],
+    ]
+
+
 def _waiting(
-    pending: Pending, screen: Console, *, timeout: float | None, quiet: bool
+    pending: Pending,
+    screen: Console,
+    *,
+    timeout: float | None,
+    quiet: bool,
+    cancels: bool,
 ) -> Result:
     if quiet or pending.done:
         return pending.wait(timeout=timeout)
@@ -53,6 +89,8 @@ def _waiting(
                 receipt_is_due = False
                 for line in pending.receipt():
                     screen.print(line, soft_wrap=True)
+                if cancels:
+                    screen.print(_HOW_TO_LEAVE, soft_wrap=True)
             note = progress.note()
             if note and note not in notes:
                 notes.append(note)

@@ -10,6 +10,7 @@ from typing import Literal, overload
 
 from accord.client.asked import Asked, AskedQuestions
 from accord.client.budget import Price
+from accord.client.covered import Covered, covered_of
 from accord.client.decode import cost_of
 from accord.client.moments import expectation_of, utc_now
 from accord.client.notes import title_of
@@ -101,6 +102,12 @@ class Question:
             complete=complete,
             reviewers=review.reviewers if review.holds(touched) else (),
         )
+
+    def coverage(self) -> Covered:
+        """Return which of its figures enough agencies cover; nobody is asked."""
+        request = pb.GetCoverageRequest(agreement=self.agreement, query=self._message())
+        response = self.wire.call(self.wire.stub.GetCoverage, request)
+        return covered_of(self.agreement, response, of_question=True)
 
     @overload
     def release(

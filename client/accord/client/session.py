@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from accord.client.asked import Asked, AskedQuestions
 from accord.client.budget import Account, Budget
+from accord.client.covered import Covered, covered_of
 from accord.client.decode import account_of, cost_of, result_of
 from accord.client.pending import Pending
 from accord.client.profile import find_profile
@@ -266,6 +267,16 @@ class Agreement:
             delta=response.delta,
             accounts=tuple(account_of(message) for message in response.accounts),
         )
+
+    def coverage(self) -> Covered:
+        """Return which values of which levels enough agencies cover.
+
+        By their signed remits; ``question.coverage()`` is about one question.
+        """
+        response = self._wire.call(
+            self._wire.stub.GetCoverage, pb.GetCoverageRequest(agreement=self.name)
+        )
+        return covered_of(self.name, response, of_question=False)
 
     def persons(self) -> Question:
         """Count persons, each once in an agency."""

@@ -95,6 +95,11 @@ def thin_values(policy: Policy, query: Query) -> tuple[Thin, ...]:
     )
 
 
+def sights(policy: Policy, query: Query) -> list[Sight]:
+    """Return every dimension that *query* touches, also where no remit limits it."""
+    return _sights(policy, query, limited_only=False)
+
+
 def _covering(policy: Policy, combined: Collection[Members]) -> tuple[str, ...]:
     least = least_covering(policy)
     return tuple(
@@ -158,15 +163,15 @@ def _combined(sights: Sequence[Sight]) -> set[Members]:
     return combined
 
 
-def _sights(policy: Policy, query: Query) -> list[Sight]:
+def _sights(policy: Policy, query: Query, *, limited_only: bool = True) -> list[Sight]:
     """Return every dimension that *query* touches and that some remit limits."""
-    levels = {group.dimension: group.level for group in query.group_by}
+    levels = {group.dimension: group.level for group in query.grouped}
     filters = {part.dimension: part.nodes for part in query.where}
     found = []
     for name in dict.fromkeys((*levels, *filters)):
         dimension = policy.model.dimension(name)
         remits = _remits(policy, dimension)
-        if all(remit is None for remit in remits):
+        if limited_only and all(remit is None for remit in remits):
             continue
         kept = (
             _mask(dimension, filters[name])

@@ -22,7 +22,7 @@ from typing import Any
 import structlog
 from google.protobuf.message import Message
 
-from accord.core.errors import NotFound
+from accord.core.errors import NotFound, PreconditionFailed
 from accord.rpc import pki
 from accord.rpc.interceptors import ErrorBoundary
 from accord.rpc.logs import configure
@@ -158,10 +158,13 @@ class AnalystHub(AnalystServiceServicer):
         self.price = pb.PriceQueryResponse()
         self.script: list[pb.Submission] = []
         self.requests: list[Any] = []
+        self.ending: pb.Submission | None = None
         self.begin_anew()
         self._said: dict[str, list[pb.Submission]] = {}
         self._releases: dict[str, pb.Release] = {}
         self.proofs: dict[str, pb.ProveReleaseResponse] = {}
+        self.coverage = pb.GetCoverageResponse()
+        self.derived: pb.Release | None = None
 
     def begin_anew(self) -> None:
         """Have everybody answer at once; nothing has been asked yet."""
@@ -174,6 +177,9 @@ class AnalystHub(AnalystServiceServicer):
         )
         self.script = [released(release())]
         self.document = ""
+        self.derived = None
+        # what becomes of a question that is cancelled; nothing where it is too late
+        self.ending = failed("CANCELLED", "You ended it. Nothing was charged.")
         self.requests.clear()
 
     def store(self, answer: pb.Release) -> str:
@@ -233,6 +239,28 @@ class AnalystHub(AnalystServiceServicer):
             # nobody is told the same at once again and again
             await asyncio.sleep(0.2)
         return pb.GetSubmissionResponse(submission=self._now(request.id))
+
+    async def CancelSubmission(
+        self, request: pb.CancelSubmissionRequest, context: object
+    ) -> pb.CancelSubmissionResponse:
+        self.requests.append(request)
+        if self.ending is not None:
+            self._said[request.id] = [self.ending]
+        return pb.CancelSubmissionResponse(submission=self._now(request.id))
+
+    async def GetCoverage(
+        self, request: pb.GetCoverageRequest, context: object
+    ) -> pb.GetCoverageResponse:
+        self.requests.append(request)
+        return self.coverage
+
+    async def DeriveRelease(
+        self, request: pb.DeriveReleaseRequest, context: object
+    ) -> pb.DeriveReleaseResponse:
+        self.requests.append(request)
+        if self.derived is None:
+            raise PreconditionFailed("NOT_DERIVABLE", "No stored release answers it.")
+        return pb.DeriveReleaseResponse(release=self.derived)
 
     async def GetRelease(
         self, request: pb.GetReleaseRequest, context: object

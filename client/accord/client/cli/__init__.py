@@ -10,6 +10,7 @@ import typer
 
 from accord.client.cli.asking import price, query, releases
 from accord.client.cli.board import board
+from accord.client.cli.covering import coverage
 from accord.client.cli.looking import agreements, budget, describe
 from accord.client.cli.options import AsJson
 from accord.client.cli.policy import policy_app
@@ -26,7 +27,7 @@ app = typer.Typer(
 )
 for command in (
     *(agreements, describe, query, price, pending, submission, release, releases),
-    *(budget, board),
+    *(coverage, budget, board),
 ):
     app.command()(command)
 app.add_typer(profile_app, name="profile")

@@ -52,16 +52,16 @@ def query(
     profile: ProfileOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the agencies and print the answer with its error bars."""
+    """Ask the agencies and print the answer with its error bars; Ctrl-C ends it."""
     with accord.connect(hub, profile=profile) as session:
-        question = _question(session, agreement, measure, by, where, edition)
+        question = question_of(session, agreement, measure, by, where, edition)
         pending = question.release(
             epsilon=epsilon, purpose=purpose, complete=complete, wait=False
         )
         if not wait and not pending.done:
             print_pending(pending, as_json=as_json)
             return
-        result = waiting(pending, notices, timeout=timeout, quiet=as_json)
+        result = waiting(pending, notices, timeout=timeout, quiet=as_json, cancels=True)
     print_result(result, as_json=as_json)
 
 
@@ -81,7 +81,7 @@ def price(
 ) -> None:
     """Show cost, exactness and time of an answer beforehand; charges nothing."""
     with accord.connect(hub, profile=profile) as session:
-        question = _question(session, agreement, measure, by, where, edition)
+        question = question_of(session, agreement, measure, by, where, edition)
         found = question.price(epsilon=epsilon, purpose=purpose, complete=complete)
     if as_json:
         print_json(found.as_json())
@@ -123,7 +123,7 @@ def releases(
     console.print(records_table("releases", shown))
 
 
-def _question(
+def question_of(
     session: accord.Hub,
     agreement: str | None,
     measure: str,
@@ -131,6 +131,7 @@ def _question(
     where: list[str] | None,
     edition: str,
 ) -> Question:
+    """Return the question that the options of a command mean."""
     name = only_agreement(session, agreement)
     question = session.agreement(name).measure(measure).by(*(by or []))
     for wanted in where or []:

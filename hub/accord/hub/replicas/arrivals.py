@@ -164,8 +164,20 @@ class Arrivals:
                 self._parts.watch.look_now()
             case Topic.GONE:
                 self._gone([int(word) for word in notice.words])
+            case Topic.ENDED:
+                await self._ended(notice.words)
+                self._news(notice)
             case _:
                 self._news(notice)
+
+    async def _ended(self, submissions: Iterable[str]) -> None:
+        """Ask nobody any more for what an analyst ended at another replica."""
+        collection = self._parts.collection
+        here = [each for each in submissions if collection.moves(each)]
+        rounds = await self._parts.store.run(self._owners, here) if here else {}
+        for submission in here:
+            if submission not in rounds:
+                collection.close(submission, [])
 
     def _news(self, notice: Notice) -> None:
         """Let those who wait here for a submission hear of it."""

@@ -13,7 +13,7 @@ import contextvars
 import datetime as dt
 import functools
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Final, TypeVar
+from typing import Final
 
 import sqlalchemy as sa
 import structlog
@@ -45,8 +45,6 @@ from accord.v1 import agent_pb2
 
 TICK_SECONDS: Final = 0.5
 """How often deadlines are looked at."""
-
-Made = TypeVar("Made")
 
 
 class Collection:
@@ -349,7 +347,7 @@ class Collection:
         except PoliciesReplaced:
             self._settle(found, self._give_up(found.submission, policies_changed))
         except AlreadyEnded:
-            self._close(found.submission.id, [])
+            self.close(found.submission.id, [])
         except (Unreachable, LedgerDoubted):
             # The hub stops, and its database cannot be written: a restart goes on; or
             # the ledger is in doubt, and everything is taken up anew after it.
@@ -365,7 +363,7 @@ class Collection:
     async def _publish(self, found: Waiting) -> None:
         ended = await self._conclusion.publish(found)
         if isinstance(ended, list):
-            self._close(found.submission.id, ended)
+            self.close(found.submission.id, ended)
         else:
             await self._give_up(found.submission, ended)
 
@@ -377,7 +375,7 @@ class Collection:
         promote: bool = True,
     ) -> None:
         done, at = await self._conclusion.give_up(submission, why, promote=promote)
-        self._close(submission.id, done.ended)
+        self.close(submission.id, done.ended)
         for promoted in done.promoted:
             self.open(promoted, at)
         self._revisions.bump(promoted.id for promoted in done.promoted)
@@ -390,9 +388,11 @@ class Collection:
         found.settling = True
         self._tasks.start(work)
 
-    def _close(self, submission: str, ended: Iterable[str]) -> None:
+    def close(self, submission: str, ended: Iterable[str]) -> None:
+        """Ask nobody any more for a submission that has ended."""
         found = self._open.pop(submission, None)
         if found is not None:
+            found.settling = True
             for agency in found.round.call.members:
                 self._connections.settle(agency, submission)
         self._revisions.end([submission, *ended])

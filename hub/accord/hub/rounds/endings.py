@@ -132,6 +132,27 @@ def kept_back(charged: bool) -> Ending:  # noqa: FBT001  # as `Why` calls it
     )
 
 
+def cancelled(charged: bool) -> Ending:  # noqa: FBT001  # as `Why` calls it
+    """Return the end of a question that its analyst does not want answered any more."""
+    return Ending(
+        reason="CANCELLED",
+        sentence="You ended this question before its answer was opened."
+        f" {money(charged=charged)}",
+        facts={},
+    )
+
+
+def left_alone(charged: bool) -> Ending:  # noqa: FBT001  # as `Why` calls it
+    """Return the end of a question that waited for one that somebody else ended."""
+    return Ending(
+        reason="LEADER_CANCELLED",
+        sentence="Somebody else had asked the same, and your question waited for that"
+        " answer; they ended theirs, and it was too late to ask for yours."
+        f" {money(charged=charged)} Ask again.",
+        facts={},
+    )
+
+
 def failed(error: AccordError) -> Why:
     """Return an error as the end of a question."""
     known = Ending.of(error)

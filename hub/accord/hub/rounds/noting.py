@@ -42,6 +42,8 @@ def standing_noted(
     )
 
     def keep(tx: sa.Connection) -> None:
+        if rows.standing(tx, submission.id) is None:
+            return  # it has ended meanwhile: its analyst did not wait
         rows.update(tx, snapshot, submission.id)
         note(tx, event, at, **facts)
 

@@ -22,11 +22,13 @@ from accord.hub.db.engine import Store
 from accord.hub.governance.standing import Standing
 from accord.hub.log.witnesses import Witnesses
 from accord.hub.questions.asking import Desk
+from accord.hub.questions.covering import coverage
 from accord.hub.questions.describing import balances, budget, description, summary
 from accord.hub.questions.expectation import expected_at
 from accord.hub.questions.planning import common_editions, policy_for, visible
 from accord.hub.questions.pricing import cost_message
 from accord.hub.releases.reading import Reader, collecting, failed, seconds
+from accord.hub.rounds.cancelling import Cancelling
 from accord.hub.rounds.collection import Collection
 from accord.hub.rounds.revisions import HELD, Revisions
 from accord.hub.rounds.submissions import Submission, SubmissionState
@@ -62,6 +64,9 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         self._revisions = revisions
         self._witnesses = witnesses
         self._clock = clock
+        self._cancelling = Cancelling(
+            collection=collection, standing=standing, revisions=revisions, clock=clock
+        )
 
     async def ListAgreements(
         self, request: analyst_pb2.ListAgreementsRequest, context: Context
@@ -100,7 +105,7 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         deadline = now + self._desk.patience(found)
         return analyst_pb2.PriceQueryResponse(
             cost=cost_message(found.agreement, found.loss),
-            half_width=width.half_width / found.terms.vector.cells.scale,
+            half_width=width.half_width / found.terms.vector.slots[0].scale,
             level=width.level,
             cells=found.terms.layout.n_cells,
             from_archive=archived,
@@ -135,6 +140,22 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
             submission=await self._message(submission)
         )
 
+    async def CancelSubmission(
+        self, request: analyst_pb2.CancelSubmissionRequest, context: Context
+    ) -> analyst_pb2.CancelSubmissionResponse:
+        """End a submission of the caller where it costs nothing yet."""
+        analyst = await self._callers.analyst(context)
+        structlog.contextvars.bind_contextvars(query_id=request.id)
+        submission = await self._own(analyst, request.id)
+        if submission.is_collecting:
+            await self._cancelling.cancel(submission.id)
+            submission = await self._own(analyst, request.id)
+        if submission.state is SubmissionState.RELEASED:
+            policy_for(self._standing.now(), submission.agreement, analyst)
+        return analyst_pb2.CancelSubmissionResponse(
+            submission=await self._message(submission)
+        )
+
     async def ListReleases(
         self, request: analyst_pb2.ListReleasesRequest, context: Context
     ) -> analyst_pb2.ListReleasesResponse:
@@ -166,6 +187,14 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         structlog.contextvars.bind_contextvars(release_id=request.id)
         await self._reader.release(analyst, request.id)
         return await self._witnesses.prove(request.id)
+
+    async def GetCoverage(
+        self, request: analyst_pb2.GetCoverageRequest, context: Context
+    ) -> analyst_pb2.GetCoverageResponse:
+        """Tell which figures enough agencies cover, by their signed remits alone."""
+        analyst = await self._callers.analyst(context)
+        policy = policy_for(self._standing.now(), request.agreement, analyst)
+        return await asyncio.to_thread(coverage, policy, request)
 
     async def GetBudget(
         self, request: analyst_pb2.GetBudgetRequest, context: Context

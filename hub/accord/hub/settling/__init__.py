@@ -26,7 +26,7 @@ after it                       charged, stored and noted; the client asks for it
                                held for a reviewer
 inside `review.decide`         as before it, or as after it; a reviewer who got no
                                answer decides again, which changes nothing more
-inside `fail`                  as before it, or as after it
+inside `fail` or `cancel`      as before it, or as after it
 =============================  ========================================================
 
 A reservation becomes a charge exactly once: in `publish`, or in `fail` after an opening

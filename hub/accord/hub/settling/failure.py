@@ -46,6 +46,8 @@ def fail(  # everything that an ending depends on
     *,
     at: dt.datetime,
     promote: bool,
+    others: Why | None = None,
+    mover: int | None = None,
 ) -> Failed:
     """Give the reservation back or charge it, and note why.
 
@@ -57,12 +59,15 @@ def fail(  # everything that an ending depends on
         at: now.
         promote: let the first follower that can pay ask by itself, others follow it;
             else they fail for the same reason.
+        others: the same for followers, where it is another one.
+        mover: the process that asks for followers then; without it, the one that moved
+            the round.
     """
     known = submissions.find(tx, submission)
     if known is None or not known.is_collecting:
         return Failed(reason="", ended=[], promoted=[])
     standing = rows.standing(tx, known.id)
-    owner = None if standing is None else standing.owner
+    owner = mover if mover or standing is None else standing.owner
     charged = _settle(tx, known.id, at)
     ending = why(charged)
     end(tx, known, ending, at, charged=charged)
@@ -72,7 +77,7 @@ def fail(  # everything that an ending depends on
         if other is not None:
             submissions.follow(tx, follower.id, other.id)
             continue
-        reason = why(False)  # noqa: FBT003  # it pays for nothing
+        reason = (others or why)(False)  # noqa: FBT003  # it pays for nothing
         policy = policies and policies.still(follower.agreement, follower.policy_digest)
         if promote and follower.expires_at > at and policies and policy:
             try:
