@@ -27,7 +27,7 @@ from accord.client.pending import Pending
 from accord.client.profile import Profile
 from accord.client.proof import Proof, Proven
 from accord.client.question import Question
-from accord.client.result import Cost, Estimate, Result, Row
+from accord.client.result import Cost, Definition, Estimate, Result, Row
 from accord.client.reviewed import Review
 from accord.client.reviewing import Held, Reason, Reviews
 from accord.client.session import Agreement, Hub, connect
@@ -59,6 +59,7 @@ __all__ = [
     "Covered",
     "CoveredLevel",
     "DeadlineExceeded",
+    "Definition",
     "Estimate",
     "Expectation",
     "Held",

@@ -7,7 +7,7 @@ import datetime
 
 from accord.client.budget import Account
 from accord.client.coverage import Coverage
-from accord.client.result import Cost, Estimate, Result, Row
+from accord.client.result import Cost, Definition, Estimate, Result, Row
 from accord.v1 import analyst_pb2 as pb
 
 
@@ -17,22 +17,39 @@ def cost_of(message: pb.Cost) -> Cost:
 
 
 def estimate_of(message: pb.Estimate) -> Estimate:
-    """Return an estimate; a suppressed one has no numbers."""
+    """Return an estimate; a suppressed one has no numbers.
+
+    An interval of whole errors from 0 to 0 is the wire's way to say that there is none.
+    """
     if message.suppressed:
-        return Estimate(estimate=None, lower=None, upper=None, sd=None, suppressed=True)
+        return Estimate(
+            estimate=None,
+            lower=None,
+            upper=None,
+            sd=None,
+            suppressed=True,
+            why=message.why or "small",
+        )
+    whole = message.whole_lower != 0 or message.whole_upper != 0
     return Estimate(
         estimate=message.estimate,
         lower=message.lower,
         upper=message.upper,
         sd=message.sd,
         suppressed=False,
+        whole_lower=message.whole_lower if whole else None,
+        whole_upper=message.whole_upper if whole else None,
     )
 
 
 def result_of(
     release: pb.Release, *, charged: pb.Cost | None, from_archive: bool
 ) -> Result:
-    """Return the release with what this ask was charged for it."""
+    """Return the release with what this ask was charged for it.
+
+    A release that was made before a field was known reads as what it was then: its
+    bound was kept, and its unit is what it counts.
+    """
     return Result(
         id=release.id,
         agreement=release.agreement,
@@ -43,7 +60,11 @@ def result_of(
         levels=tuple(group.level for group in release.by),
         where={part.dimension: tuple(part.values) for part in release.where},
         rows=tuple(
-            Row(values=tuple(row.values), estimate=estimate_of(row.estimate))
+            Row(
+                values=tuple(row.values),
+                estimate=estimate_of(row.estimate),
+                parts=tuple(estimate_of(part) for part in row.parts),
+            )
             for row in release.rows
         ),
         persons=estimate_of(release.persons),
@@ -71,6 +92,20 @@ def result_of(
         colluding_at_most=release.colluding_at_most,
         charged=cost_of(charged) if charged is not None else Cost(epsilon=0.0, rho=0.0),
         from_archive=from_archive,
+        slot_dimension=release.slot_dimension,
+        parts=tuple(release.parts),
+        unit=release.unit or release.measure,
+        denominator=release.denominator,
+        bounding=release.bounding or "keep",
+        whole_level=release.whole_level,
+        whole_withheld=release.whole_withheld,
+        dropped_share=release.dropped_share,
+        definitions=tuple(
+            Definition(agency=each.agency, dimension=each.dimension, text=each.text)
+            for each in release.definitions
+        ),
+        derived_from=release.derived_from,
+        standing=release.standing,
     )
 
 

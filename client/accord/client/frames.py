@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-NUMBERS: Final = ("estimate", "lower", "upper", "sd")
-"""Columns of an estimate, in order; ``suppressed`` follows."""
+NUMBERS: Final = ("estimate", "lower", "upper", "sd", "whole_lower", "whole_upper")
+"""Columns of an estimate, in order; ``suppressed`` and ``why`` follow."""
 
 NOTES: Final = "accord"
 """Under this name a table carries where it comes from."""

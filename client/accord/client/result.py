@@ -43,7 +43,10 @@ class Cost:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """One number with its error, in counts; all ``None`` where it is suppressed."""
+    """One number with its error; all ``None`` where it is suppressed.
+
+    In the unit of its release; parts of a figure are in counts, but for sums.
+    """
 
     estimate: float | None
     lower: float | None
@@ -51,8 +54,14 @@ class Estimate:
     """Bounds of the interval for what the bounded records add up to."""
     sd: float | None
     suppressed: bool
+    whole_lower: float | None = None
+    whole_upper: float | None = None
+    """Bounds of the interval for what the records say without any bound; ``None``
+    where it is withheld."""
+    why: str = ""
+    """Why there is no number: ``small``, ``denominator`` or ``no-information``."""
 
-    def as_json(self) -> dict[str, float | bool | None]:
+    def as_json(self) -> dict[str, float | bool | str | None]:
         """Return the documented form."""
         return dataclasses.asdict(self)
 
@@ -62,8 +71,23 @@ class Row:
     """One cell of the answer."""
 
     values: tuple[str, ...]
-    """In the order of ``Result.by``."""
+    """In the order of ``Result.dimensions``."""
     estimate: Estimate
+    parts: tuple[Estimate, ...] = ()
+    """In the order of ``Result.parts``: what the estimate was computed from."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """How one agency records a dimension, where agencies differ."""
+
+    agency: str
+    dimension: str
+    text: str
+
+    def as_json(self) -> dict[str, str]:
+        """Return the documented form."""
+        return dataclasses.asdict(self)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -110,6 +134,31 @@ class Result:
     charged: Cost
     """What this ask cost; zero for a repeat."""
     from_archive: bool
+    slot_dimension: str = ""
+    """Name of the last of every row's values, where one cell has several figures."""
+    parts: tuple[str, ...] = ()
+    unit: str = ""
+    """Of the estimates: ``persons``, ``cases``, ``share`` or the quantity's."""
+    denominator: str = ""
+    """What shares are of, in words."""
+    bounding: str = "keep"
+    """How the bound on one person was kept: ``keep`` or ``weigh``."""
+    whole_level: float = 0.0
+    """Level of ``whole_lower`` to ``whole_upper`` over the rows; 0 where withheld."""
+    whole_withheld: str = ""
+    """Why they are withheld, in words."""
+    dropped_share: float = 0.0
+    """Noisy share of counted groups that the bound left out."""
+    definitions: tuple[Definition, ...] = ()
+    derived_from: str = ""
+    """Id of the finer release that this one was computed from."""
+    standing: str = ""
+    """Name of the agreement's standing question that asked this."""
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Names of every row's values: ``by``, and ``slot_dimension`` if there is."""
+        return (*self.by, self.slot_dimension) if self.slot_dimension else self.by
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -120,7 +169,7 @@ class Result:
         return iter(self.rows)
 
     def columns(self, *, provenance: bool = False) -> dict[str, list[Any]]:
-        """Return the table by columns: dimensions, numbers, ``suppressed``.
+        """Return the table by columns: dimensions, numbers, ``suppressed``, ``why``.
 
         Args:
             provenance: say of every row from which release it is and who answered, so
@@ -131,11 +180,12 @@ class Result:
             said = (self.id, self.edition, self.coverage.cohort, self.coverage.share)
             for name, value in zip(PROVENANCE, said, strict=True):
                 table[name] = [value] * len(self.rows)
-        for index, name in enumerate(self.by):
+        for index, name in enumerate(self.dimensions):
             table[name] = [row.values[index] for row in self.rows]
         for number in NUMBERS:
             table[number] = [getattr(row.estimate, number) for row in self.rows]
         table["suppressed"] = [row.estimate.suppressed for row in self.rows]
+        table["why"] = [row.estimate.why for row in self.rows]
         return table
 
     def provenance(self) -> dict[str, Any]:
@@ -146,8 +196,10 @@ class Result:
             "agreement_version": self.agreement_version,
             "edition": self.edition,
             "measure": self.measure,
+            "unit": self.unit,
             "coverage": self.coverage.as_json(),
             "level": self.level,
+            "whole_level": self.whole_level,
             "suppress_below": self.suppress_below,
             "epsilon": self.cost.epsilon,
             "noise_placement": self.noise_placement,
@@ -190,10 +242,7 @@ class Result:
 
     def as_json(self) -> dict[str, Any]:
         """Return the documented form for machines (``docs/ref-json.md``)."""
-        rows = [
-            dict(zip(self.by, row.values, strict=True)) | row.estimate.as_json()
-            for row in self.rows
-        ]
+        rows = [self._row_json(row) for row in self.rows]
         release = {
             "id": self.id,
             "agreement": self.agreement,
@@ -223,12 +272,31 @@ class Result:
             "noise_placement": self.noise_placement,
             "hub_epsilon": self.hub_epsilon,
             "colluding_at_most": self.colluding_at_most,
+            "slot_dimension": self.slot_dimension,
+            "parts": list(self.parts),
+            "unit": self.unit,
+            "denominator": self.denominator,
+            "bounding": self.bounding,
+            "whole_level": self.whole_level,
+            "whole_withheld": self.whole_withheld,
+            "dropped_share": self.dropped_share,
+            "definitions": [each.as_json() for each in self.definitions],
+            "derived_from": self.derived_from,
+            "standing": self.standing,
         }
         return {
             "release": release,
             "charged": self.charged.as_json(),
             "from_archive": self.from_archive,
         }
+
+    def _row_json(self, row: Row) -> dict[str, Any]:
+        named = dict(zip(self.dimensions, row.values, strict=True))
+        found = {**named, **row.estimate.as_json()}
+        if self.parts:
+            parts = zip(self.parts, row.parts, strict=True)
+            found["parts"] = {name: part.as_json() for name, part in parts}
+        return found
 
     def footnotes(self) -> list[str]:
         """Return what has to be read with the numbers, as sentences."""
@@ -261,7 +329,7 @@ class Result:
         return title_of(self.measure, self.by, self.where)
 
     def _head(self) -> Sequence[str]:
-        return [*self.by, "estimate", "interval", "sd"]
+        return [*self.dimensions, "estimate", "interval", "sd"]
 
 
 def display_cells(row: Row) -> list[str]:

@@ -40,7 +40,7 @@ def _framed(result: Result, title: str, table: Table) -> Group:
 def result_table(result: Result) -> Table:
     """Return the rows of *result*, one line each."""
     table = Table()
-    for name in result.by:
+    for name in result.dimensions:
         table.add_column(name, overflow="fold")
     for name in ("estimate", f"{result.level:.1%} interval", "sd"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -60,7 +60,7 @@ def cross_table(result: Result) -> Table:
         estimate = display_cells(row)[len(row.values)]
         lines.setdefault(row.values[0], {})[row.values[1]] = estimate
     table = Table()
-    table.add_column(result.by[0], no_wrap=True)
+    table.add_column(result.dimensions[0], no_wrap=True)
     for value in across:
         table.add_column(value, justify="right", overflow="fold")
     for value, line in lines.items():

@@ -72,7 +72,8 @@ def test_frames_hold_the_released_numbers_and_nulls_where_suppressed() -> None:
     polars = result.to_polars()
     pandas = result.to_pandas()
     arrow = result.to_arrow()
-    names = [*("gender", "region"), *("estimate", "lower", "upper", "sd", "suppressed")]
+    names = [*("gender", "region"), *("estimate", "lower", "upper", "sd")]
+    names += ["whole_lower", "whole_upper", "suppressed", "why"]
     assert polars.columns == list(pandas.columns) == arrow.column_names == names
     assert polars["estimate"].to_list() == [123.75, None, -3.5, 1500.25]
     assert pandas["estimate"].isna().tolist() == [False, True, False, False]
@@ -95,10 +96,64 @@ def test_the_json_form_is_the_documented_one() -> None:
         "upper": 134.0,
         "sd": 5.1,
         "suppressed": False,
+        "whole_lower": None,
+        "whole_upper": None,
+        "why": "",
     }
     assert release["rows"][1]["estimate"] is None
     assert release["coverage"]["answered"] == ["a", "b", "c", "d"]
     assert release["coverage"]["missing"] == ["police"]
+
+
+def test_a_release_of_an_older_hub_reads_as_what_it_was() -> None:
+    """Nothing is made up for what it does not say."""
+    result = some_result()
+    assert (result.unit, result.bounding, result.dimensions) == (
+        "persons",
+        "keep",
+        ("gender", "region"),
+    )
+    assert all(row.estimate.whole_upper is None for row in result)
+    assert result.rows[1].estimate.why == "small"
+    assert result.as_json()["release"]["parts"] == []
+
+
+def test_a_share_has_a_column_for_its_values_and_parts_for_its_counts() -> None:
+    """Whatever the hub says of a release stays with it."""
+    parts = [estimate(30), estimate(60)]
+    release = pb.Release(
+        measure="share(means)",
+        slot_dimension="means",
+        parts=["numerator", "denominator"],
+        unit="share",
+        denominator="persons with any information on means",
+        by=[common_pb2.Grouping(dimension="gender", level="gender")],
+        rows=[
+            pb.Row(
+                values=["woman", "debt"],
+                parts=parts,
+                estimate=pb.Estimate(
+                    estimate=0.5, whole_lower=0.4, whole_upper=0.75, sd=0.05
+                ),
+            ),
+            pb.Row(
+                values=["woman", "unknown"],
+                parts=parts,
+                estimate=pb.Estimate(suppressed=True, why="no-information"),
+            ),
+        ],
+        definitions=[pb.Definition(agency="a", dimension="means", text="asked twice")],
+        whole_level=0.95,
+        derived_from="9f0c",
+    )
+    result = result_of(release, charged=None, from_archive=True)
+    table = result.columns()
+    assert list(table)[:3] == ["gender", "means", "estimate"]
+    assert table["whole_upper"] == [0.75, None]
+    assert table["why"] == ["", "no-information"]
+    shown = result.as_json()["release"]
+    assert shown["rows"][1]["parts"]["numerator"]["estimate"] == 30
+    assert shown["definitions"][0]["text"] == "asked twice"
 
 
 def test_a_terminal_table_says_what_has_to_be_read_with_it() -> None:
