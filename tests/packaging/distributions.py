@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-ROOTS = ("core", "proto", "hub", "agent", "client")
+ROOTS = ("core", "proto", "hub", "agent", "client", "testing")
 PACKAGES = (
     "core/accord/core",
     "core/accord/ledger",
@@ -26,6 +26,7 @@ PACKAGES = (
     "hub/accord/hub",
     "agent/accord/agent",
     "client/accord/client",
+    "testing/accord/testing",
 )
 
 

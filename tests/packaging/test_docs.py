@@ -68,7 +68,7 @@ def test_every_decision_is_listed() -> None:
 
 
 def product_trees() -> Iterator[ast.Module]:
-    for root in ("core", "hub", "agent", "client"):
+    for root in ("core", "hub", "agent", "client", "testing"):
         for path in sorted((ROOT / root / "accord").rglob("*.py")):
             yield ast.parse(path.read_text(encoding="utf-8"))
 

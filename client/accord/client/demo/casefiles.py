@@ -136,17 +136,20 @@ class SyntheticCase:
     """Recorded numbers by quantity, and ``age_when_trafficked``."""
 
 
-def draw_cases(*, until: datetime.date, seed: int) -> tuple[SyntheticCase, ...]:
+def draw_cases(
+    *, until: datetime.date, seed: int, agencies: Sequence[Agency] = AGENCIES
+) -> tuple[SyntheticCase, ...]:
     """Return the cases of all agencies, registered in 24 months up to *until*.
 
     Args:
         until: last day on which a case was registered; its month is the 24th.
         seed: the same seed gives the same cases.
+        agencies: whose cases; an earlier one has the persons whom others know as well.
     """
     rng = random.Random(seed)  # noqa: S311 - invented people need no secrecy
     register = people.Register(rng)
     cases: list[SyntheticCase] = []
-    for agency in AGENCIES:
+    for agency in agencies:
         cases.extend(_agency_cases(rng, register, agency, until))
     return tuple(cases)
 
