@@ -33,8 +33,8 @@ import numpy.typing as npt
 from accord.agent.store.bound import bounded_vector
 from accord.agent.store.columns import Columns, write_columns
 from accord.core.layout import Axis, Layout
-from accord.core.measure import CELL_SCALE, Component, ComponentVector
-from accord.core.query import Measure
+from accord.core.measure import CELL_SCALE, ComponentVector
+from accord.core.query import PERSONS
 from benchmarks.case_table import (
     MONTHS,
     MOST_GROUPS,
@@ -50,7 +50,7 @@ GROUPS, DROP_CAP = 3, 6
 DISTINCT_GOAL, COUNT_GOAL, MEMORY_GOAL = 0.5, 3.0, 64.0
 
 LAYOUT = Layout(
-    measure=Measure.PERSONS,
+    measure=PERSONS,
     axes=tuple(
         Axis(
             dimension=name,
@@ -64,12 +64,7 @@ LAYOUT = Layout(
 
 
 def declaration(groups: int, drop_cap: int) -> ComponentVector:
-    return ComponentVector(
-        groups=groups,
-        cells=Component(bound=1, scale=CELL_SCALE),
-        persons=Component(bound=1, scale=1),
-        dropped=Component(bound=drop_cap, scale=1),
-    )
+    return ComponentVector.of_counts(groups=groups, drop_cap=drop_cap)
 
 
 def answer(store: Path) -> npt.NDArray[np.int64]:

@@ -17,10 +17,10 @@ from typing import Any, Final
 
 from accord.agent.rounds.history import Outcome
 from accord.core.errors import IntegrityError
-from accord.core.measure import CELL_SCALE
+from accord.core.measure import figure_scale
 from accord.core.messages import sentence
 from accord.core.privacy import Loss
-from accord.core.query import Measure
+from accord.core.query import Kind
 from accord.ledger import Unit
 from accord.ledger.account import shown
 from accord.rpc.codec import payload_of
@@ -108,11 +108,18 @@ class Receipt:
 
     @property
     def noise(self) -> float | None:
-        """Half-width of the 95 % interval of one opened figure, in counts."""
+        """Half-width of the 95 % interval of one opened figure, in counts.
+
+        Nothing for sums and means: their figures are no counts.
+        """
         if self.requisition is None:
             return None
-        mechanism = self.requisition.mechanism
-        deviation = mechanism.scale_numerator / _SCALE_DENOMINATOR / CELL_SCALE
+        asked = self.requisition
+        scale = figure_scale(asked.query.measure, asked.bounding)
+        if scale is None:
+            return None
+        mechanism = asked.mechanism
+        deviation = mechanism.scale_numerator / _SCALE_DENOMINATOR / scale
         if mechanism.kind == agent_pb2.Mechanism.KIND_DISCRETE_LAPLACE:
             return deviation * -math.log(0.05)
         return deviation * _TWO_SIDED_95
@@ -208,9 +215,10 @@ def _requisition(payload: bytes | None) -> agent_pb2.RequisitionPayload | None:
 
 
 def _question(query: common_pb2.Query, language: str) -> str:
-    known = query.measure in set(Measure)
-    measure = query.measure if known else "other"
-    parts = [sentence(f"receipt.measure.{measure}", language, measure=query.measure)]
+    kind, _, of = query.measure.rstrip(")").partition("(")
+    known = kind if kind in set(Kind) else "other"
+    about = _spoken(of if of and known != "other" else query.measure)
+    parts = [sentence(f"receipt.measure.{known}", language, measure=about)]
     if query.group_by:
         groups = [
             sentence(

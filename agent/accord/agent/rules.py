@@ -162,7 +162,11 @@ def _words(veto: Kind, requisition: Requisition, model: DataModel) -> Iterable[s
         Kind.VETO_ANALYST: (analyst.id,),
         Kind.VETO_ORGANISATION: (analyst.organisation,),
         Kind.VETO_AGREEMENT: (query.agreement,),
-        Kind.VETO_MEASURE: (query.measure.value,),
+        Kind.VETO_MEASURE: (
+            query.measure.name,
+            query.measure.family,
+            query.measure.kind.value,
+        ),
     }[veto]
 
 

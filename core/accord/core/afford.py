@@ -25,11 +25,11 @@ from accord.core.epsilon_delta import (
     rho_to_epsilon_tight,
 )
 from accord.core.errors import InvalidQuery
-from accord.core.measure import CELL_SCALE, Component, ComponentVector
+from accord.core.measure import CELL_SCALE, ComponentVector
 from accord.core.opened import half_width, noisiest_within
 from accord.core.placement import NoisePlan, Placement, plan_noise
 from accord.core.privacy import Accounting, Loss, Mechanism, mechanism_class, nano_down
-from accord.core.query import Measure
+from accord.core.query import Kind
 
 BULLETINS = 12
 """Monthly bulletins of a year."""
@@ -132,20 +132,16 @@ def noise_of(
     )
 
 
-def sensitivity_of(
-    agreement: Agreement, measure: Measure = Measure.PERSONS
-) -> Sensitivity:
+def sensitivity_of(agreement: Agreement, kind: Kind = Kind.PERSONS) -> Sensitivity:
     """Return the sensitivity of a full release, grouped by dimensions that can change.
 
     Questions over fewer groups are cheaper; `accord.core.terms` has those of a query.
     """
     bounds = agreement.bounds
-    linf = bounds.cases_per_group if measure is Measure.CASES else 1
-    vector = ComponentVector(
+    vector = ComponentVector.of_counts(
         groups=bounds.groups_per_person,
-        cells=Component(bound=linf, scale=CELL_SCALE),
-        persons=Component(bound=1, scale=1),
-        dropped=Component(bound=bounds.drop_cap, scale=1),
+        drop_cap=bounds.drop_cap,
+        cases=bounds.cases_per_group if kind is Kind.CASES else 1,
     )
     agencies = agreement.person_in_at_most
     return Sensitivity(d1=vector.d1(agencies), d2_squared=vector.d2_squared(agencies))

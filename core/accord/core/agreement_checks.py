@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from accord.core.agreement_form import EVERYONE, LEAST_HONEST, AgreementForm
+from accord.core.bulletin_checks import bulletin_contradictions
 from accord.core.cohorts import singled_out
 from accord.core.epsilon_delta import (
     epsilon_to_rho_lower,
@@ -22,7 +23,7 @@ from accord.core.epsilon_delta import (
     rho_to_epsilon_upper,
 )
 from accord.core.errors import InvalidQuery, suggestion
-from accord.core.measure import CELL_SCALE, Component, ComponentVector
+from accord.core.measure import ComponentVector
 from accord.core.messages import sentence
 from accord.core.model import DataModel
 from accord.core.placement import LEAST_SHARE_VARIANCE
@@ -64,6 +65,7 @@ def contradictions(
         yield ("data_model",), sentence("lint.model-missing") + hint
     else:
         yield from question_contradictions(form, model)
+        yield from bulletin_contradictions(form, model)
 
 
 def related(one: str, other: str) -> bool:
@@ -293,12 +295,10 @@ def _noise_possible(form: AgreementForm) -> Iterator[Finding]:
     spend, protect = form.spend, form.protect
     if (spend.accounting is Accounting.ZCDP) != (spend.delta is not None):
         return
-    linf = protect.cases_per_group if "cases" in form.may_ask.measures else 1
-    vector = ComponentVector(
+    vector = ComponentVector.of_counts(
         groups=protect.groups_per_person,
-        cells=Component(bound=linf, scale=CELL_SCALE),
-        persons=Component(bound=1, scale=1),
-        dropped=Component(bound=protect.drop_cap, scale=1),
+        drop_cap=protect.drop_cap,
+        cases=protect.cases_per_group if "cases" in form.may_ask.measures else 1,
     )
     agencies = min(protect.person_in_at_most or len(form.parties), len(form.parties))
     path = ("spend", "each_release_at_most")

@@ -27,7 +27,7 @@ from accord.core.errors import PolicyDenied
 from accord.core.messages import sentence
 from accord.core.model import DataModel
 from accord.core.policy import Policy
-from accord.core.query import GroupBy, Query, finest_levels
+from accord.core.query import PERSONS, GroupBy, Query, finest_levels
 
 MOST_NAMED = 5
 """Values that one reason names."""
@@ -129,7 +129,7 @@ def decide(policy: Policy, ask: Ask) -> Decision:
 def needs_review(agreement: Agreement, query: Query) -> bool:
     """Tell whether a person looks at the figures before they are published."""
     form = agreement.form
-    touched = {group.dimension for group in query.group_by}
+    touched = {group.dimension for group in query.grouped}
     touched.update(part.dimension for part in query.where)
     return form.review.releases == "human" or not touched.isdisjoint(
         form.may_ask.sensitive
@@ -189,11 +189,11 @@ def _purpose(policy: Policy, ask: Ask) -> Iterator[Reason]:
 def _question(policy: Policy, query: Query) -> Iterator[Reason]:
     agreement, model = policy.agreement, policy.model
     may_ask = agreement.form.may_ask
-    if query.measure.value not in may_ask.measures:
+    if query.measure.family not in may_ask.measures:
         yield _reason(
             "deny.measure",
             "may_ask.measures",
-            measure=query.measure.value,
+            measure=query.measure.name,
             allowed=", ".join(may_ask.measures),
         )
     touched = finest_levels(query, model)
@@ -262,7 +262,7 @@ def _hidden(query: Query, dimension: Dimension, values: list[str]) -> Iterator[R
         )
         return
     level = next(
-        (g.level for g in query.group_by if g.dimension == dimension.name), None
+        (g.level for g in query.grouped if g.dimension == dimension.name), None
     )
     if level is None:
         return
@@ -310,7 +310,7 @@ def _coverage(policy: Policy, query: Query) -> Iterator[Reason]:
             **further,
         )
     if not thin:
-        names = [group.dimension for group in query.group_by]
+        names = [group.dimension for group in query.grouped]
         names += [part.dimension for part in query.where if part.dimension not in names]
         yield _reason(
             "deny.coverage",
@@ -330,7 +330,7 @@ def _way_out(policy: Policy, query: Query, thin: Thin) -> tuple[str, dict[str, s
     if thin.level is None:
         return "leave-out", {}
     rest = tuple(p for p in query.where if p.dimension != thin.dimension)
-    alone = dataclasses.replace(query, group_by=(), where=rest)
+    alone = dataclasses.replace(query, measure=PERSONS, group_by=(), where=rest)
     own = tuple(p for p in query.where if p.dimension == thin.dimension)
     for level in dimension.levels[dimension.levels.index(thin.level) + 1 :]:
         rolled = GroupBy(thin.dimension, level)

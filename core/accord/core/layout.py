@@ -3,8 +3,18 @@
 
 Computed from data model, agreement and query alone, so every agency, the hub and
 the analyst derive the same one. Cells come in row-major order of the axes, zeros
-and ``unknown`` included; after them stand two more entries, ``persons`` (persons
-with at least one cell) and ``dropped`` (cells that the bound left out).
+and ``unknown`` included, and every cell has the measure's *slots* one after another:
+entry number = cell * slots + slot. After them stand two more entries, ``persons``
+(persons with at least one cell) and ``dropped`` (cells that the bound left out)::
+
+    persons, cases   count
+    sum              sum, unknown
+    mean             sum (of value minus midpoint), count, unknown
+    quantile         one for each bin, unknown
+    share            informed, one for each value, unknown
+    values           0, 1, ... up to the most values that count, unknown
+
+``unknown`` has what says nothing on the quantity or dimension.
 """
 
 from __future__ import annotations
@@ -18,10 +28,16 @@ from accord.core.canonical import digest
 from accord.core.dimension import UNKNOWN, Dimension
 from accord.core.errors import InvalidQuery
 from accord.core.model import DataModel
-from accord.core.query import Measure, Query
+from accord.core.query import Kind, Measure, Query
 
 MOST_CELLS = 100_000
-"""Cells that one answer may have."""
+"""Entries of cells that one answer may have."""
+
+INFORMED = "informed"
+"""Slot of `share`: what it is a share of."""
+
+NO_VALUE = "none"
+"""Leaf that says that there is none: it informs, and `values` counts it as 0."""
 
 EXTRA_CELLS = ("persons", "dropped")
 """Names of the entries behind the cells, in order."""
@@ -41,11 +57,29 @@ class Axis:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """How the slots read a quantity, in stored integers."""
+
+    quantity: str
+    lower: int
+    upper: int
+    edges: tuple[int, ...]
+    """Inner edges of the bins, ascending; what is at least an edge is above it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """Axes in canonical order; the first is the most significant."""
 
     measure: Measure
     axes: tuple[Axis, ...]
+    slots: tuple[str, ...] = ("count",)
+    """Names of the entries of every cell."""
+    shown: Axis | None = None
+    """The dimension of `share` or `values`: its values without ``unknown``, and the
+    place of each leaf among them. -1: says nothing; -2: says that there is none."""
+    numbers: Numbers | None = None
+    """The quantity of `sum`, `mean` or `quantile`."""
 
     @property
     def n_cells(self) -> int:
@@ -53,9 +87,14 @@ class Layout:
         return math.prod(len(axis.values) for axis in self.axes)
 
     @property
+    def n_entries(self) -> int:
+        """Number of entries of all cells."""
+        return self.n_cells * len(self.slots)
+
+    @property
     def size(self) -> int:
         """Length of the vectors over this layout."""
-        return self.n_cells + len(EXTRA_CELLS)
+        return self.n_entries + len(EXTRA_CELLS)
 
     def cells(self) -> Iterator[tuple[str, ...]]:
         """Yield the values of every cell, in order."""
@@ -75,11 +114,12 @@ class Layout:
         """Return the SHA-256 in hex that hub and agents compare."""
         return digest(
             {
-                "measure": self.measure.value,
+                "measure": self.measure.name,
                 "axes": [
                     [axis.dimension, axis.level, list(axis.values)]
                     for axis in self.axes
                 ],
+                "slots": list(self.slots),
                 "extra": list(EXTRA_CELLS),
             }
         )
@@ -102,16 +142,77 @@ def lay_out(query: Query, model: DataModel) -> Layout:
         )
         for group in query.group_by
     )
-    layout = Layout(measure=query.measure, axes=axes)
-    if layout.n_cells > MOST_CELLS:
+    layout = _with_slots(
+        Layout(measure=query.measure, axes=axes), model, wanted.get(query.measure.of)
+    )
+    if layout.n_entries > MOST_CELLS:
         raise InvalidQuery(
             "TOO_MANY_CELLS",
-            f"The answer would have {layout.n_cells} cells; at most {MOST_CELLS} are "
+            f"The answer would have {layout.n_entries} cells; at most {MOST_CELLS} are "
             "possible. Use a coarser level, a filter or fewer dimensions.",
-            cells=str(layout.n_cells),
+            cells=str(layout.n_entries),
             limit=str(MOST_CELLS),
         )
     return layout
+
+
+def _with_slots(
+    layout: Layout, model: DataModel, kept: frozenset[int] | None
+) -> Layout:
+    """Return *layout* with the slots of its measure.
+
+    Args:
+        layout: axes and measure.
+        model: has the quantity or dimension that the measure is about.
+        kept: leaves of that dimension that the filter keeps, if there is one.
+    """
+    measure = layout.measure
+    if measure.kind.of_quantity:
+        quantity = model.quantity(measure.of)
+        lower, upper = quantity.range
+        slots = {
+            Kind.SUM: ("sum",),
+            Kind.MEAN: ("sum", "count"),
+            Kind.QUANTILE: quantity.bin_labels,
+        }[measure.kind]
+        numbers = Numbers(
+            quantity=measure.of,
+            lower=lower,
+            upper=upper,
+            edges=tuple(math.ceil(edge * quantity.scale) for edge in quantity.bins),
+        )
+        return dataclasses.replace(layout, slots=(*slots, UNKNOWN), numbers=numbers)
+    if measure.kind.of_dimension:
+        dimension = model.dimension(measure.of)
+        shown = _informed(_axis(dimension, measure.level, kept), measure.kind)
+        slots = (
+            (INFORMED, *shown.values)
+            if measure.kind is Kind.SHARE
+            else tuple(str(n) for n in range(most_shown(shown, dimension) + 1))
+        )
+        return dataclasses.replace(layout, slots=(*slots, UNKNOWN), shown=shown)
+    return layout
+
+
+def _informed(axis: Axis, kind: Kind) -> Axis:
+    """Return *axis* with only those values that a case is counted at."""
+    none = {NO_VALUE} if kind is Kind.VALUES else set()
+    values = [value for value in axis.values if value not in {UNKNOWN, *none}]
+    places = {value: place for place, value in enumerate(values)}
+    apart = dict.fromkeys(none, -2)
+    return dataclasses.replace(
+        axis,
+        values=tuple(values),
+        cell_of_leaf=tuple(
+            -1 if place < 0 else (places | apart).get(axis.values[place], -1)
+            for place in axis.cell_of_leaf
+        ),
+    )
+
+
+def most_shown(shown: Axis, dimension: Dimension) -> int:
+    """Return V: how many values of one unit in one cell `share` and `values` count."""
+    return max(1, min(dimension.max_values, len(shown.values)))
 
 
 def _axis(dimension: Dimension, level: str, kept: frozenset[int] | None) -> Axis:

@@ -1,50 +1,83 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one person can change in an agency's vector, and the sensitivity that follows.
 
-A measure declares its component vector: groups of entries, each with a bound on what
-one person contributes to one entry (in counts) and an integer scale by which counts
-are multiplied before they are stored. All entries get noise of one standard deviation,
-so a scale says how precious a component is. The cells are stored with scale 4 and the
-two extra entries with scale 1, which makes those cost about 2 % of the noise instead
-of 29 % at L0 = 3::
+A measure declares its component vector: for every slot of a cell a bound on what one
+person adds there, and an integer scale by which that is multiplied before it is stored.
+All entries get noise of one standard deviation, so a scale says how precious a
+component is. For `persons` and `cases` the cells have scale 4 and the two extra
+entries scale 1, which makes those cost about 2 % of the noise instead of 29 % at
+L0 = 3::
 
-    D1   = A (L0 · 4 · Linf + 1 + drop_cap)
-    D2²  = A² (L0 · (4 · Linf)² + 1 + drop_cap²)
+    D1   = A (L0 · C1 + 1 + drop_cap)
+    D2²  = A² (L0 · C2² + 1 + drop_cap²)
 
-where A is the number of agencies that may know one person. D2 <= A · (D2 at A = 1) is
-the triangle inequality over agencies; it holds whichever cells an agency keeps.
-Neighbouring data sets differ by all records of one person (added or removed).
+where A is the number of agencies that may know one person, and C1 and C2 are the most
+that one person adds to all slots of one cell: 4 · Linf for counts. Of slots that
+exclude one another only the larger counts: a case is either recorded or ``unknown``,
+so that ``unknown`` costs nothing. The other measures have a unit U of at least 64 for
+what one case or person adds, and the extra entries a quarter of it::
+
+    sum       sum up to U, or unknown U              C1 = Linf U      C2² = Linf² U²
+    mean      sum U and count U, or unknown U√2      C1 = 2 Linf U    C2² = 2 Linf² U²
+    quantile  one bin U, or unknown U                C1 = Linf U      C2² = Linf² U²
+    share     informed U and V values U, or unknown  C1 = (V + 1) U   C2² = (V + 1) U²
+    values    one slot U                             C1 = U           C2² = U²
+
+The bounding *weigh* (`persons` under zCDP) leaves no group out: of m > L0 groups each
+gets floor(U sqrt(L0 / m)), and m U² L0 / m = L0 U² is what D2² has anyway.
+
+D2 <= A · (D2 at A = 1) is the triangle inequality over agencies; it holds whichever
+cells an agency keeps. Neighbouring data sets differ by all records of one person
+(added or removed).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import enum
+import math
+from fractions import Fraction
 
-from accord.core.layout import Layout
+from accord.core.layout import Layout, lay_out, most_shown
 from accord.core.model import DataModel
-from accord.core.query import Measure, Query
+from accord.core.query import Kind, Query
 
 CELL_SCALE = 4
-"""Stored integers of cells are counts times this."""
+"""Stored integers of the cells of `persons` and `cases` are counts times this."""
+
+FINE_SCALE = 64
+"""Least stored integer of one count in any other cell."""
+
+EXTRA_PART = 4
+"""The extra entries have the cells' unit over this as their scale."""
 
 LARGEST_ENTRY = 2**40
-"""Most that one entry of one agency's vector can be, as stored: agencies clamp to it,
-and the hub releases no sum that honest agencies cannot have."""
+"""Most that one entry of one agency's vector can be, as stored, on both sides of zero:
+agencies clamp to it, and the hub releases no sum that honest agencies cannot have."""
+
+
+class Bounding(enum.StrEnum):
+    """How the bound on one person's groups is kept."""
+
+    KEEP = "keep"
+    """The first L0 groups count in full, the rest not at all."""
+    WEIGH = "weigh"
+    """All groups count, the less the more there are."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
     """Entries that share a bound and a scale."""
 
-    bound: int
-    """Most that one person adds to one entry, in counts."""
+    bound: int | Fraction
+    """Most that one person adds to one entry, in counts or the quantity's unit."""
     scale: int
-    """Stored integer per count."""
+    """Stored integer per count, or per one of the quantity's unit."""
 
     @property
     def largest(self) -> int:
         """Most that one person adds to one entry, as stored."""
-        return self.bound * self.scale
+        return math.ceil(self.bound * self.scale)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,58 +87,185 @@ class Bounds:
     groups_per_person: int
     """L0 before the dimensions are looked at."""
     cases_per_group: int
-    """Linf of the measure `cases`."""
+    """Linf: cases that measures other than `persons` count, or look at."""
     drop_cap: int
     """Most left-out groups of one person that are counted in ``dropped``."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ComponentVector:
-    """Declaration of a whole vector: cells, ``persons`` and ``dropped``."""
+    """Declaration of a whole vector: slots of the cells, ``persons``, ``dropped``."""
 
     groups: int
-    """L0: cells in which one person can stand, in one agency."""
-    cells: Component
+    """L0: cells in which one person counts in full, in one agency."""
+    bounding: Bounding = Bounding.KEEP
+    slots: tuple[Component, ...]
+    """One for each slot of a cell."""
+    cell_d1: int
+    """C1: most that one person adds to the slots of one cell together."""
+    cell_d2_squared: int
+    """C2²: the most of the sum of the squares."""
     persons: Component
     dropped: Component
+    cases: int = 1
+    """Linf: cases of one person that are looked at in one cell, if cases are."""
+    values: int = 1
+    """V: values of one person that count in one cell, for `share` and `values`."""
+    reach: int = 0
+    """Cells that there are, where groups are weighed."""
+
+    @classmethod
+    def of_counts(
+        cls,
+        *,
+        groups: int,
+        drop_cap: int,
+        cases: int = 1,
+        bounding: Bounding = Bounding.KEEP,
+        reach: int = 0,
+    ) -> ComponentVector:
+        """Return the declaration of `persons`, or of `cases` with *cases* as Linf."""
+        scale = CELL_SCALE if bounding is Bounding.KEEP else FINE_SCALE
+        return cls(
+            groups=groups,
+            bounding=bounding,
+            slots=(Component(bound=cases, scale=scale),),
+            cell_d1=cases * scale,
+            cell_d2_squared=(cases * scale) ** 2,
+            persons=Component(bound=1, scale=scale // EXTRA_PART),
+            dropped=Component(bound=drop_cap, scale=scale // EXTRA_PART),
+            cases=cases,
+            reach=reach,
+        )
+
+    @property
+    def _groups_d1(self) -> int:
+        """L1 norm of the cells of one person in one agency.
+
+        A person with m weighed groups adds at most m C1 sqrt(L0 / m).
+        """
+        if self.bounding is Bounding.KEEP or self.reach <= self.groups:
+            return self.groups * self.cell_d1
+        return math.isqrt(self.groups * self.reach * self.cell_d1**2 - 1) + 1
 
     def d1(self, agencies: int) -> int:
         """Return the L1 sensitivity for a person known to at most *agencies*."""
-        one = self.groups * self.cells.largest
-        return agencies * (one + self.persons.largest + self.dropped.largest)
+        extras = self.persons.largest + self.dropped.largest
+        return agencies * (self._groups_d1 + extras)
 
     def d2_squared(self, agencies: int) -> int:
         """Return the square of the L2 sensitivity for *agencies*."""
-        one = self.groups * self.cells.largest**2
-        return agencies**2 * (one + self.persons.largest**2 + self.dropped.largest**2)
+        extras = self.persons.largest**2 + self.dropped.largest**2
+        return agencies**2 * (self.groups * self.cell_d2_squared + extras)
 
 
-def component_vector(query: Query, model: DataModel, bounds: Bounds) -> ComponentVector:
+def component_vector(
+    query: Query,
+    model: DataModel,
+    bounds: Bounds,
+    bounding: Bounding = Bounding.KEEP,
+) -> ComponentVector:
     """Declare the vector that answers *query* under *bounds*.
 
     L0 is ``groups_per_person``, or less where every grouped dimension is constant per
     person: then a person has at most the product of the declared maxima.
+
+    Raises:
+        InvalidQuery: as `lay_out`.
     """
+    kind = query.measure.kind
+    layout = lay_out(query, model)
+    groups = _groups(query, model, bounds)
+    if kind in (Kind.PERSONS, Kind.CASES):
+        return ComponentVector.of_counts(
+            groups=groups,
+            drop_cap=bounds.drop_cap,
+            cases=bounds.cases_per_group if kind is Kind.CASES else 1,
+            bounding=bounding,
+            reach=0 if bounding is Bounding.KEEP else layout.n_cells,
+        )
+    cases = 1 if kind.of_dimension else bounds.cases_per_group
+    values = 1
+    if layout.shown is not None:
+        values = most_shown(layout.shown, model.dimension(layout.shown.dimension))
+    unit, slots = _slots(layout, model, cases, values)
+    norm1, norm2_squared = {
+        Kind.MEAN: (2, 2),
+        Kind.SHARE: (1 + values, 1 + values),
+    }.get(kind, (1, 1))
+    extra = unit // EXTRA_PART
+    return ComponentVector(
+        groups=groups,
+        bounding=bounding,
+        slots=slots,
+        cell_d1=norm1 * cases * unit,
+        cell_d2_squared=norm2_squared * (cases * unit) ** 2,
+        persons=Component(bound=1, scale=extra),
+        dropped=Component(bound=bounds.drop_cap, scale=extra),
+        cases=cases,
+        values=values,
+    )
+
+
+def _groups(query: Query, model: DataModel, bounds: Bounds) -> int:
     dimensions = [model.dimension(group.dimension) for group in query.group_by]
     groups = bounds.groups_per_person
     if all(dimension.constant for dimension in dimensions):
-        product = 1
-        for dimension in dimensions:
-            product *= dimension.max_values
+        product = math.prod(dimension.max_values for dimension in dimensions)
         groups = min(groups, product)
-    linf = bounds.cases_per_group if query.measure is Measure.CASES else 1
-    return ComponentVector(
-        groups=groups,
-        cells=Component(bound=linf, scale=CELL_SCALE),
-        persons=Component(bound=1, scale=1),
-        dropped=Component(bound=bounds.drop_cap, scale=1),
+    return groups
+
+
+def _slots(
+    layout: Layout, model: DataModel, cases: int, values: int
+) -> tuple[int, tuple[Component, ...]]:
+    """Return the unit U and the components of the slots.
+
+    ``unknown`` excludes the other slots: it has the largest scale that costs nothing.
+    """
+    kind = layout.measure.kind
+    unit = FINE_SCALE
+    if layout.numbers is None or kind is Kind.QUANTILE:
+        each = Component(bound=cases, scale=unit)
+        together = 1 + values if kind is Kind.SHARE else 1
+        free = math.isqrt(together * unit**2)
+        known = len(layout.slots) - 1
+        return unit, (*[each] * known, Component(bound=cases, scale=free))
+    numbers, quantity = layout.numbers, model.quantity(layout.numbers.quantity)
+    if kind is Kind.SUM:
+        largest, halves = max(abs(numbers.lower), abs(numbers.upper)), 1
+    else:
+        # Halves, so that the midpoint is a whole number of them.
+        largest, halves = numbers.upper - numbers.lower, 2
+    finer = -(-FINE_SCALE // largest)
+    unit = largest * finer
+    scale = quantity.scale * halves * finer
+    summed = Component(bound=Fraction(cases * unit, scale), scale=scale)
+    if kind is Kind.SUM:
+        return unit, (summed, Component(bound=cases, scale=unit))
+    return unit, (
+        summed,
+        Component(bound=cases, scale=unit),
+        Component(bound=cases, scale=math.isqrt(2 * unit**2)),
     )
 
 
 def scales(vector: ComponentVector, layout: Layout) -> list[int]:
     """Return the scale of every entry of a vector over *layout*."""
     return [
-        *([vector.cells.scale] * layout.n_cells),
+        *([slot.scale for slot in vector.slots] * layout.n_cells),
         vector.persons.scale,
         vector.dropped.scale,
     ]
+
+
+def figure_scale(measure: str, bounding: str) -> int | None:
+    """Return the stored integer of one count in a figure of the measure called so.
+
+    Nothing where figures are no counts, and their scale depends on the quantity.
+    """
+    kind = measure.partition("(")[0]
+    if kind in (Kind.SUM, Kind.MEAN):
+        return None
+    plain = kind in (Kind.PERSONS, Kind.CASES) and bounding != Bounding.WEIGH
+    return CELL_SCALE if plain else FINE_SCALE

@@ -29,6 +29,12 @@ from accord.core.document import (
 )
 from accord.core.errors import InvalidQuery, suggestion
 
+DEFAULT_BINS = 10
+"""Bins of equal width where a data model names no edges."""
+
+MOST_BINS = 50
+"""Bins that one quantity may have."""
+
 Name = Annotated[
     str,
     pydantic.Field(max_length=63),
@@ -59,6 +65,20 @@ class Quantity:
     upper: Fraction
     scale: int
     """Stored integers are the value times this."""
+    bins: tuple[Fraction, ...]
+    """Inner edges of the public bins, ascending; a value on an edge is above it."""
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """Least and largest integer that stores hold of it."""
+        return round(self.lower * self.scale), round(self.upper * self.scale)
+
+    @property
+    def bin_labels(self) -> tuple[str, ...]:
+        """Names of the bins, such as ``0-30``, ``30-90`` and ``90+``."""
+        edges = [_decimal(edge) for edge in (self.lower, *self.bins)]
+        between = [f"{low}-{high}" for low, high in itertools.pairwise(edges)]
+        return (*between, f"{edges[-1]}+")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +106,23 @@ class DataModel:
                 "UNKNOWN_DIMENSION",
                 f"The data model {self.name!r} has no dimension {name!r}."
                 + (suggestion(name, self.dimensions) or f" It has: {known}."),
+                model=self.name,
+            )
+        return found
+
+    def quantity(self, name: str) -> Quantity:
+        """Return the quantity called *name*.
+
+        Raises:
+            InvalidQuery: UNKNOWN_QUANTITY, with the nearest name that exists.
+        """
+        found = self.quantities.get(name)
+        if found is None:
+            known = ", ".join(sorted(self.quantities)) or "none"
+            raise InvalidQuery(
+                "UNKNOWN_QUANTITY",
+                f"The data model {self.name!r} has no quantity {name!r}."
+                + (suggestion(name, self.quantities) or f" It has: {known}."),
                 model=self.name,
             )
         return found
@@ -119,6 +156,12 @@ class QuantityForm(Strict):
     unit: str
     bounds: Annotated[list[ExactNumber], pydantic.Field(min_length=2, max_length=2)]
     scale: Annotated[int, pydantic.Field(ge=1, le=10_000)] = 1
+    bins: (
+        Annotated[
+            list[ExactNumber], pydantic.Field(min_length=1, max_length=MOST_BINS - 1)
+        ]
+        | None
+    ) = None
 
 
 class DataModelForm(Strict):
@@ -166,6 +209,11 @@ def build_model(
         for sentence in _wrong_bounds(quantity)
     )
     found.extend(
+        (("quantities", name, "bins"), sentence)
+        for name, quantity in quantities.items()
+        for sentence in _wrong_bins(quantity)
+    )
+    found.extend(
         (("quantities", name), "a dimension has this name already.")
         for name in quantities
         if name in form.dimensions
@@ -196,7 +244,23 @@ def _quantity(name: str, form: QuantityForm) -> Quantity:
         lower=form.bounds[0],
         upper=form.bounds[1],
         scale=form.scale,
+        bins=tuple(form.bins) if form.bins is not None else _equal_bins(form),
     )
+
+
+def _equal_bins(form: QuantityForm) -> tuple[Fraction, ...]:
+    """Return edges of bins of equal width, at numbers that a store can hold."""
+    lower, upper = form.bounds
+    step = (upper - lower) / DEFAULT_BINS
+    edges = (
+        Fraction(round((lower + number * step) * form.scale), form.scale)
+        for number in range(1, DEFAULT_BINS)
+    )
+    return tuple(sorted({edge for edge in edges if lower < edge < upper}))
+
+
+def _decimal(number: Fraction) -> str:
+    return f"{float(number):.10g}"
 
 
 def _wrong_bounds(quantity: Quantity) -> list[str]:
@@ -204,6 +268,15 @@ def _wrong_bounds(quantity: Quantity) -> list[str]:
         return ["the lower bound must be below the upper bound."]
     if max(abs(quantity.lower), abs(quantity.upper)) * quantity.scale >= 2**31 - 1:
         return ["bounds times scale must stay below 2147483647."]
+    return []
+
+
+def _wrong_bins(quantity: Quantity) -> list[str]:
+    edges = (quantity.lower, *quantity.bins, quantity.upper)
+    if quantity.lower < quantity.upper and any(
+        low >= high for low, high in itertools.pairwise(edges)
+    ):
+        return ["edges must ascend and lie between the bounds, without them."]
     return []
 
 

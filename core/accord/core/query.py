@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 from collections.abc import Mapping, Sequence
 
 from accord.core.canonical import digest
@@ -23,13 +24,64 @@ MOST_GROUPED = 3
 """Dimensions that one query can group by."""
 
 
-class Measure(enum.StrEnum):
-    """What is counted."""
+class Kind(enum.StrEnum):
+    """How the cases in one cell become figures."""
 
     PERSONS = "persons"
     """Distinct persons of an agency, added over agencies."""
     CASES = "cases"
     """Cases, at most `cases_per_group` of one person in one cell."""
+    SUM = "sum"
+    """Sum of a quantity over those cases that record it."""
+    MEAN = "mean"
+    """Sum and number of those cases; analysts divide."""
+    QUANTILE = "quantile"
+    """Those cases by the quantity's public bins; analysts read quantiles off."""
+    SHARE = "share"
+    """Persons by the values of a dimension, and how many have any."""
+    VALUES = "values"
+    """Persons by how many values of a dimension they have."""
+
+    @property
+    def of_quantity(self) -> bool:
+        """Whether it is about a quantity of the data model."""
+        return self in (Kind.SUM, Kind.MEAN, Kind.QUANTILE)
+
+    @property
+    def of_dimension(self) -> bool:
+        """Whether it is about a dimension, and so shows its values."""
+        return self in (Kind.SHARE, Kind.VALUES)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Measure:
+    """What is counted; `parse_measure` makes them from names."""
+
+    kind: Kind
+    of: str = ""
+    """The quantity or dimension; empty for persons and cases."""
+    level: str = ""
+    """Of the dimension; empty for the others."""
+    finest: bool = True
+    """Whether the level is the dimension's finest, and left out of the name."""
+
+    @property
+    def name(self) -> str:
+        """Such as ``persons``, ``mean(days_in_care)`` or ``share(region:country)``."""
+        if self.finest or not self.of:
+            return self.family
+        return f"{self.kind.value}({self.of}:{self.level})"
+
+    @property
+    def family(self) -> str:
+        """The name without a level, as agreements list it."""
+        return f"{self.kind.value}({self.of})" if self.of else self.kind.value
+
+
+PERSONS = Measure(Kind.PERSONS)
+CASES = Measure(Kind.CASES)
+
+_OF = re.compile(r"([a-z]+)\(([a-z0-9_]+)(?::([a-z0-9_]+))?\)")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
@@ -58,6 +110,17 @@ class Query:
     group_by: tuple[GroupBy, ...]
     where: tuple[Filter, ...]
 
+    @property
+    def grouped(self) -> tuple[GroupBy, ...]:
+        """Every dimension whose values the answer shows.
+
+        These are the groups and, for `share` and `values`, the dimension that these
+        are about: what limits a grouping limits it as well.
+        """
+        if not self.measure.kind.of_dimension:
+            return self.group_by
+        return (*self.group_by, GroupBy(self.measure.of, self.measure.level))
+
     def key(self) -> str:
         """Return the query key: SHA-256 in hex of the RFC 8785 form."""
         return digest(
@@ -65,7 +128,7 @@ class Query:
                 "v": KEY_VERSION,
                 "agreement": self.agreement,
                 "edition": self.edition,
-                "measure": self.measure.value,
+                "measure": self.measure.name,
                 "group_by": [[group.dimension, group.level] for group in self.group_by],
                 "where": [[part.dimension, list(part.nodes)] for part in self.where],
             }
@@ -86,21 +149,30 @@ def canonical_query(
     Args:
         agreement: name of the agreement.
         edition: name of the edition.
-        measure: name of a `Measure`.
+        measure: name of a `Measure`, as `parse_measure` reads it.
         group_by: dimension and level; no level means the finest one.
         where: for each filtered dimension the wanted values, of any level.
         model: the data model of the agreement.
 
     Raises:
-        InvalidQuery: UNKNOWN_MEASURE, UNKNOWN_DIMENSION, UNKNOWN_LEVEL, UNKNOWN_VALUE,
-            TOO_MANY_DIMENSIONS, DUPLICATE_DIMENSION or EMPTY_FILTER.
+        InvalidQuery: UNKNOWN_MEASURE, UNKNOWN_QUANTITY, UNKNOWN_DIMENSION,
+            UNKNOWN_LEVEL, UNKNOWN_VALUE, TOO_MANY_DIMENSIONS, DUPLICATE_DIMENSION or
+            EMPTY_FILTER.
     """
+    chosen = parse_measure(measure, model)
     groups = [_group(model, name, level) for name, level in group_by]
     names = [group.dimension for group in groups]
     if len(set(names)) != len(names):
         raise InvalidQuery(
             "DUPLICATE_DIMENSION",
             "A dimension can be grouped by only once; choose one of its levels.",
+        )
+    if chosen.kind.of_dimension and chosen.of in names:
+        raise InvalidQuery(
+            "DUPLICATE_DIMENSION",
+            f"The measure {chosen.name!r} shows the values of {chosen.of!r} already; "
+            "leave it out of the groups.",
+            dimension=chosen.of,
         )
     if len(groups) > MOST_GROUPED:
         raise InvalidQuery(
@@ -112,22 +184,49 @@ def canonical_query(
     return Query(
         agreement=agreement,
         edition=edition,
-        measure=_measure(measure),
+        measure=chosen,
         group_by=tuple(sorted(groups)),
         where=tuple(sorted(part for part in filters if part is not None)),
     )
 
 
-def _measure(name: str) -> Measure:
-    try:
-        return Measure(name)
-    except ValueError:
-        known = ", ".join(Measure)
-        raise InvalidQuery(
-            "UNKNOWN_MEASURE",
-            f"There is no measure {name[:64]!r}; there are: {known}."
-            + suggestion(name, Measure),
-        ) from None
+def parse_measure(name: str, model: DataModel) -> Measure:
+    """Return the measure called *name*; what it is about must be in *model*.
+
+    Raises:
+        InvalidQuery: UNKNOWN_MEASURE, UNKNOWN_QUANTITY, UNKNOWN_DIMENSION or
+            UNKNOWN_LEVEL, with the nearest name that exists.
+    """
+    if name in (Kind.PERSONS, Kind.CASES):
+        return Measure(Kind(name))
+    match = _OF.fullmatch(name)
+    if match is None or match[1] not in _FORMS:
+        raise _unknown_measure(name)
+    kind, of, level = Kind(match[1]), match[2], match[3]
+    if kind.of_quantity:
+        if level is not None:
+            raise _unknown_measure(name)
+        return Measure(kind, model.quantity(of).name)
+    dimension = model.dimension(of)
+    chosen = dimension.levels[0] if level is None else dimension.level(level)
+    return Measure(kind, of, chosen, finest=chosen == dimension.levels[0])
+
+
+_FORMS = {
+    kind: f"{kind.value}(…)" for kind in Kind if kind.of_quantity or kind.of_dimension
+}
+
+MEASURE_FORMS = (Kind.PERSONS.value, Kind.CASES.value, *_FORMS.values())
+"""How measures are written."""
+
+
+def _unknown_measure(name: str) -> InvalidQuery:
+    known = ", ".join(MEASURE_FORMS)
+    return InvalidQuery(
+        "UNKNOWN_MEASURE",
+        f"There is no measure {name[:64]!r}; there are: {known}."
+        + suggestion(name.partition("(")[0], Kind),
+    )
 
 
 def _group(model: DataModel, name: str, level: str | None) -> GroupBy:
@@ -156,7 +255,7 @@ def _filter(model: DataModel, name: str, values: Sequence[str]) -> Filter | None
 def finest_levels(query: Query, model: DataModel) -> Mapping[str, frozenset[str]]:
     """Return for every dimension that *query* touches the levels it touches it at."""
     touched: dict[str, set[str]] = {}
-    for group in query.group_by:
+    for group in query.grouped:
         touched.setdefault(group.dimension, set()).add(group.level)
     for part in query.where:
         dimension = model.dimension(part.dimension)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from accord.core.agreement_form import ALL_VALUES, AgreementForm, MayAsk
@@ -11,9 +10,7 @@ from accord.core.dimension import Dimension
 from accord.core.errors import InvalidQuery, suggestion
 from accord.core.messages import sentence
 from accord.core.model import DataModel
-from accord.core.query import Measure
-
-_OF_QUANTITY = re.compile(r"(mean|sum)\(([a-z0-9_]+)\)")
+from accord.core.query import MEASURE_FORMS, Kind, parse_measure
 
 
 def question_contradictions(
@@ -86,14 +83,24 @@ def no_value(value: str, dimension: Dimension) -> str:
 
 
 def _wrong_measure(measure: str, model: DataModel) -> str | None:
-    if measure in set(Measure):
+    try:
+        found = parse_measure(measure, model)
+    except InvalidQuery as error:
+        return _worded(error, measure, model)
+    if measure == found.family:
         return None
-    match = _OF_QUANTITY.fullmatch(measure)
-    if match is None:
-        known = ", ".join([*Measure, "mean(…)", "sum(…)"])
-        text = sentence("lint.no-measure", measure=measure, known=known)
-        return text + suggestion(measure, Measure)
-    if match[2] not in model.quantities:
-        text = sentence("lint.no-quantity", model=model.name, quantity=match[2])
-        return text + suggestion(match[2], model.quantities)
-    return None
+    return sentence("lint.measure-level", measure=found.family)
+
+
+def _worded(error: InvalidQuery, measure: str, model: DataModel) -> str:
+    """Return the lint's own sentence for a measure that cannot be."""
+    kind, _, of = measure.rstrip(")").partition("(")
+    name = of.partition(":")[0]
+    if error.reason == "UNKNOWN_QUANTITY":
+        text = sentence("lint.no-quantity", model=model.name, quantity=name)
+        return text + suggestion(name, model.quantities)
+    if error.reason in ("UNKNOWN_DIMENSION", "UNKNOWN_LEVEL"):
+        return no_dimension(name, model)
+    known = ", ".join(MEASURE_FORMS)
+    text = sentence("lint.no-measure", measure=measure, known=known)
+    return text + suggestion(kind, Kind)

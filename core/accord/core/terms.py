@@ -13,12 +13,13 @@ import datetime
 from accord.core.agreement import Agreement
 from accord.core.calendar import period_end
 from accord.core.decide import Analyst
+from accord.core.errors import InvalidQuery
 from accord.core.layout import Layout, lay_out
-from accord.core.measure import ComponentVector, component_vector
+from accord.core.measure import Bounding, ComponentVector, component_vector
 from accord.core.model import DataModel
 from accord.core.placement import NoisePlan, Placement, plan_noise
-from accord.core.privacy import Loss, Mechanism, mechanism_class
-from accord.core.query import Query
+from accord.core.privacy import Accounting, Loss, Mechanism, mechanism_class
+from accord.core.query import Kind, Query
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,11 @@ class Terms:
     """A: agencies that may know one person; what the noise is calibrated to."""
     last_day: datetime.date | None
     """Last day of registration that counts, where the edition ends one."""
+
+    @property
+    def bounding(self) -> Bounding:
+        """How the bound on one person's groups is kept."""
+        return self.vector.bounding
 
     @property
     def d1(self) -> int:
@@ -47,15 +53,30 @@ class Terms:
         return mechanism.loss(d1=self.d1, d2_squared=self.d2_squared)
 
 
-def terms(agreement: Agreement, model: DataModel, query: Query) -> Terms:
+def terms(
+    agreement: Agreement,
+    model: DataModel,
+    query: Query,
+    bounding: Bounding = Bounding.KEEP,
+) -> Terms:
     """Return the terms of *query*, which is canonical under *model*.
 
     Raises:
-        InvalidQuery: TOO_MANY_CELLS or OUTSIDE_EDITION.
+        InvalidQuery: TOO_MANY_CELLS, OUTSIDE_EDITION, or BOUNDING_INVALID where
+            groups cannot be weighed.
     """
+    if bounding is Bounding.WEIGH and (
+        query.measure.kind is not Kind.PERSONS
+        or agreement.accounting is not Accounting.ZCDP
+    ):
+        raise InvalidQuery(
+            "BOUNDING_INVALID",
+            "A person's groups can be weighed only for the measure `persons` under an "
+            "agreement with `accounting: zcdp`; ask with the bounding `keep`.",
+        )
     return Terms(
         layout=lay_out(query, model),
-        vector=component_vector(query, model, agreement.bounds),
+        vector=component_vector(query, model, agreement.bounds, bounding),
         agencies=agreement.person_in_at_most,
         last_day=period_end(query.edition) if model.edition_dimension else None,
     )
@@ -119,3 +140,4 @@ class Requisition:
     """The hub's claim."""
     issued_at: datetime.datetime
     expires_at: datetime.datetime
+    bounding: Bounding = Bounding.KEEP

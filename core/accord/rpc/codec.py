@@ -23,6 +23,7 @@ from accord.core.calendar import Period, is_edition
 from accord.core.canonical import bytes_digest
 from accord.core.decide import Analyst
 from accord.core.errors import IntegrityError, InvalidQuery, RequisitionRefused
+from accord.core.measure import Bounding
 from accord.core.model import DataModel
 from accord.core.privacy import (
     SCALE_DENOMINATOR,
@@ -61,7 +62,7 @@ def query_to_message(query: Query) -> common_pb2.Query:
     return common_pb2.Query(
         agreement=query.agreement,
         edition=query.edition,
-        measure=query.measure.value,
+        measure=query.measure.name,
         group_by=[
             common_pb2.Grouping(dimension=group.dimension, level=group.level)
             for group in query.group_by
@@ -201,6 +202,9 @@ def requisition_to_bytes(requisition: Requisition) -> bytes:
         ),
         issued_at=_to_seconds(requisition.issued_at),
         expires_at=_to_seconds(requisition.expires_at),
+        bounding=""
+        if requisition.bounding is Bounding.KEEP
+        else requisition.bounding.value,
     )
     return message.SerializeToString(deterministic=True)
 
@@ -238,6 +242,8 @@ def requisition_from_bytes(payload: bytes, find_model: FindModel) -> Requisition
     members = tuple(message.members)
     if members != tuple(sorted(set(members))):
         raise _malformed("its members are not sorted.")
+    if message.bounding == Bounding.KEEP:
+        raise _malformed("it names the bounding that goes without saying.")
     return Requisition(
         query_id=message.query_id,
         query=query,
@@ -258,6 +264,7 @@ def requisition_from_bytes(payload: bytes, find_model: FindModel) -> Requisition
         ),
         issued_at=issued_at,
         expires_at=expires_at,
+        bounding=Bounding(message.bounding or Bounding.KEEP),
     )
 
 

@@ -96,14 +96,15 @@ def check_plausible(
     Args:
         opened: what `open_sum` returned.
         members: how many were added up.
-        largest_entry: what one member's entry can be at most, before its noise.
+        largest_entry: what one member's entry can be at most on either side of zero,
+            before its noise.
         noise_bound: what the noise of all of them exceeds practically never.
 
     Raises:
         IntegrityError: SUM_IMPLAUSIBLE
     """
     least, most = int(opened.min(initial=0)), int(opened.max(initial=0))
-    if least < -noise_bound or most > members * largest_entry + noise_bound:
+    if max(-least, most) > members * largest_entry + noise_bound:
         raise IntegrityError(
             "SUM_IMPLAUSIBLE",
             "The opened sum has entries that no sum of honest counts can have: nothing"

@@ -20,8 +20,8 @@ from accord.agent.store.bound import bounded_vector
 from accord.agent.store.columns import Columns, write_columns
 from accord.agent.store.entries import LeafFilter
 from accord.core.layout import Axis, Layout
-from accord.core.measure import CELL_SCALE, Component, ComponentVector
-from accord.core.query import Measure
+from accord.core.measure import ComponentVector
+from accord.core.query import CASES, PERSONS
 from tests.unit.agent.reference_bound import Case, Rule
 
 CREATED = datetime.datetime(2026, 1, 31, tzinfo=datetime.UTC)
@@ -86,7 +86,7 @@ def to_columns(
 
 def layout_of(rule: Rule) -> Layout:
     return Layout(
-        measure=Measure.PERSONS if rule.persons else Measure.CASES,
+        measure=PERSONS if rule.persons else CASES,
         axes=tuple(
             Axis(
                 dimension=name,
@@ -100,11 +100,10 @@ def layout_of(rule: Rule) -> Layout:
 
 
 def declaration(rule: Rule) -> ComponentVector:
-    return ComponentVector(
+    return ComponentVector.of_counts(
         groups=rule.l0,
-        cells=Component(bound=1 if rule.persons else rule.linf, scale=CELL_SCALE),
-        persons=Component(bound=1, scale=1),
-        dropped=Component(bound=rule.drop_cap, scale=1),
+        drop_cap=rule.drop_cap,
+        cases=1 if rule.persons else rule.linf,
     )
 
 

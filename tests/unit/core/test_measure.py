@@ -36,7 +36,7 @@ def test_no_allowed_contribution_exceeds_d1_or_d2(
     for _ in range(agencies):
         cells = data.draw(st.sets(st.integers(0, n_cells - 1), max_size=vector.groups))
         for cell in cells:
-            added[cell] += data.draw(st.integers(0, vector.cells.bound)) * CELL_SCALE
+            added[cell] += data.draw(st.integers(0, vector.cases)) * CELL_SCALE
         added[-2] += data.draw(st.integers(0, vector.persons.bound))
         added[-1] += data.draw(st.integers(0, vector.dropped.bound))
     assert sum(added) <= vector.d1(agencies)

@@ -40,7 +40,7 @@ from accord.core.errors import (
 from accord.core.model import DataModel
 from accord.core.placement import NoisePlan
 from accord.core.policy import Policy, load_policy_set
-from accord.core.terms import Requisition, noise_plan, terms
+from accord.core.terms import Requisition, Terms, noise_plan, terms
 from accord.ledger.sqlite import transaction
 from accord.rpc.codec import policy_of, requisition_from_bytes, verify_requisition
 from accord.secagg.directory import directory_of
@@ -159,7 +159,7 @@ class _Audit:
         members = policy.agreement.cohorts.get(masked.cohort, ())
         agency = _own_label(members, record)
         self._check_receipt(agency, policy)
-        found = terms(policy.agreement, policy.model, requisition.query)
+        found = _terms(policy, requisition)
         plan = noise_plan(policy.agreement, found, requisition.mechanism, len(members))
         self._check_transcript(policy, members, plan, record)
         vector = self._counts(policy, requisition)
@@ -245,7 +245,7 @@ class _Audit:
         folder = self._folder(policy, requisition)
         try:
             with Columns.open(folder, model_digest=policy.model.digest) as columns:
-                found = terms(policy.agreement, policy.model, requisition.query)
+                found = _terms(policy, requisition)
                 return counts(columns, found, requisition.query, policy.model)
         except AccordError as error:
             raise _no_edition(requisition.query.edition, error.sentence) from None
@@ -324,3 +324,9 @@ def _remember(
                 "result": result,
             },
         )
+
+
+def _terms(policy: Policy, requisition: Requisition) -> Terms:
+    return terms(
+        policy.agreement, policy.model, requisition.query, requisition.bounding
+    )

@@ -284,7 +284,7 @@ class Checks:
     def _check_terms(self, requisition: Requisition, policy: Policy) -> Terms:
         agreement, model = policy.agreement, policy.model
         try:
-            found = terms(agreement, model, requisition.query)
+            found = terms(agreement, model, requisition.query, requisition.bounding)
             same = (
                 isinstance(requisition.mechanism, mechanism_class(agreement.accounting))
                 and requisition.layout_digest == found.layout.digest()

@@ -41,7 +41,7 @@ def counts(columns: Columns, terms: Terms, query: Query, model: DataModel) -> Ve
     vector = bounded_vector(
         columns, terms.layout, leaf_filters(query, model), terms.vector
     )
-    return np.clip(vector, 0, LARGEST_ENTRY)
+    return np.clip(vector, -LARGEST_ENTRY, LARGEST_ENTRY)
 
 
 def share(plan: NoisePlan, seed: bytes, size: int) -> Vector:

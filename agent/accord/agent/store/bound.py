@@ -30,8 +30,8 @@ from accord.agent.store.columns import Columns
 from accord.agent.store.entries import Cells, EntryReader, Flags, LeafFilter, Rows
 from accord.core.errors import IntegrityError, InternalError
 from accord.core.layout import Layout
-from accord.core.measure import ComponentVector
-from accord.core.query import Measure
+from accord.core.measure import Bounding, ComponentVector
+from accord.core.query import Kind, Measure
 
 CHUNK_ENTRIES = 1 << 16
 """Entries worked on at once: the arrays of one round stay in a core's cache."""
@@ -64,12 +64,16 @@ def bounded_vector(
         IntegrityError: STORE_BROKEN, a code lies outside the domain of its dimension.
         InternalError: BOUNDS_INVALID or LAYOUT_INVALID, nothing was counted.
     """
+    if layout.measure.kind not in (Kind.PERSONS, Kind.CASES) or (
+        vector.bounding is not Bounding.KEEP
+    ):
+        raise InternalError("LAYOUT_INVALID", "This measure cannot be counted yet.")
     tally = _Tally(
         columns=columns,
         reader=EntryReader.prepare(columns, layout, where),
         measure=layout.measure,
         vector=_checked(vector),
-        linf=1 if layout.measure is Measure.PERSONS else vector.cells.bound,
+        linf=vector.cases,
         limit=chunk_entries,
         counts=np.zeros(layout.n_cells, np.int64),
     )
@@ -82,11 +86,11 @@ def bounded_vector(
             "`accord-agent ingest` again.",
         ) from None
     scaled = np.empty(layout.size, np.int64)
-    scaled[:-2] = tally.counts * vector.cells.scale
+    scaled[:-2] = tally.counts * vector.slots[0].scale
     scaled[-2] = tally.persons * vector.persons.scale
     scaled[-1] = tally.dropped * vector.dropped.scale
     most = np.empty(layout.size, np.int64)
-    most[:-2] = vector.cells.largest * _MOST_UNITS
+    most[:-2] = vector.slots[0].largest * _MOST_UNITS
     most[-2] = vector.persons.largest * _MOST_UNITS
     most[-1] = vector.dropped.largest * _MOST_UNITS
     return np.clip(scaled, 0, most)
@@ -94,10 +98,10 @@ def bounded_vector(
 
 def _checked(vector: ComponentVector) -> ComponentVector:
     """Return *vector* if this kernel can keep what it declares, without overflow."""
-    parts = (vector.cells, vector.persons, vector.dropped)
+    parts = (*vector.slots, vector.persons, vector.dropped)
     if (
         vector.groups < 1
-        or vector.cells.bound < 1
+        or min(slot.bound for slot in vector.slots) < 1
         or vector.persons.bound != 1
         or vector.dropped.bound < 0
         or any(part.scale < 1 or part.largest * _MOST_UNITS >= 2**62 for part in parts)
@@ -160,7 +164,7 @@ class _Tally:
     def _add_units(self, start: int, stop: int) -> None:
         """Add whole units by rounds."""
         known = self._known(start, stop)
-        named_only = self.measure is Measure.PERSONS
+        named_only = self.measure.kind is Kind.PERSONS
         row, cell = self.reader.read(start, stop, known if named_only else None)
         person = self.columns.person[start:stop]
         if row is not None:
@@ -190,7 +194,7 @@ class _Tally:
 
     def _valued(self, first: Cells, same: Flags, starts: Rows) -> Cells:
         """Return the cells of one round, each as often as it counts."""
-        if self.measure is Measure.PERSONS:
+        if self.measure.kind is Kind.PERSONS:
             return first
         cases = np.add.reduceat(same, starts, dtype=np.intp)
         return np.repeat(first, np.minimum(cases, self.linf))

@@ -30,7 +30,7 @@ from accord.core.comparison.requests import (
 from accord.core.comparison.shifts import Shift, shift
 from accord.core.decide import Reason
 from accord.core.policy import Policy
-from accord.core.query import Measure
+from accord.core.query import Kind
 
 MOST_EXAMPLES: Final = 8
 """Classes that each side of a difference names; the others are counted."""
@@ -145,7 +145,7 @@ class _Comparison:
             role=space.roles[0],
             organisation=space.organisations[0],
             purpose=space.purposes[0],
-            measure=Measure.PERSONS.value,
+            measure=Kind.PERSONS.value,
             shape=Shape(()),
         )
         self._subjects = self._pairs(

@@ -16,11 +16,20 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
+from accord.core.agreement_form import ALL_VALUES
 from accord.core.decide import Analyst, Ask, Reason, decide
 from accord.core.dimension import Dimension
 from accord.core.errors import InvalidQuery
 from accord.core.policy import Policy
-from accord.core.query import Filter, GroupBy, Measure, Query
+from accord.core.query import (
+    CASES,
+    PERSONS,
+    Filter,
+    GroupBy,
+    Measure,
+    Query,
+    parse_measure,
+)
 
 ANY_OTHER: Final = "?" * 101
 """Stands for every role, organisation and purpose without a name: no document can hold
@@ -142,7 +151,8 @@ def space_of(policies: Sequence[Policy]) -> Space:
         measures=tuple(
             dict.fromkeys(
                 [
-                    *(measure.value for measure in Measure),
+                    PERSONS.name,
+                    CASES.name,
                     *sorted({m for form in forms for m in form.may_ask.measures}),
                 ]
             )
@@ -220,8 +230,7 @@ def status_for(reasons: Sequence[Reason] | None) -> Status:
 def reasons_against(policy: Policy, request: RequestClass) -> list[Reason] | None:
     """Return every reason of `decide`, or nothing where the data model has no such.
 
-    An emergency counts as not declared: declaring one changes no agreement. A measure
-    that agreements can name before programs can count it is judged by its name.
+    An emergency counts as not declared: declaring one changes no agreement.
     """
     query = _query(policy, request)
     if query is None:
@@ -235,12 +244,7 @@ def reasons_against(policy: Policy, request: RequestClass) -> list[Reason] | Non
         day=policy.agreement.form.valid.first,
     )
     undeclared = dataclasses.replace(policy, emergency=None)
-    reasons = list(decide(undeclared, ask).reasons)
-    if request.measure in set(Measure):
-        return reasons
-    if request.measure not in policy.agreement.form.may_ask.measures:
-        return None
-    return [reason for reason in reasons if reason.clause != "may_ask.measures"]
+    return list(decide(undeclared, ask).reasons)
 
 
 def _query(policy: Policy, request: RequestClass) -> Query | None:
@@ -257,8 +261,9 @@ def _query(policy: Policy, request: RequestClass) -> Query | None:
             where = (Filter(name, (value,)),)
         else:
             groups.append(GroupBy(name, level))
-    known = set(Measure)
-    measure = Measure(request.measure) if request.measure in known else Measure.PERSONS
+    measure = _measure(policy, request.measure)
+    if measure is None or measure.of in {name for name, _ in request.shape.steps}:
+        return None
     return Query(
         agreement=policy.name,
         edition="",
@@ -266,3 +271,16 @@ def _query(policy: Policy, request: RequestClass) -> Query | None:
         group_by=tuple(groups),
         where=where,
     )
+
+
+def _measure(policy: Policy, name: str) -> Measure | None:
+    """Return the measure at the finest level that *policy* allows of its dimension."""
+    try:
+        found = parse_measure(name, policy.model)
+    except InvalidQuery:
+        return None
+    finest = policy.agreement.form.may_ask.group_by.get(found.of, ALL_VALUES)
+    if found.kind.of_dimension and finest != ALL_VALUES:
+        levels = policy.model.dimension(found.of).levels
+        return dataclasses.replace(found, level=finest, finest=finest == levels[0])
+    return found

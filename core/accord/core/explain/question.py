@@ -187,7 +187,7 @@ def _allowing(policy: Policy, ask: Ask) -> Iterator[Passage]:
         clause, code = "purpose", "allows-purpose"
     yield passage("question", clause, code, purpose=ask.purpose)
     yield passage(
-        "question", "may_ask.measures", "allows-measure", measure=ask.query.measure
+        "question", "may_ask.measures", "allows-measure", measure=ask.query.measure.name
     )
     touched = finest_levels(ask.query, policy.model)
     yield passage(

@@ -12,7 +12,6 @@ from accord.core.agreement import Agreement
 from accord.core.agreement_form import ALL_VALUES
 from accord.core.model import DataModel
 from accord.core.privacy import Accounting, Loss
-from accord.core.query import Measure
 from accord.hub.db.engine import LedgerTransaction
 from accord.hub.questions.accounts import (
     Limits,
@@ -45,10 +44,9 @@ def description(
 ) -> analyst_pb2.DescribeAgreementResponse:
     """Return everything that an analyst needs in order to ask."""
     form = agreement.form
-    known = set(Measure)
     return analyst_pb2.DescribeAgreementResponse(
         summary=summary(agreement),
-        measures=[measure for measure in form.may_ask.measures if measure in known],
+        measures=form.may_ask.measures,
         dimensions=list(_dimensions(agreement, model)),
         editions=editions,
         document=agreement.text,

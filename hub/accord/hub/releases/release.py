@@ -101,7 +101,7 @@ def make_release(published: Published, noisy: Sequence[int]) -> analyst_pb2.Rele
     vector = published.terms.vector
     question = query_to_message(published.query)
     noise = published.plan.opened
-    cells = _Scale(noise, vector.cells, form.protect.suppress_below)
+    cells = _Scale(noise, vector.slots[0], form.protect.suppress_below)
     persons = _Scale(noise, vector.persons, form.protect.suppress_below)
     dropped = _Scale(noise, vector.dropped, 0)
     answered = published.agreement.cohorts[published.cohort]
@@ -130,7 +130,7 @@ def make_release(published: Published, noisy: Sequence[int]) -> analyst_pb2.Rele
         mechanism=mechanism_name(published.mechanism),
         noise_scale=float(published.mechanism.scale),
         groups_per_person=vector.groups,
-        cases_per_group=vector.cells.bound,
+        cases_per_group=vector.cases,
         person_in_at_most=published.terms.agencies,
         suppress_below=form.protect.suppress_below,
         released_at=int(published.at.timestamp()),

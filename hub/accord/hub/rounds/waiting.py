@@ -82,7 +82,7 @@ def take_up(
 
     try:
         requisition = requisition_from_bytes(submission.payload, same_model)
-        found = terms(agreement, model, requisition.query)
+        found = terms(agreement, model, requisition.query, requisition.bounding)
         covering = covering_cohorts(policy, requisition.query)
         directory = directory_of(policy)
         cohorts = publishable(

@@ -201,6 +201,7 @@ def _new(authority: Authority, request: Request, plan: Plan) -> Submission:
             mechanism=plan.mechanism,
             loss=plan.loss,
             layout_digest=plan.terms.layout.digest(),
+            bounding=plan.terms.bounding,
             purpose=plan.purpose,
             analyst=plan.analyst,
             issued_at=request.now.replace(microsecond=0),

@@ -23,7 +23,7 @@ from accord.core.canonical import bytes_digest
 from accord.core.errors import InvalidQuery
 from accord.core.model import DataModel
 from accord.core.privacy import Loss
-from accord.core.query import Measure
+from accord.core.query import parse_measure
 from accord.hub.audit import Event
 from accord.hub.db.engine import LedgerTransaction, moment
 from accord.hub.db.tables import ASKED, AUDIT, RELEASES, SUBMISSIONS
@@ -348,11 +348,18 @@ def _purpose(agreement: Agreement, asked: str) -> str | None:
 def words_of(query: common_pb2.Query, model: DataModel) -> Words:
     """Return a question with only those words that are public."""
     return Words(
-        measure=query.measure if query.measure in set(Measure) else None,
+        measure=_measure(query.measure, model),
         by=tuple(_grouped(each, model) for each in query.group_by),
         where=tuple(_kept(each, model) for each in query.where),
         edition=query.edition if is_edition(query.edition) else "",
     )
+
+
+def _measure(name: str, model: DataModel) -> str | None:
+    try:
+        return parse_measure(name, model).name
+    except InvalidQuery:
+        return None
 
 
 def _grouped(
