@@ -288,6 +288,31 @@ class Retention(Strict):
     """Who asked what, and what the log says of it."""
 
 
+BulletinName = Annotated[
+    str,
+    worded(
+        r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?",
+        "a bulletin's name has lower-case letters, digits and hyphens, begins with a "
+        "letter and has at most 40 characters.",
+    ),
+]
+
+
+class Bulletin(Strict):
+    """A question that the hub asks by itself, with every edition of its calendar."""
+
+    measure: Word
+    by: dict[Name, Name] = {}
+    """Level by dimension; `all` for the finest."""
+    where: dict[Name, Annotated[list[str], pydantic.Field(min_length=1)]] = {}
+    """Wanted values by dimension."""
+    every: Period | None = None
+    """Unsaid, with every edition."""
+    epsilon: PositiveDecimal
+    purpose: Word | None = None
+    """Unsaid, the agreement's first."""
+
+
 class Approval(Strict):
     """Whose signatures a change needs."""
 
@@ -350,6 +375,8 @@ class AgreementForm(Strict):
     review: Review = Review()
     retention: Retention = Retention()
     """Unsaid, for ever."""
+    bulletins: dict[BulletinName, Bulletin] = {}
+    """Questions that the hub asks by itself."""
     emergency: Emergency | None = None
     approval: Approval
     valid: Valid

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 from accord.core.privacy import DiscreteGaussian, DiscreteLaplace
+from accord.hub.bulletins import Bulletins
 from accord.hub.contact.ledger_watch import LedgerWatch
 from accord.hub.db.engine import open_store
 from accord.hub.governance.standing import Standing
@@ -211,6 +212,7 @@ class Hub:
             clock=clock,
         )
         self._nightly = Nightly(self._store, self.standing, clock)
+        self._bulletins = Bulletins(desk, self.standing, clock)
         self._identity = ServerCertificate(parts.authority, settings.hosts, clock)
         self._agent_port = 0
         self._loopback: Loopback | None = None
@@ -270,6 +272,7 @@ class Hub:
             asyncio.create_task(self._contact.run()),
             asyncio.create_task(self._witnesses.run()),
             asyncio.create_task(self._nightly.run()),
+            asyncio.create_task(self._bulletins.run()),
             asyncio.create_task(
                 self._connections.guard(self._agents.faults, self._collection.forget)
             ),

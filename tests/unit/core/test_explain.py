@@ -85,6 +85,17 @@ def test_a_pure_agreement_reads_as_before() -> None:
     same_as_golden("pure.txt", as_page(policy))
 
 
+def _bulletin(**entries: object) -> dict[str, object]:
+    """Return a change that adds one bulletin, unlike `BULLETIN` in some entries."""
+    return {
+        "bulletins": {"quarterly": {**BULLETIN, **entries}},
+        "may_ask__measures": ["persons", "cases"],
+        "purpose": ["planning", "evaluation"],
+    }
+
+
+BULLETIN: dict[str, object] = {"measure": "persons", "epsilon": 0.1}
+
 OTHER: dict[str, dict[str, object]] = {
     "agreement": {},
     "extends": {"extends": ...},
@@ -155,6 +166,12 @@ OTHER: dict[str, dict[str, object]] = {
     "review.reviewers": {"review__reviewers": ["bureau"]},
     "retention.releases": {"retention": {"releases": 400}},
     "retention.questions": {"retention": {"releases": 400, "questions": 800}},
+    "bulletins.measure": _bulletin(measure="cases"),
+    "bulletins.by": _bulletin(by={"place": "all"}),
+    "bulletins.where": _bulletin(where={"kind": ["a"]}),
+    "bulletins.every": _bulletin(every="year"),
+    "bulletins.epsilon": _bulletin(epsilon=0.2),
+    "bulletins.purpose": _bulletin(purpose="evaluation"),
     "emergency.purpose": {"emergency__purpose": "flood"},
     "emergency.spend.epsilon": {"emergency__spend__epsilon": 3},
     "emergency.at_most": {"emergency__at_most": 29},
@@ -188,7 +205,9 @@ def test_every_field_has_another_value_to_be_told_apart_by() -> None:
 @pytest.mark.parametrize("path", sorted(set(OTHER) - ONE_NAME))
 def test_no_field_can_change_without_another_sentence(path: str) -> None:
     """What an agreement says shows in the explanation, entry by entry."""
-    before, after = full_policy(), full_policy(**OTHER[path])  # type: ignore[arg-type]
+    unchanged = _bulletin() if path.startswith("bulletins.") else {}
+    before = full_policy(**unchanged)  # type: ignore[arg-type]
+    after = full_policy(**OTHER[path])  # type: ignore[arg-type]
     assert told(before) != told(after)
     clauses = {p.clause for each in (before, after) for p in explain_agreement(each)}
     entry = path if path in clauses else path.rpartition(".")[0] or path

@@ -199,9 +199,10 @@ def test_a_clause_is_looser_tighter_or_other(
 def test_every_listed_clause_has_a_row_above() -> None:
     """So that no direction is left to chance."""
     rows = {path for path, _, _ in CHANGES}
+    by_name = {path for path in SHIFTED if path.startswith("bulletins.")}
     missing = {
         path
-        for path in SHIFTED - {"data_model", "extends"}
+        for path in SHIFTED - {"data_model", "extends"} - by_name
         if not any(row == path or row.startswith(f"{path}.") for row in rows)
     }
     assert not missing
@@ -332,3 +333,35 @@ def test_numbers_read_as_they_are_written() -> None:
     form = policy().agreement.form
     assert decimal_text(form.spend.delta or 0) == "1e-9"  # type: ignore[arg-type]
     assert decimal_text(form.spend.everyone.epsilon) == "12"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "way"),
+    [
+        ({}, {"a": {"measure": "persons", "epsilon": 0.1}}, L),
+        ({"a": {"measure": "persons", "epsilon": 0.1}}, {}, T),
+        *(
+            (
+                {"a": {"measure": "persons", "epsilon": 0.1}},
+                {"a": {"measure": "persons", "epsilon": 0.1, **changed_entry}},
+                O,
+            )
+            for changed_entry in (
+                {"epsilon": 0.2},
+                {"every": "year"},
+                {"by": {"place": "all"}},
+                {"where": {"age": ["young"]}},
+                {"purpose": "planning"},
+            )
+        ),
+    ],
+)
+def test_each_bulletin_is_told_by_its_name(
+    before: dict[str, object], after: dict[str, object], way: Way
+) -> None:
+    """A new one is looser, one that ends is tighter, another one is neither."""
+    found = shifts(
+        policy(changed(AGREEMENT, bulletins=before)).agreement.form,
+        policy(changed(AGREEMENT, bulletins=after)).agreement.form,
+    )
+    assert [(each.path, each.way) for each in found] == [("bulletins.a", way)]

@@ -36,6 +36,12 @@ SHIFTED: Final = frozenset(clause.path for clause in CLAUSES) | {
     "cohorts",
     "linkage",
     "may_ask.hidden_values",
+    "bulletins.measure",
+    "bulletins.by",
+    "bulletins.where",
+    "bulletins.every",
+    "bulletins.epsilon",
+    "bulletins.purpose",
 }
 """Fields whose changes are listed one by one."""
 
@@ -111,6 +117,7 @@ def _shifts(before: AgreementForm, after: AgreementForm) -> Iterator[Shift]:
     yield from _cohorts(before, after)
     yield from _linkage(before, after)
     yield from _hidden_values(before, after)
+    yield from _bulletins(before, after)
 
 
 def _comparable(path: str, before: AgreementForm, after: AgreementForm) -> bool:
@@ -192,3 +199,15 @@ def _hidden_values(before: AgreementForm, after: AgreementForm) -> Iterator[Shif
             yield shift(
                 *(Way.TIGHTER, path, "hidden.new"), dimension=name, values=values
             )
+
+
+def _bulletins(before: AgreementForm, after: AgreementForm) -> Iterator[Shift]:
+    for name in sorted(before.bulletins.keys() | after.bulletins.keys()):
+        old, new = before.bulletins.get(name), after.bulletins.get(name)
+        path = f"bulletins.{name}"
+        if old is None and new is not None:
+            yield shift(Way.LOOSER, path, "bulletin.new", name=name)
+        elif new is None:
+            yield shift(Way.TIGHTER, path, "bulletin.gone", name=name)
+        elif old != new:
+            yield shift(Way.OTHER, path, "bulletin.other", name=name)

@@ -28,6 +28,7 @@ from accord.core.afford import (
     width_for,
 )
 from accord.core.agreement import Agreement
+from accord.core.bulletins import purpose_of
 from accord.core.explain.passage import (
     Passage,
     as_written,
@@ -36,6 +37,7 @@ from accord.core.explain.passage import (
     width,
 )
 from accord.core.members import MembersForm
+from accord.core.messages import sentence
 from accord.core.policy import Policy
 from accord.core.privacy import Accounting, loss_of_person, nano_up
 
@@ -51,6 +53,7 @@ def about_spending(policy: Policy) -> Iterator[Passage]:
     yield from _caps(agreement)
     yield from _bought(policy)
     yield from _comparison(agreement)
+    yield from _bulletins(agreement)
 
 
 def _caps(agreement: Agreement) -> Iterator[Passage]:
@@ -82,6 +85,33 @@ def _caps(agreement: Agreement) -> Iterator[Passage]:
     else:
         epsilon = as_written(spend.lifetime.epsilon)
         yield passage("spending", "spend.lifetime", "cap-lifetime", epsilon=epsilon)
+
+
+def _bulletins(agreement: Agreement) -> Iterator[Passage]:
+    form = agreement.form
+    for name, bulletin in sorted(form.bulletins.items()):
+        groups = ", ".join(
+            f"{dimension} ({level})" for dimension, level in sorted(bulletin.by.items())
+        )
+        filters = "; ".join(
+            f"{dimension} = {', '.join(values)}"
+            for dimension, values in sorted(bulletin.where.items())
+        )
+        yield passage(
+            "spending",
+            f"bulletins.{name}",
+            "bulletin",
+            name=name,
+            measure=bulletin.measure,
+            groups=sentence("explain.bulletin-groups", groups=groups) if groups else "",
+            filters=(
+                sentence("explain.bulletin-filters", filters=filters) if filters else ""
+            ),
+            every=(bulletin.every or form.editions.every).value,
+            purpose=purpose_of(form, bulletin),
+            epsilon=as_written(bulletin.epsilon),
+            days=form.spend.everyone.every,
+        )
 
 
 def _bought(policy: Policy) -> Iterator[Passage]:

@@ -3,8 +3,10 @@
 
 Three kinds: the agreement's (a sliding window, and for ever where its board says so),
 the analyst's under that agreement (rationing), and every asked agency's over all
-agreements (for ever). In a declared emergency the clause's own account stands in for
-the first two. Limits are read from the policies in force at each use.
+agreements (for ever). Where an agreement schedules bulletins, its analysts together
+have one more, which leaves what is kept for them. In a declared emergency the clause's
+own account stands in for all but the agencies'. Limits are read from the policies in
+force at each use.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Final
 
 from accord.core.agreement import Agreement
 from accord.core.agreement_form import Emergency, PeriodicCap
+from accord.core.bulletins import bulletin_of, kept_for_bulletins
 from accord.core.errors import PreconditionFailed
 from accord.core.members import MembersForm
 from accord.core.privacy import Accounting, Loss, nano_down
@@ -77,6 +80,40 @@ def of_analyst(agreement: Agreement, analyst: str) -> Limits:
     )
 
 
+def of_analysts(agreement: Agreement) -> Limits:
+    """Return the account of all analysts together, where something is kept from them.
+
+    It holds what the agreement's own account holds, less what its bulletins can cost
+    within any window, and within the days for which the agreement is valid.
+    """
+    form, whole = agreement.form, of_agreement(agreement)
+    amounts = {
+        name: amount_of(agreement, loss_for(agreement, bulletin.epsilon))
+        for name, bulletin in form.bulletins.items()
+    }
+    ever = (form.valid.until - form.valid.first).days + 1
+    return Limits(
+        account=f"{whole.account}/analysts",
+        unit=whole.unit,
+        lifetime_cap=(
+            None
+            if whole.lifetime_cap is None
+            else max(0, whole.lifetime_cap - kept_for_bulletins(form, ever, amounts))
+        ),
+        windows=tuple(
+            Window(
+                seconds=window.seconds,
+                cap=max(
+                    0,
+                    window.cap
+                    - kept_for_bulletins(form, window.seconds // _DAY, amounts),
+                ),
+            )
+            for window in whole.windows
+        ),
+    )
+
+
 def of_emergency(agreement: Agreement, clause: Emergency) -> Limits:
     """Return the account of an agreement's emergency clause."""
     cap = _cap(agreement, clause.spend.epsilon)
@@ -92,7 +129,10 @@ def of_purpose(agreement: Agreement, purpose: str, analyst: str) -> tuple[Limits
     clause = agreement.form.emergency
     if clause is not None and purpose == clause.purpose:
         return (of_emergency(agreement, clause),)
-    return of_agreement(agreement), of_analyst(agreement, analyst)
+    if bulletin_of(analyst) is not None:
+        return (of_agreement(agreement),)
+    own = of_agreement(agreement), of_analyst(agreement, analyst)
+    return (*own, of_analysts(agreement)) if agreement.form.bulletins else own
 
 
 def of_agency(agreement: Agreement, members: MembersForm, agency: str) -> Limits:
@@ -168,6 +208,7 @@ def convert_caps(policies: Policies) -> None:
         epsilon_for(agreement, loss_for(agreement, single))
         of_agreement(agreement)
         of_analyst(agreement, "nobody")
+        of_analysts(agreement)
         if agreement.form.emergency is not None:
             of_emergency(agreement, agreement.form.emergency)
         for party in agreement.parties:

@@ -17,6 +17,7 @@ from accord.hub.questions.accounts import (
     Limits,
     of_agreement,
     of_analyst,
+    of_analysts,
     of_emergency,
 )
 from accord.hub.questions.pricing import delta_of, epsilon_for
@@ -79,10 +80,13 @@ def balances(
 ) -> list[tuple[Limits, Balance]]:
     """Return the accounts that an analyst may see: the agreement's and their own.
 
-    Where the agreement has an emergency clause, its account as well.
+    Where the agreement schedules bulletins, what they leave to all analysts together;
+    where it has an emergency clause, its account as well.
     """
     ledger = LedgerTransaction(tx)
     accounts = [of_agreement(agreement), of_analyst(agreement, analyst)]
+    if agreement.form.bulletins:
+        accounts.append(of_analysts(agreement))
     if agreement.form.emergency is not None:
         accounts.append(of_emergency(agreement, agreement.form.emergency))
     return [
