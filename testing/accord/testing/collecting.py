@@ -20,9 +20,11 @@ import sqlalchemy as sa
 
 from accord.agent.rounds.vectors import counts, digest_of, share
 from accord.agent.store.columns import Columns
+from accord.core.errors import AccordError
 from accord.core.model import DataModel
 from accord.hub.rounds import rows
 from accord.hub.rounds.collection import Collection
+from accord.hub.rounds.endings import failed, mistake
 from accord.hub.rounds.stages import Stage
 from accord.hub.rounds.waiting import Waiting
 from accord.secagg.keys import SecretKeys
@@ -114,6 +116,15 @@ class ImmediateCollection(Collection):
             self._tasks.start(self._answer(found))
 
     async def _answer(self, found: Waiting) -> None:
+        """Answer, or end the question where something is wrong."""
+        try:
+            await self._take_through(found)
+        except Exception as error:  # noqa: BLE001  # the boundary of a round
+            known = error if isinstance(error, AccordError) else mistake()
+            self._log.error("world.failed", exc_info=error)
+            self._settle(found, self._give_up(found.submission, failed(known)))
+
+    async def _take_through(self, found: Waiting) -> None:
         """Take the question through all stages of a round."""
         async with self._one_at_a_time:
             round_, current = found.round, found.round.current
