@@ -30,6 +30,7 @@ from accord.core.agreement import Agreement
 from accord.core.calendar import edition_due
 from accord.core.layout import Layout
 from accord.core.measure import CELL_SCALE
+from accord.core.policy import Policy
 from accord.core.privacy import Mechanism
 from accord.core.query import Query
 from accord.core.terms import Requisition, Terms, mechanism_for, terms
@@ -117,7 +118,7 @@ class Agency:
 class Pooled:
     """The exact sum of all agencies' answers to one question."""
 
-    agreement: Agreement
+    policy: Policy
     query: Query
     terms: Terms
     vector: Vector = dataclasses.field(repr=False)
@@ -234,7 +235,9 @@ class Agencies:
         # With `noise: hub` the sum that opens is exact.
         opened = hub.whole((payload, signature), "all", sorted(self.agencies)).sum()
         assert opened.shape == (found.layout.size,)
-        pooled = Pooled(agreement=asked, query=query, terms=found, vector=opened)
+        policy = self._policies.policy(name)
+        assert policy is not None
+        pooled = Pooled(policy=policy, query=query, terms=found, vector=opened)
         self._pooled[query.key()] = pooled
         return pooled
 

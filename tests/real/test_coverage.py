@@ -72,13 +72,13 @@ class Looks:
 
 def published(pooled: Pooled) -> Published:
     """Return what the hub would publish of an answer."""
-    agreement = pooled.agreement
+    agreement = pooled.policy.agreement
     loss = loss_for(agreement, Fraction(EPSILON))
     mechanism = mechanism_for(agreement, pooled.terms, loss)
     members = len(agreement.cohorts["all"])
     return Published(
         id="0" * 32,
-        agreement=agreement,
+        policy=pooled.policy,
         query=pooled.query,
         terms=pooled.terms,
         plan=noise_plan(agreement, pooled.terms, mechanism, members),

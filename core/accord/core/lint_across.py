@@ -246,6 +246,11 @@ def _remit(
                 break
             else:
                 yield (*path, index), no_value(value, found[0])
+    things = {name for m in models for name in (*m.dimensions, *m.quantities)}
+    for name in member.remit.definitions:
+        if name not in things:
+            text = sentence("lint.remit-dimension", dimension=name)
+            yield ("remit", "definitions", name), text + suggestion(name, things)
 
 
 def _too_little(member: MemberForm, agreement: Agreement) -> bool:

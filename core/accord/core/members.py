@@ -14,7 +14,14 @@ from typing import Annotated, Final
 
 import pydantic
 
-from accord.core.agreement_form import Cap, Delta, Label, PositiveDecimal, Word
+from accord.core.agreement_form import (
+    Cap,
+    Delta,
+    Label,
+    Line,
+    PositiveDecimal,
+    Word,
+)
 from accord.core.document import (
     DocumentError,
     Strict,
@@ -68,6 +75,8 @@ class RemitForm(Strict):
     """Values, of any level, that it has cases of; every value where it says nothing."""
     persons_a_year: Annotated[int, pydantic.Field(ge=1, le=10_000_000)] | None = None
     """A round public figure, to tell whether one agency dominates; never a count."""
+    definitions: dict[Name, Line] = {}
+    """How it records a dimension or quantity, where others do it otherwise."""
 
 
 class LifetimeForm(Strict):

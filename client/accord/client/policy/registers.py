@@ -204,6 +204,17 @@ def _remit(
             persons="" if persons is None else persons,
             **values,
         )
+    said = old.definitions if old else {}
+    for dimension in sorted({*new.definitions, *said}):
+        definition = new.definitions.get(dimension)
+        if definition != said.get(dimension):
+            yield sentence(
+                f"board.change.agency-definition{'' if definition else '-none'}",
+                language,
+                dimension=dimension,
+                text=definition or "",
+                **values,
+            )
 
 
 def _lifetime(

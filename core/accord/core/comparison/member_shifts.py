@@ -41,6 +41,7 @@ MEMBERS_WITHOUT_EFFECT: Final[Mapping[str, str]] = {
     "network": "a name; the board's keys tell networks apart",
     "members.name": "how people call the agency; its label and key count",
     "members.remit.description": "for people; `covers` is what decisions look at",
+    "members.remit.definitions": "for people; they stand beside the answers",
 }
 """Fields of ``members.yaml`` whose change changes nobody's protection, with reasons."""
 

@@ -19,9 +19,8 @@ from typing import SupportsIndex
 
 from accord.core.agreement import Agreement
 from accord.core.errors import InternalError
-from accord.core.measure import Component
-from accord.core.opened import OpenedNoise, half_width, standard_deviation
 from accord.core.placement import NoisePlan
+from accord.core.policy import Policy
 from accord.core.privacy import (
     Accounting,
     DiscreteGaussian,
@@ -30,11 +29,18 @@ from accord.core.privacy import (
     Mechanism,
     loss_of_person,
 )
-from accord.core.query import Query
+from accord.core.query import Query, finest_levels
 from accord.core.terms import Terms
 from accord.hub.questions.caveats import not_covered
 from accord.hub.questions.pricing import cost_message, delta_of, epsilon_for
 from accord.hub.releases.noise import add_noise
+from accord.hub.releases.table import (
+    PARTS,
+    Table,
+    denominator,
+    slot_dimension,
+    unit,
+)
 from accord.rpc.codec import query_to_message
 from accord.v1 import analyst_pb2
 
@@ -44,7 +50,8 @@ class Published:
     """What one release is about."""
 
     id: str
-    agreement: Agreement
+    policy: Policy
+    """The agreement in force, with the data model and the members' remits."""
     query: Query
     terms: Terms
     plan: NoisePlan
@@ -53,6 +60,13 @@ class Published:
     """The one that is published, not always the one that was asked."""
     at: dt.datetime
     unsafe: bool
+    standing: str = ""
+    """The agreement's bulletin that asked; empty where an analyst did."""
+
+    @property
+    def agreement(self) -> Agreement:
+        """The agreement that permits it."""
+        return self.policy.agreement
 
     @property
     def mechanism(self) -> Mechanism:
@@ -97,14 +111,18 @@ def make_noisy(
 def make_release(published: Published, noisy: Sequence[int]) -> analyst_pb2.Release:
     """Return the message of a noisy vector."""
     form = published.agreement.form
-    layout = published.terms.layout
     vector = published.terms.vector
+    measure = published.query.measure
     question = query_to_message(published.query)
-    noise = published.plan.opened
-    cells = _Scale(noise, vector.slots[0], form.protect.suppress_below)
-    persons = _Scale(noise, vector.persons, form.protect.suppress_below)
-    dropped = _Scale(noise, vector.dropped, 0)
     answered = published.agreement.cohorts[published.cohort]
+    table = Table(
+        model=published.policy.model,
+        terms=published.terms,
+        noise=published.plan.opened,
+        noisy=noisy,
+        suppress_below=form.protect.suppress_below,
+    )
+    whole = table.whole()
     return analyst_pb2.Release(
         id=published.id,
         agreement=published.agreement.name,
@@ -113,12 +131,9 @@ def make_release(published: Published, noisy: Sequence[int]) -> analyst_pb2.Rele
         measure=question.measure,
         by=question.group_by,
         where=question.where,
-        rows=[
-            analyst_pb2.Row(values=values, estimate=cells.estimate(noisy[place]))
-            for place, values in enumerate(layout.cells())
-        ],
-        persons=persons.estimate(noisy[layout.n_cells]),
-        dropped=dropped.estimate(noisy[layout.n_cells + 1]),
+        rows=table.rows(),
+        persons=table.persons(),
+        dropped=table.dropped(),
         cost=cost_message(published.agreement, published.loss),
         delta=float(delta_of(published.agreement)),
         coverage=analyst_pb2.Coverage(
@@ -126,7 +141,7 @@ def make_release(published: Published, noisy: Sequence[int]) -> analyst_pb2.Rele
             missing=sorted(set(published.agreement.parties) - set(answered)),
             cohort=published.cohort,
         ),
-        level=half_width(noise).level,
+        level=table.level,
         mechanism=mechanism_name(published.mechanism),
         noise_scale=float(published.mechanism.scale),
         groups_per_person=vector.groups,
@@ -146,6 +161,16 @@ def make_release(published: Published, noisy: Sequence[int]) -> analyst_pb2.Rele
         noise_placement=published.plan.placement.value,
         hub_epsilon=float(_towards_hub(published)),
         colluding_at_most=published.plan.colluding,
+        slot_dimension=slot_dimension(measure),
+        parts=PARTS.get(measure.kind, ()),
+        unit=unit(measure, published.policy.model),
+        denominator=denominator(measure),
+        bounding=vector.bounding.value,
+        whole_level=0.0 if whole is None else whole.level,
+        whole_withheld=table.whole_withheld(),
+        dropped_share=table.dropped_share(),
+        definitions=_definitions(published, answered),
+        standing=published.standing,
     )
 
 
@@ -158,26 +183,21 @@ def mechanism_name(mechanism: Mechanism) -> str:
             return "discrete-laplace"
 
 
-class _Scale:
-    """Turns stored integers of one component into counts."""
-
-    def __init__(
-        self, noise: OpenedNoise, component: Component, suppress_below: int
-    ) -> None:
-        self._scale = component.scale
-        self._half_width = half_width(noise).half_width
-        self._sd = standard_deviation(noise) / component.scale
-        self._suppress_below = suppress_below * component.scale
-
-    def estimate(self, noisy: int) -> analyst_pb2.Estimate:
-        if self._suppress_below and noisy < self._suppress_below:
-            return analyst_pb2.Estimate(suppressed=True)
-        return analyst_pb2.Estimate(
-            estimate=noisy / self._scale,
-            lower=(noisy - self._half_width) / self._scale,
-            upper=(noisy + self._half_width) / self._scale,
-            sd=self._sd,
-        )
+def _definitions(
+    published: Published, answered: Iterable[str]
+) -> list[analyst_pb2.Definition]:
+    """Return how agencies that answered record what the question touches."""
+    known = published.policy.members.members
+    touched = {*finest_levels(published.query, published.policy.model)}
+    if published.query.measure.kind.of_quantity:
+        touched.add(published.query.measure.of)
+    return [
+        analyst_pb2.Definition(agency=agency, dimension=name, text=text)
+        for agency in answered
+        if agency in known
+        for name, text in sorted(known[agency].remit.definitions.items())
+        if name in touched
+    ]
 
 
 def _towards_hub(published: Published) -> Fraction:

@@ -17,6 +17,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 import structlog
 
+from accord.core.bulletins import bulletin_of
 from accord.core.decide import needs_review
 from accord.core.errors import AccordError, InternalError, Unreachable
 from accord.hub.contact.records import opened_entry
@@ -103,13 +104,14 @@ class Conclusion:
         cohort = current.cohort or ""
         published = Published(
             id=str(uuid.uuid4()),
-            agreement=found.agreement,
+            policy=found.policy,
             query=found.requisition.query,
             terms=found.terms,
             plan=found.plans[cohort],
             cohort=cohort,
             at=self.clock(),
             unsafe=submission.unsafe,
+            standing=bulletin_of(submission.analyst) or "",
         )
         reviewers = (
             found.agreement.form.review.reviewers

@@ -15,6 +15,7 @@ from accord.core.coverage import covering_cohorts
 from accord.core.errors import AccordError, InvalidQuery, PreconditionFailed
 from accord.core.model import DataModel
 from accord.core.placement import NoisePlan
+from accord.core.policy import Policy
 from accord.core.terms import Requisition, Terms, noise_plan, terms
 from accord.hub.policies import Policies
 from accord.hub.rounds import rows, submissions
@@ -34,7 +35,7 @@ class Waiting:
     """One of them."""
 
     submission: Submission
-    agreement: Agreement
+    policy: Policy
     requisition: Requisition
     terms: Terms
     directory: Directory
@@ -48,6 +49,11 @@ class Waiting:
     """Whether its end is being committed: nothing more is taken."""
     why: Why | None = None
     """Why it ends without a release, where that is known before."""
+
+    @property
+    def agreement(self) -> Agreement:
+        """The agreement that it was admitted under."""
+        return self.policy.agreement
 
     def is_under(self, policies: Policies) -> bool:
         """Tell whether what it was admitted under is still the same."""
@@ -119,7 +125,7 @@ def take_up(
     until = half_of_what_is_left(now, submission.expires_at)
     return Waiting(
         submission=submission,
-        agreement=agreement,
+        policy=policy,
         requisition=requisition,
         terms=found,
         directory=directory,
