@@ -90,6 +90,7 @@ class Event(enum.StrEnum):
     QUERY_FOLLOWED = "query.followed"
     QUERY_PROMOTED = "query.promoted"
     QUERY_SERVED_FROM_ARCHIVE = "query.served-from-archive"
+    QUERY_DERIVED = "query.derived"
     QUERY_FAILED = "query.failed"
     REQUISITION_REFUSED = "requisition.refused"
     ANSWER_REJECTED = "answer.rejected"

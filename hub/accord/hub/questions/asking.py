@@ -97,6 +97,11 @@ class Desk:
         self._terms = terms
         self._clock = clock
 
+    @property
+    def is_unsafe(self) -> bool:
+        """Whether the hub is in its unsafe test mode."""
+        return self._terms.unsafe
+
     async def announced(self, agreement: Agreement) -> Announced:
         """Return what every party can answer from."""
 

@@ -154,6 +154,50 @@ def get(tx: sa.Connection, release: str) -> Stored | None:
     return None if row is None else _stored(row)
 
 
+def under(
+    tx: sa.Connection, agreement: str, archive_digest: str, *, unsafe: bool
+) -> list[tuple[str, analyst_pb2.ReleaseSummary]]:
+    """Return the cohorts and questions of all that is stored under the same terms.
+
+    Args:
+        tx: the caller's transaction.
+        agreement: its name.
+        archive_digest: of data model and protect-clauses.
+        unsafe: whether releases of the unsafe test mode are meant, or the others.
+    """
+    chosen = (
+        sa.select(RELEASES.c.cohort, RELEASES.c.summary)
+        .where(
+            RELEASES.c.agreement == agreement,
+            RELEASES.c.archive_digest == archive_digest,
+            RELEASES.c.unsafe == unsafe,
+            RELEASES.c.message.is_not(None),
+        )
+        .order_by(RELEASES.c.number)
+    )
+    return [
+        (row.cohort, analyst_pb2.ReleaseSummary.FromString(row.summary))
+        for row in tx.execute(chosen)
+    ]
+
+
+def content(
+    tx: sa.Connection, release: str
+) -> tuple[analyst_pb2.Release, list[int]] | None:
+    """Return a release with the stored integers behind it, if they are still there."""
+    row = tx.execute(
+        sa.select(RELEASES.c.message, RELEASES.c.noisy).where(RELEASES.c.id == release)
+    ).one_or_none()
+    if row is None or row.message is None:
+        return None
+    numbers = memoryview(row.noisy).cast("B")
+    noisy = [
+        int.from_bytes(numbers[place : place + 8], "little", signed=True)
+        for place in range(0, len(numbers), 8)
+    ]
+    return analyst_pb2.Release.FromString(row.message), noisy
+
+
 def before(
     tx: sa.Connection, agreements: Iterable[str], number: int | None, most: int
 ) -> list[Listed]:

@@ -144,15 +144,16 @@ class Reader:
                             response.next_page_token = str(number)
                             return response
                         number = each.number
-                        if self._may_read(policies, analyst, each.summary):
+                        if self.may_read(policies, analyst, each.summary):
                             response.releases.append(each.summary)
             return response
 
         return await self._store.run(look)
 
-    def _may_read(
+    def may_read(
         self, policies: Policies, analyst: Analyst, of: analyst_pb2.ReleaseSummary
     ) -> bool:
+        """Tell whether the analyst may ask the question of a release today."""
         try:
             self._require_readable(policies, analyst, of)
         except (PolicyDenied, InvalidQuery):

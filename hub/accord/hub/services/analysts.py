@@ -27,6 +27,7 @@ from accord.hub.questions.describing import balances, budget, description, summa
 from accord.hub.questions.expectation import expected_at
 from accord.hub.questions.planning import common_editions, policy_for, visible
 from accord.hub.questions.pricing import cost_message
+from accord.hub.releases.deriving import Deriving
 from accord.hub.releases.reading import Reader, collecting, failed, seconds
 from accord.hub.rounds.cancelling import Cancelling
 from accord.hub.rounds.collection import Collection
@@ -64,6 +65,9 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         self._revisions = revisions
         self._witnesses = witnesses
         self._clock = clock
+        self._deriving = Deriving(
+            store=store, standing=standing, desk=desk, reader=reader, clock=clock
+        )
         self._cancelling = Cancelling(
             collection=collection, standing=standing, revisions=revisions, clock=clock
         )
@@ -98,6 +102,7 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         found = await self._desk.plan(self._standing.now(), analyst, request)
         width = half_width(found.noise.opened)
         archived = await self._desk.is_archived(found)
+        offered = None if archived else await self._deriving.offer(found)
         now = self._clock()
         expected = expected_at(
             found.agreement, found.members, self._collection.reachable(), now
@@ -112,6 +117,8 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
             edition=found.query.edition,
             expected_at=0 if archived else seconds(expected),
             deadline_at=0 if archived else seconds(deadline),
+            derivable_from="" if offered is None else offered.release,
+            derivable_half_width=0.0 if offered is None else offered.half_width,
         )
 
     async def SubmitQuery(
@@ -187,6 +194,14 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         structlog.contextvars.bind_contextvars(release_id=request.id)
         await self._reader.release(analyst, request.id)
         return await self._witnesses.prove(request.id)
+
+    async def DeriveRelease(
+        self, request: analyst_pb2.DeriveReleaseRequest, context: Context
+    ) -> analyst_pb2.DeriveReleaseResponse:
+        """Answer a question from a stored finer release, for nothing."""
+        analyst = await self._callers.analyst(context)
+        release = await self._deriving.release(analyst, request)
+        return analyst_pb2.DeriveReleaseResponse(release=release)
 
     async def GetCoverage(
         self, request: analyst_pb2.GetCoverageRequest, context: Context
