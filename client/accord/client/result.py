@@ -221,12 +221,25 @@ class Result:
         """Return an Arrow table; its metadata ``accord`` say where it comes from."""
         return arrow_table(self.columns(provenance=provenance), self.provenance())
 
-    def plot(self) -> alt.LayerChart | alt.FacetChart:
-        """Draw estimates with their intervals; what is suppressed has no mark.
+    def plot(
+        self,
+        kind: str | None = None,
+        *,
+        outlines: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        named_by: str = "name",
+    ) -> alt.LayerChart | alt.FacetChart:
+        """Draw estimates with their intervals; what is suppressed has no number.
+
+        Args:
+            kind: ``trend``, ``bars``, ``heatmap``, ``corridor`` or ``map``; chosen by
+                the dimensions where it is not given.
+            outlines: of regions, for a map: GeoJSON, or the file that has it.
+            named_by: property of every outline with the region's name.
 
         Raises:
             ConfigurationError: LIBRARY_MISSING
-            InvalidQuery: TOO_MANY_DIMENSIONS
+            InvalidQuery: PICTURE_DOES_NOT_FIT, OUTLINES_NEEDED, OUTLINES_UNREADABLE,
+                OUTLINES_UNNAMED
         """
         from accord.client.chart import chart
 
@@ -238,7 +251,7 @@ class Result:
                 [self.id],
                 above=1,
             )
-        return chart([self])
+        return chart([self], kind, outlines=outlines, named_by=named_by)
 
     def as_json(self) -> dict[str, Any]:
         """Return the documented form for machines (``docs/ref-json.md``)."""
