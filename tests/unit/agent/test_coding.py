@@ -10,7 +10,8 @@ import pytest
 
 from accord.agent.intake.coders import coders
 from accord.agent.intake.codes import Reason, word_types
-from accord.agent.intake.coding import NOT_RECORDED, Coded
+from accord.agent.intake.coding import Coded
+from accord.agent.store.columns import NOT_RECORDED
 from accord.core.model import load_model
 from tests.unit.agent.agencies import MODEL, mapping
 

@@ -33,11 +33,9 @@ from accord.agent.intake.mapping import (
     QuantityEntry,
     ages,
 )
+from accord.agent.store.columns import NOT_RECORDED
 from accord.core.dimension import UNKNOWN, Dimension
 from accord.core.model import Quantity
-
-NOT_RECORDED = -(2**31)
-"""A quantity that the case does not hold."""
 
 MOST_EXPONENT = 30
 """Of a number in a source; what is beyond is no measurement."""

@@ -7,7 +7,8 @@ among their cases, then by cell number, so the choice depends on that unit alone
 m groups, bounds L0 and Linf and a drop cap, a unit adds
 
 * to each of its first L0 groups: 1 (`persons`), or the smaller of its number of cases
-  there and Linf (`cases`);
+  there and Linf (`cases`); what the other measures add is in
+  `accord.agent.store.slots`;
 * 1 to ``persons`` if m >= 1 (records that name nobody add nothing);
 * the smaller of m - L0 and the drop cap to ``dropped`` if m > L0.
 
@@ -28,9 +29,11 @@ import numpy.typing as npt
 
 from accord.agent.store.columns import Columns
 from accord.agent.store.entries import Cells, EntryReader, Flags, LeafFilter, Rows
+from accord.agent.store.slots import SlotTally
+from accord.agent.store.units import Walk, begins
 from accord.core.errors import IntegrityError, InternalError
-from accord.core.layout import Layout
-from accord.core.measure import Bounding, ComponentVector
+from accord.core.layout import MOST_CELLS, Layout
+from accord.core.measure import LARGEST_ENTRY, Bounding, ComponentVector
 from accord.core.query import Kind, Measure
 
 CHUNK_ENTRIES = 1 << 16
@@ -64,27 +67,43 @@ def bounded_vector(
         IntegrityError: STORE_BROKEN, a code lies outside the domain of its dimension.
         InternalError: BOUNDS_INVALID or LAYOUT_INVALID, nothing was counted.
     """
-    if layout.measure.kind not in (Kind.PERSONS, Kind.CASES) or (
-        vector.bounding is not Bounding.KEEP
-    ):
-        raise InternalError("LAYOUT_INVALID", "This measure cannot be counted yet.")
-    tally = _Tally(
-        columns=columns,
-        reader=EntryReader.prepare(columns, layout, where),
-        measure=layout.measure,
-        vector=_checked(vector),
-        linf=vector.cases,
-        limit=chunk_entries,
-        counts=np.zeros(layout.n_cells, np.int64),
-    )
+    if layout.n_entries > MOST_CELLS:
+        raise InternalError("LAYOUT_INVALID", "The layout has too many cells.")
     try:
-        tally.run()
+        if (
+            layout.measure.kind in (Kind.PERSONS, Kind.CASES)
+            and vector.bounding is Bounding.KEEP
+        ):
+            return _plain_counts(columns, layout, where, vector, chunk_entries)
+        checked = _checked(vector, LARGEST_ENTRY)
+        return SlotTally.prepare(columns, layout, where, checked, chunk_entries).run()
     except IndexError:
         raise IntegrityError(
             "STORE_BROKEN",
             "The store has a code outside the domain of its dimension. Run "
             "`accord-agent ingest` again.",
         ) from None
+
+
+def _plain_counts(
+    columns: Columns,
+    layout: Layout,
+    where: Sequence[LeafFilter],
+    vector: ComponentVector,
+    chunk_entries: int,
+) -> Vector:
+    """Return the vector of `persons` or `cases` without a sort, in rounds."""
+    reader = EntryReader.prepare(columns, layout, where)
+    tally = _Tally(
+        columns=columns,
+        reader=reader,
+        walk=Walk(columns=columns, sizes=reader.sizes, limit=chunk_entries),
+        measure=layout.measure,
+        vector=_checked(vector, 2**62 // _MOST_UNITS - 1),
+        linf=vector.cases,
+        counts=np.zeros(layout.n_cells, np.int64),
+    )
+    tally.run()
     scaled = np.empty(layout.size, np.int64)
     scaled[:-2] = tally.counts * vector.slots[0].scale
     scaled[-2] = tally.persons * vector.persons.scale
@@ -96,15 +115,20 @@ def bounded_vector(
     return np.clip(scaled, 0, most)
 
 
-def _checked(vector: ComponentVector) -> ComponentVector:
-    """Return *vector* if this kernel can keep what it declares, without overflow."""
+def _checked(vector: ComponentVector, most: int) -> ComponentVector:
+    """Return *vector* if the kernel can keep what it declares, without overflow.
+
+    *most* is what a unit may add to an entry, as stored.
+    """
     parts = (*vector.slots, vector.persons, vector.dropped)
     if (
         vector.groups < 1
-        or min(slot.bound for slot in vector.slots) < 1
+        or vector.cases < 1
+        or vector.values < 1
+        or min(slot.largest for slot in vector.slots) < 1
         or vector.persons.bound != 1
         or vector.dropped.bound < 0
-        or any(part.scale < 1 or part.largest * _MOST_UNITS >= 2**62 for part in parts)
+        or any(part.scale < 1 or part.largest > most for part in parts)
     ):
         raise InternalError(
             "BOUNDS_INVALID", "The declared bounds of the measure cannot be kept."
@@ -121,49 +145,22 @@ class _Tally:
     measure: Measure
     vector: ComponentVector
     linf: int
-    limit: int
+    walk: Walk
     counts: Vector
     persons: int = 0
     dropped: int = 0
 
     def run(self) -> None:
         """Count all rows of the store."""
-        start = 0
-        while start < self.columns.rows:
-            reach = self._reach(start, self.columns.rows)
-            stop = self._last_whole(start, reach)
-            if stop > start:
-                self._add_units(start, stop)
+        for chunk in self.walk.chunks():
+            if chunk.many:
+                self._add_units(chunk.start, chunk.stop)
             else:
-                rest = self.columns.person[start:]
-                stop = start + int(np.searchsorted(rest, rest[0], side="right"))
-                self._add_one_unit(start, stop)
-            start = stop
-
-    def _reach(self, start: int, stop: int) -> int:
-        """Return how far from *start* the rows have no more entries than the limit."""
-        stop = min(stop, start + max(self.limit, 1))
-        sizes = self.reader.sizes(start, stop)
-        if sizes is None:
-            return stop
-        fitting = int(np.searchsorted(np.cumsum(sizes), self.limit, side="right"))
-        return start + max(fitting, 1)
-
-    def _last_whole(self, start: int, reach: int) -> int:
-        """Return the last end of a unit up to *reach*, or *start* if there is none."""
-        person = self.columns.person
-        if reach == len(person):
-            return reach
-        return start + int(np.searchsorted(person[start:reach], person[reach]))
-
-    def _known(self, start: int, stop: int) -> Flags | None:
-        """Return which rows name a person; none where all do."""
-        known = self.columns.person_known[start:stop].view(np.bool_)
-        return None if known.all() else known
+                self._add_one_unit(chunk.start, chunk.stop)
 
     def _add_units(self, start: int, stop: int) -> None:
         """Add whole units by rounds."""
-        known = self._known(start, stop)
+        known = self.walk.known(start, stop)
         named_only = self.measure.kind is Kind.PERSONS
         row, cell = self.reader.read(start, stop, known if named_only else None)
         person = self.columns.person[start:stop]
@@ -176,7 +173,7 @@ class _Tally:
         for number in range(rounds):
             if not cell.size:
                 break
-            starts = _starts(person)
+            starts = begins(person)
             if number == 0:
                 self.persons += _named(starts, row, known)
             if number >= self.vector.groups:
@@ -223,13 +220,11 @@ class _Tally:
         """
         cases = np.zeros_like(self.counts)
         rank = np.full(len(cases), np.iinfo(np.uint64).max)
-        while start < stop:
-            reach = self._reach(start, stop)
-            row, cell = self.reader.read(start, reach)
-            key = self.columns.order_key[start:reach]
+        for first, last in self.walk.pieces(start, stop):
+            row, cell = self.reader.read(first, last)
+            key = self.columns.order_key[first:last]
             np.minimum.at(rank, cell, key if row is None else key.take(row))
             cases += np.bincount(cell, minlength=len(cases))
-            start = reach
         groups = np.flatnonzero(cases)
         ranked = groups.take(np.argsort(rank.take(groups), kind="stable"))
         kept = ranked[: self.vector.groups]
@@ -237,14 +232,6 @@ class _Tally:
         self.persons += int(len(groups) > 0)
         left_out = max(len(groups) - self.vector.groups, 0)
         self.dropped += min(left_out, self.vector.dropped.bound)
-
-
-def _starts(person: npt.NDArray[np.uint32]) -> Rows:
-    """Return where a new ordinal begins."""
-    new = np.empty(len(person), np.bool_)
-    new[:1] = True
-    np.not_equal(person[1:], person[:-1], out=new[1:])
-    return np.flatnonzero(new)
 
 
 def _named(starts: Rows, row: Rows | None, known: Flags | None) -> int:

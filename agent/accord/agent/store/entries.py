@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from accord.agent.store.columns import LEAVES_PER_WORD, Column, Columns
 from accord.core.errors import IntegrityError, InternalError
-from accord.core.layout import MOST_CELLS, Layout, wanted_leaves
+from accord.core.layout import MOST_CELLS, Axis, Layout, wanted_leaves
 from accord.core.model import DataModel
 from accord.core.query import Query
 
@@ -171,6 +171,62 @@ class EntryReader:
             row = np.repeat(np.arange(len(cell)) if row is None else row, counts)
             cell = np.repeat(cell, counts) + shares
         return Entries(row, cell)
+
+
+class Leaves(NamedTuple):
+    """What cases say on one dimension."""
+
+    counts: Rows
+    """How many values every case has."""
+    place: Rows
+    """Those of all cases, one after another; ascending within a case."""
+    informed: Flags
+    """Whether a case says something, if only that there is none."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LeafReader:
+    """Reads the values of one dimension; prepared once per query."""
+
+    _words: tuple[Column, ...]
+    """Bitmask, or nothing where the dimension is single-valued."""
+    _codes: Column | None
+    _table: Cells
+    """Leaf -> place of its value; -1 says nothing, -2 that there is none."""
+
+    @classmethod
+    def prepare(cls, columns: Columns, shown: Axis) -> Self:
+        """Look up the columns of *shown*.
+
+        Raises:
+            PreconditionFailed: STORE_COLUMN, the store lacks the dimension.
+            IntegrityError: STORE_BROKEN, a bitmask has not the words of its dimension.
+        """
+        table = np.array(shown.cell_of_leaf, np.int32)
+        if columns.is_multi(shown.dimension):
+            words = _words(columns, shown.dimension, len(table))
+            return cls(_words=words, _codes=None, _table=table)
+        return cls(_words=(), _codes=columns.array(shown.dimension), _table=table)
+
+    def sizes(self, start: int, stop: int) -> Rows | None:
+        """Return for every row an upper bound of its values; none: at most one."""
+        if not self._words:
+            return None
+        counts = _bit_counts([word[start:stop] for word in self._words])
+        return np.maximum(counts, 1)
+
+    def read(self, start: int, stop: int, row: Rows) -> Leaves:
+        """Return what the cases in *row*, counted from *start*, say."""
+        if self._codes is not None:
+            place = self._table.take(self._codes[start:stop].take(row))
+            has = place >= 0
+            return Leaves(
+                has.astype(np.intp), place.compress(has).astype(np.intp), place != -1
+            )
+        bits = [word[start:stop].take(row) for word in self._words]
+        counts, place = _spread(bits, self._table)
+        informed = _any_bit(bits, _masks(self._words, self._table != -1))
+        return Leaves(counts, place.astype(np.intp), informed)
 
 
 def _words(columns: Columns, dimension: str, n_leaves: int) -> tuple[Column, ...]:
