@@ -24,8 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accord.agent.intake.codes import code_type, mask_columns, mask_of
-from accord.agent.intake.coding import NOT_RECORDED
-from accord.agent.store.columns import Columns, write_columns
+from accord.agent.store.columns import NOT_RECORDED, Columns, write_columns
 from accord.client.demo.casefiles import (
     AGENCIES,
     Agency,
