@@ -73,6 +73,17 @@ class Price:
     """Only an answer of the largest cohort was asked for."""
     reviewers: tuple[str, ...] = ()
     """One of them has to let the answer go before it is published; if any."""
+    derivable_from: str = ""
+    """Stored finer release that answers this at no cost, if there is one."""
+    derivable_half_width: float = 0.0
+    """Largest half-width of that answer, at 95 %."""
+
+    @property
+    def is_derivable(self) -> bool:
+        """Whether a stored finer release gives an answer at least as exact."""
+        return bool(self.derivable_from) and (
+            self.derivable_half_width <= self.half_width
+        )
 
     @property
     def when(self) -> str:
@@ -97,4 +108,8 @@ class Price:
             "from_archive": self.from_archive,
             **self.expectation.as_json(),
             "reviewers": list(self.reviewers),
+            "derivable_from": self.derivable_from or None,
+            "derivable_half_width": self.derivable_half_width
+            if self.derivable_from
+            else None,
         }

@@ -22,7 +22,7 @@ from accord.client.cli.options import (
 
 def coverage(
     *,
-    measure: Measure = "persons",
+    measure: Measure = None,
     by: By = None,
     where: Where = None,
     agreement: AgreementOption = None,
@@ -33,7 +33,7 @@ def coverage(
 ) -> None:
     """Show which figures enough agencies cover: of a question, or all; asks nobody."""
     with accord.connect(hub, profile=profile) as session:
-        if by or where:
+        if measure or by or where:
             question = question_of(session, agreement, measure, by, where, edition)
             found = question.coverage()
         else:
