@@ -36,7 +36,6 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-from fractions import Fraction
 
 from accord.core.layout import Layout, lay_out, most_shown
 from accord.core.model import DataModel
@@ -69,15 +68,18 @@ class Bounding(enum.StrEnum):
 class Component:
     """Entries that share a bound and a scale."""
 
-    bound: int | Fraction
-    """Most that one person adds to one entry, in counts or the quantity's unit."""
+    bound: int
+    """Most that one person adds to one entry, in counts, or in the quantity's unit
+    rounded up."""
     scale: int
     """Stored integer per count, or per one of the quantity's unit."""
+    stored: int = 0
+    """The bound as stored, where it is not *bound* times *scale*."""
 
     @property
     def largest(self) -> int:
         """Most that one person adds to one entry, as stored."""
-        return math.ceil(self.bound * self.scale)
+        return self.stored or self.bound * self.scale
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +242,9 @@ def _slots(
     finer = -(-FINE_SCALE // largest)
     unit = largest * finer
     scale = quantity.scale * halves * finer
-    summed = Component(bound=Fraction(cases * unit, scale), scale=scale)
+    summed = Component(
+        bound=-(-cases * unit // scale), scale=scale, stored=cases * unit
+    )
     if kind is Kind.SUM:
         return unit, (summed, Component(bound=cases, scale=unit))
     return unit, (

@@ -78,10 +78,10 @@ class SlotTally:
 
         def sizes(start: int, stop: int) -> Rows | None:
             found = reader.sizes(start, stop)
-            more = leaves and leaves.sizes(start, stop)
-            if found is None or more is None:
-                return found if more is None else more
-            return found * more
+            more = None if leaves is None else leaves.sizes(start, stop)
+            if found is None:
+                return more
+            return found if more is None else found * more
 
         return cls(
             columns=columns,
@@ -115,7 +115,8 @@ class SlotTally:
         )
         whole = np.append(self.added, [self.persons, self.dropped])
         most = LARGEST_ENTRY // factors
-        return np.clip(whole, -most, most) * factors
+        scaled: Numbers = np.clip(whole, -most, most) * factors
+        return scaled
 
     def _multiplier(self, slot: int) -> int:
         """Return the stored integer of one in ``added``."""
@@ -145,7 +146,9 @@ class SlotTally:
         if not len(row):
             return
         person = self.columns.person[start:stop].take(row).astype(np.int64)
-        groups = ranked(person - person[0], cell, key, self.layout.n_cells)
+        groups = ranked(
+            person - person[0], cell.astype(np.int64), key, self.layout.n_cells
+        )
         first = groups.rank == 0
         count = np.bincount(groups.owner)
         self._add_extras(count[groups.owner[first]])
