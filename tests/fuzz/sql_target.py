@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 
-import atheris
+import atheris  # type: ignore[import-untyped]
 
-with atheris.instrument_imports(include=["accord.client.sql"]):
+with atheris.instrument_imports(include=["accord.client.sql", "sqlglot.parser"]):
     from accord.client.sql.error import SqlError
     from accord.client.sql.translation import translate
 

@@ -162,9 +162,13 @@ def test_the_scan_finds_reasons_in_every_form() -> None:
     } <= reasons_in_code()
 
 
+ELSEWHERE = {"DocumentError", "SqlError"}
+"""Kinds that stand beside what they are about, and have their base's statuses."""
+
+
 def test_every_kind_of_error_has_its_statuses() -> None:
     rows = page("ref-errors.md").split("\n## ")[0]
-    for name in names_of_errors() - {"AccordError", "DocumentError"}:
+    for name in names_of_errors() - {"AccordError", *ELSEWHERE}:
         kind = getattr(errors, name)
         row = rf"^\|[^|]*`{name}`[^|]*\| {kind.code} \| {kind.exit_code} \|$"
         assert re.search(row, rows, re.MULTILINE), name
@@ -173,7 +177,7 @@ def test_every_kind_of_error_has_its_statuses() -> None:
 def test_exit_statuses_are_explained() -> None:
     statuses = {0} | {
         getattr(errors, name).exit_code
-        for name in names_of_errors() - {"DocumentError"}
+        for name in names_of_errors() - ELSEWHERE
     }
     text = section(page("ref-cli.md"), "## Exit status")
     assert {

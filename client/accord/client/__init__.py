@@ -31,6 +31,7 @@ from accord.client.result import Cost, Definition, Estimate, Result, Row
 from accord.client.reviewed import Review
 from accord.client.reviewing import Held, Reason, Reviews
 from accord.client.session import Agreement, Hub, connect
+from accord.client.sql.error import SqlError
 from accord.client.stages import Progress
 from accord.client.together import Releases, concat
 from accord.core.errors import (
@@ -84,6 +85,7 @@ __all__ = [
     "Review",
     "Reviews",
     "Row",
+    "SqlError",
     "Unauthenticated",
     "Unreachable",
     "concat",

@@ -4,26 +4,32 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import datetime
 import os
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from accord.client.asked import Asked, AskedQuestions
 from accord.client.budget import Account, Budget
 from accord.client.covered import Covered, covered_of
-from accord.client.decode import account_of, cost_of, result_of
+from accord.client.decode import account_of, result_of
+from accord.client.described import (
+    AgreementSummary,
+    Description,
+    ReleaseSummary,
+    description_of,
+    release_summary_of,
+    summary_of,
+)
+from accord.client.frames import missing
 from accord.client.pending import Pending
 from accord.client.profile import find_profile
 from accord.client.proof import Proof, proof_of
 from accord.client.question import Question
-from accord.client.result import Cost, Result
-from accord.client.reviewed import Review, review_of
+from accord.client.result import Result
 from accord.client.reviewing import Reviews
 from accord.client.wire import Wire
-from accord.core.errors import NotFound
+from accord.core.errors import InvalidQuery, NotFound
 from accord.v1 import analyst_pb2 as pb
 
 __all__ = ["Account", "Agreement", "Description", "Hub", "connect"]
@@ -48,72 +54,6 @@ def connect(
         hub=hub, token=token, name=profile, environment=dict(os.environ)
     )
     return Hub(Wire(found))
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class AgreementSummary:
-    """One line about an agreement."""
-
-    name: str
-    version: int
-    purposes: tuple[str, ...]
-    parties: tuple[str, ...]
-    valid_from: str
-    valid_until: str
-    accounting: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class DimensionDescription:
-    """A dimension that may be asked for, with the values of each allowed level."""
-
-    name: str
-    title: str
-    multi_valued: bool
-    levels: dict[str, tuple[str, ...]]
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Description:
-    """All that an agreement lets one ask."""
-
-    summary: AgreementSummary
-    measures: tuple[str, ...]
-    dimensions: tuple[DimensionDescription, ...]
-    editions: tuple[str, ...]
-    document: str
-    at_most_dimensions: int
-    each_release_epsilon: float
-    delta: float
-    suppress_below: int
-    review: Review
-    """Which answers people look at before they are published."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the documented form."""
-        return dataclasses.asdict(self) | {"review": self.review.as_json()}
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseSummary:
-    """One line about a stored release."""
-
-    id: str
-    agreement: str
-    edition: str
-    measure: str
-    by: tuple[str, ...]
-    where: dict[str, tuple[str, ...]]
-    cost: Cost
-    released_at: datetime.datetime
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the documented form."""
-        return {
-            **dataclasses.asdict(self),
-            "cost": self.cost.as_json(),
-            "released_at": self.released_at.isoformat(),
-        }
 
 
 class Hub:
@@ -145,11 +85,69 @@ class Hub:
         response = self._wire.call(
             self._wire.stub.ListAgreements, pb.ListAgreementsRequest()
         )
-        return [_summary(message) for message in response.agreements]
+        return [summary_of(message) for message in response.agreements]
 
     def agreement(self, name: str) -> Agreement:
         """Return an agreement to ask under; nothing is looked up yet."""
         return Agreement(self._wire, name)
+
+    def only_agreement(self) -> Agreement:
+        """Return the agreement to ask under where there is exactly one.
+
+        Raises:
+            InvalidQuery: AGREEMENT_NEEDED.
+        """
+        names = [summary.name for summary in self.agreements()]
+        if len(names) == 1:
+            return self.agreement(names[0])
+        raise InvalidQuery(
+            "AGREEMENT_NEEDED",
+            "Say which agreement, with its name: "
+            + (", ".join(names) or "none is open."),
+        )
+
+    def sql_question(self, text: str, *, agreement: str | None = None) -> Question:
+        """Return the question that a SELECT asks; nothing has been asked yet.
+
+        ::
+
+            hub.sql_question(
+                "SELECT region, COUNT(DISTINCT person) FROM cases GROUP BY region"
+            ).price(epsilon=2, purpose="prevention planning")
+
+        Args:
+            text: one SELECT from the table ``cases``; see ``docs/ref-sql.md``.
+            agreement: its name; not needed where there is one.
+
+        Raises:
+            SqlError: it asks for something that cannot be asked, or names something
+                that the agreement does not offer; with the place and a way out.
+        """
+        chosen = self.agreement(agreement) if agreement else self.only_agreement()
+        return chosen.sql_question(text)
+
+    def sql(
+        self,
+        text: str,
+        *,
+        epsilon: float,
+        purpose: str,
+        agreement: str | None = None,
+        complete: bool = False,
+        timeout: float | None = None,
+    ) -> Result:
+        """Ask the agencies in SQL and return the answer.
+
+        As ``hub.sql_question(text).release(...)``, where the arguments are explained.
+
+        Raises:
+            SqlError: as from `sql_question`; nothing was charged.
+            AccordError: as from `Question.release`.
+        """
+        question = self.sql_question(text, agreement=agreement)
+        return question.release(
+            epsilon=epsilon, purpose=purpose, complete=complete, timeout=timeout
+        )
 
     def submission(self, identifier: str) -> Pending:
         """Return a question that was asked earlier, as it is now.
@@ -223,7 +221,7 @@ class Hub:
                     agreement=agreement, page_size=100, page_token=token
                 ),
             )
-            yield from (_release(message) for message in response.releases)
+            yield from (release_summary_of(message) for message in response.releases)
             token = response.next_page_token
             if not token:
                 return
@@ -243,18 +241,7 @@ class Agreement:
             self._wire.stub.DescribeAgreement,
             pb.DescribeAgreementRequest(agreement=self.name),
         )
-        return Description(
-            summary=_summary(response.summary),
-            measures=tuple(response.measures),
-            dimensions=tuple(_dimension(message) for message in response.dimensions),
-            editions=tuple(response.editions),
-            document=response.document,
-            at_most_dimensions=response.at_most_dimensions,
-            each_release_epsilon=response.each_release_epsilon,
-            delta=response.delta,
-            suppress_below=response.suppress_below,
-            review=review_of(response.document),
-        )
+        return description_of(response)
 
     def budget(self) -> Budget:
         """Return what is spent and left in every account concerned."""
@@ -278,6 +265,29 @@ class Agreement:
         )
         return covered_of(self.name, response, of_question=False)
 
+    def sql_question(self, text: str) -> Question:
+        """Return the question that a SELECT asks under this agreement.
+
+        Raises:
+            SqlError: as from `Hub.sql_question`.
+        """
+        try:
+            from accord.client.sql.translation import offer_of, translate
+        except ImportError as error:
+            raise missing("sqlglot", extra="client") from error
+        described = self._wire.call(
+            self._wire.stub.DescribeAgreement,
+            pb.DescribeAgreementRequest(agreement=self.name),
+        )
+        asked = translate(text, offer_of(self.name, described))
+        return Question(
+            wire=self._wire,
+            agreement=self.name,
+            measure=asked.measure,
+            groups=asked.groups,
+            filters=asked.filters,
+        )
+
     def persons(self) -> Question:
         """Count persons, each once in an agency."""
         return self.measure("persons")
@@ -286,40 +296,38 @@ class Agreement:
         """Count cases."""
         return self.measure("cases")
 
+    def sum(self, quantity: str) -> Question:
+        """Add up a quantity, each number within its public bounds."""
+        return self.measure(f"sum({quantity})")
+
+    def mean(self, quantity: str) -> Question:
+        """Average a quantity over the cases that have one."""
+        return self.measure(f"mean({quantity})")
+
+    def quantile(self, quantity: str) -> Question:
+        """Count cases by the bins of a quantity; `derive.quantile` reads them."""
+        return self.measure(f"quantile({quantity})")
+
+    def median(self, quantity: str) -> Question:
+        """Ask the same as `quantile`; `derive.median` reads the median."""
+        return self.quantile(quantity)
+
+    def share(self, dimension: str, *, level: str = "") -> Question:
+        """Say of which part each value of a dimension is recorded.
+
+        Of those with any information on it; parts can add up to more than one.
+
+        Args:
+            dimension: its name.
+            level: a coarser level of it; without one, the finest.
+        """
+        named = f"{dimension}:{level}" if level else dimension
+        return self.measure(f"share({named})")
+
+    def values(self, dimension: str) -> Question:
+        """Count by how many values of a dimension are recorded."""
+        return self.measure(f"values({dimension})")
+
     def measure(self, name: str) -> Question:
         """Ask for a measure by its name."""
         return Question(wire=self._wire, agreement=self.name, measure=name)
-
-
-def _summary(message: pb.AgreementSummary) -> AgreementSummary:
-    return AgreementSummary(
-        name=message.name,
-        version=message.version,
-        purposes=tuple(message.purposes),
-        parties=tuple(message.parties),
-        valid_from=message.valid_from,
-        valid_until=message.valid_until,
-        accounting=message.accounting,
-    )
-
-
-def _dimension(message: pb.DimensionDescription) -> DimensionDescription:
-    return DimensionDescription(
-        name=message.name,
-        title=message.title,
-        multi_valued=message.multi_valued,
-        levels={level.name: tuple(level.values) for level in message.levels},
-    )
-
-
-def _release(message: pb.ReleaseSummary) -> ReleaseSummary:
-    return ReleaseSummary(
-        id=message.id,
-        agreement=message.agreement,
-        edition=message.edition,
-        measure=message.measure,
-        by=tuple(group.dimension for group in message.by),
-        where={part.dimension: tuple(part.values) for part in message.where},
-        cost=cost_of(message.cost),
-        released_at=datetime.datetime.fromtimestamp(message.released_at, datetime.UTC),
-    )

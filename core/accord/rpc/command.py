@@ -47,7 +47,7 @@ def run_command(command: Callable[[], object], *, unharmed: str) -> int:
 
 
 def _say(error: AccordError) -> int:
-    text = f"Error: {error.sentence}"
+    text = f"Error: {error}"
     if "--json" in sys.argv:
         content = {
             "reason": error.reason,

@@ -177,6 +177,8 @@ class AnalystHub(AnalystServiceServicer):
         )
         self.script = [released(release())]
         self.document = ""
+        self.offer = pb.DescribeAgreementResponse()
+        self.agreements = ["regional-trends"]
         self.derived = None
         # what becomes of a question that is cancelled; nothing where it is too late
         self.ending = failed("CANCELLED", "You ended it. Nothing was charged.")
@@ -210,8 +212,8 @@ class AnalystHub(AnalystServiceServicer):
     async def ListAgreements(
         self, request: pb.ListAgreementsRequest, context: object
     ) -> pb.ListAgreementsResponse:
-        summary = pb.AgreementSummary(name="regional-trends", version=2)
-        return pb.ListAgreementsResponse(agreements=[summary])
+        found = [pb.AgreementSummary(name=name, version=2) for name in self.agreements]
+        return pb.ListAgreementsResponse(agreements=found)
 
     async def PriceQuery(
         self, request: pb.PriceQueryRequest, context: object
@@ -279,10 +281,13 @@ class AnalystHub(AnalystServiceServicer):
     async def DescribeAgreement(
         self, request: pb.DescribeAgreementRequest, context: object
     ) -> pb.DescribeAgreementResponse:
-        summary = pb.AgreementSummary(name=request.agreement, version=2)
-        return pb.DescribeAgreementResponse(
-            summary=summary, editions=["2026-10"], document=self.document
+        described = pb.DescribeAgreementResponse(
+            summary=pb.AgreementSummary(name=request.agreement, version=2),
+            editions=["2026-10"],
+            document=self.document,
         )
+        described.MergeFrom(self.offer)
+        return described
 
     async def ListReleases(
         self, request: pb.ListReleasesRequest, context: object

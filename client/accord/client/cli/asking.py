@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import accord.client as accord
+from accord.client.cli.offering import Derived, for_nothing
 from accord.client.cli.options import (
     AgreementOption,
     AsJson,
@@ -16,6 +17,7 @@ from accord.client.cli.options import (
     Edition,
     Epsilon,
     HubOption,
+    InSql,
     Measure,
     ProfileOption,
     Purpose,
@@ -33,8 +35,9 @@ from accord.core.errors import InvalidQuery
 
 
 def query(
+    sql: InSql = None,
     *,
-    measure: Measure = "persons",
+    measure: Measure = None,
     by: By = None,
     where: Where = None,
     epsilon: Epsilon,
@@ -48,13 +51,24 @@ def query(
     timeout: Annotated[
         float | None, typer.Option(help="Seconds to wait at most.")
     ] = None,
+    derived: Derived = None,
     hub: HubOption = None,
     profile: ProfileOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask the agencies and print the answer with its error bars; Ctrl-C ends it."""
     with accord.connect(hub, profile=profile) as session:
-        question = question_of(session, agreement, measure, by, where, edition)
+        question = question_of(session, agreement, measure, by, where, edition, sql)
+        free = for_nothing(
+            question,
+            epsilon=epsilon,
+            purpose=purpose,
+            complete=complete,
+            derived=derived,
+        )
+        if free is not None:
+            print_result(free, as_json=as_json)
+            return
         pending = question.release(
             epsilon=epsilon, purpose=purpose, complete=complete, wait=False
         )
@@ -66,8 +80,9 @@ def query(
 
 
 def price(
+    sql: InSql = None,
     *,
-    measure: Measure = "persons",
+    measure: Measure = None,
     by: By = None,
     where: Where = None,
     epsilon: Epsilon,
@@ -81,7 +96,7 @@ def price(
 ) -> None:
     """Show cost, exactness and time of an answer beforehand; charges nothing."""
     with accord.connect(hub, profile=profile) as session:
-        question = question_of(session, agreement, measure, by, where, edition)
+        question = question_of(session, agreement, measure, by, where, edition, sql)
         found = question.price(epsilon=epsilon, purpose=purpose, complete=complete)
     if as_json:
         print_json(found.as_json())
@@ -93,6 +108,12 @@ def price(
     )
     if found.when:
         console.print(found.when, soft_wrap=True)
+    if found.derivable_from:
+        console.print(
+            f"for nothing with ±{found.derivable_half_width:g}: it follows from "
+            f"release {found.derivable_from} (accord query --derived)",
+            soft_wrap=True,
+        )
 
 
 def releases(
@@ -126,14 +147,23 @@ def releases(
 def question_of(
     session: accord.Hub,
     agreement: str | None,
-    measure: str,
+    measure: str | None,
     by: list[str] | None,
     where: list[str] | None,
     edition: str,
+    sql: str | None = None,
 ) -> Question:
-    """Return the question that the options of a command mean."""
+    """Return the question that the options of a command mean, or its SELECT."""
+    if sql is not None:
+        if measure or by or where:
+            raise InvalidQuery(
+                "SQL_AND_OPTIONS",
+                "The SELECT says what is counted, by what and where; leave --measure, "
+                "--by and --where out.",
+            )
+        return session.sql_question(sql, agreement=agreement).edition(edition)
     name = only_agreement(session, agreement)
-    question = session.agreement(name).measure(measure).by(*(by or []))
+    question = session.agreement(name).measure(measure or "persons").by(*(by or []))
     for wanted in where or []:
         dimension, equals, values = wanted.partition("=")
         if not equals or not values:

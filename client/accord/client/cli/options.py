@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 
 import accord.client as accord
-from accord.core.errors import InvalidQuery
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 HubOption = Annotated[
@@ -23,7 +22,18 @@ AgreementOption = Annotated[
     str | None,
     typer.Option("--agreement", "-a", help="Its name; not needed where there is one."),
 ]
-Measure = Annotated[str, typer.Option("--measure", "-m", help="What to count.")]
+Measure = Annotated[
+    str | None,
+    typer.Option("--measure", "-m", help="What to count; persons unless said."),
+]
+InSql = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="SELECT",
+        help="The question in SQL, instead of --measure, --by and --where.",
+        show_default=False,
+    ),
+]
 By = Annotated[
     list[str] | None,
     typer.Option("--by", "-b", help="DIMENSION or DIMENSION:LEVEL; repeat for more."),
@@ -61,13 +71,7 @@ def only_agreement(session: accord.Hub, named: str | None) -> str:
     """
     if named is not None:
         return named
-    names = [summary.name for summary in session.agreements()]
-    if len(names) == 1:
-        return names[0]
-    raise InvalidQuery(
-        "AGREEMENT_NEEDED",
-        "Say which agreement, with its name: " + (", ".join(names) or "none is open."),
-    )
+    return session.only_agreement().name
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 
 from accord.client.sql.filtered import read_filtered
 from accord.client.sql.names import Names
-from accord.client.sql.offer import Offer
+from accord.client.sql.offer import Offer, offer_of
 from accord.client.sql.selected import check_table, read_selected
 from accord.client.sql.statement import read_statement
+
+__all__ = ["Translation", "offer_of", "translate"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
