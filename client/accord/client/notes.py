@@ -10,8 +10,10 @@ import decimal
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from accord.client.citation import truncation
+
 if TYPE_CHECKING:
-    from accord.client.result import Cost, Estimate, Result
+    from accord.client.result import Cost, Result
 
 _MOST_NAMED: Final = 4
 """Filter values that a title names one by one."""
@@ -42,12 +44,9 @@ def footnotes(result: Result) -> list[str]:
         f"agreement {result.agreement} version {result.agreement_version}; "
         f"release {result.id}."
     )
-    meaning = (
-        f"Intervals hold the bounded total with probability {result.level:.1%}. "
-        f"A person counts in at most {result.groups_per_person} cells per agency; "
-        f"{_spread(result.dropped)} cells were left out for that."
-    )
-    notes = [provenance, meaning, _charged(result)]
+    if result.derived_from:
+        provenance += f" Derived from release {result.derived_from}, at no cost."
+    notes = [provenance, *_meaning(result), truncation(result), _charged(result)]
     if not result.coverage.is_complete:
         notes.insert(
             1,
@@ -56,12 +55,48 @@ def footnotes(result: Result) -> list[str]:
         )
     if result.noise_placement:
         notes.append(noise_note(result))
-    if any(row.estimate.suppressed for row in result.rows):
-        notes.append(
-            f"– : suppressed, because the noisy estimate is below "
-            f"{result.suppress_below}."
-        )
+    notes += _missing(result)
+    notes += [
+        f"{each.agency} records {each.dimension} so: {each.text}"
+        for each in result.definitions
+    ]
     return [*notes, *result.not_covered]
+
+
+def _meaning(result: Result) -> list[str]:
+    """Return what is counted, and how to read the intervals."""
+    counted = f"Figures are in {result.unit}" if result.unit != "share" else "Shares"
+    if result.denominator:
+        counted += f", of {result.denominator}"
+    notes = [
+        f"{counted}. They are rounded here; exports have every digit.",
+        (
+            "Noise interval: holds the bounded figure with probability "
+            f"{result.level:.1%}, each figure by itself."
+        ),
+    ]
+    if result.whole_level:
+        notes.append(
+            "Whole interval: holds what the records say without any bound on one "
+            f"person, in at least {result.whole_level:.1%} of the cells."
+        )
+    elif result.whole_withheld:
+        notes.append(f"No whole interval: {result.whole_withheld}")
+    return notes
+
+
+def _missing(result: Result) -> list[str]:
+    """Return why figures are not there, one sentence for each reason."""
+    sentences = {
+        "small": f"– : suppressed, because the noisy estimate is below "
+        f"{result.suppress_below}.",
+        "denominator": "– : no figure, because what it is divided by is not clearly "
+        "above its noise.",
+        "no-information": "n = : so many say nothing; they are no part of the "
+        "denominator, and have no share.",
+    }
+    whys = {row.estimate.why for row in result.rows if row.estimate.suppressed}
+    return [sentence for why, sentence in sentences.items() if why in whys]
 
 
 def noise_note(result: Result) -> str:
@@ -95,12 +130,6 @@ def at_most(value: float) -> str:
 def _charged(result: Result) -> str:
     paid = f"The release cost {price_words(result.cost, result.delta)}"
     return f"{paid}; this repeat was free." if result.from_archive else f"{paid}."
-
-
-def _spread(shown: Estimate) -> str:
-    if shown.estimate is None or shown.upper is None:
-        return "an unknown number of"
-    return f"{shown.estimate:,.0f} ± {shown.upper - shown.estimate:,.0f}"
 
 
 def _shortened(values: Sequence[str]) -> str:

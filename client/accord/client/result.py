@@ -11,11 +11,14 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import html
-import math
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from accord.client.citation import citation
 from accord.client.coverage import Coverage, warn_of
+from accord.client.display import display_cells, display_head
 from accord.client.frames import NUMBERS, arrow_table, pandas_frame, polars_frame
 from accord.client.notes import footnotes, title_of
 
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+
+    from accord.client.consistent import Consistent
+    from accord.client.session import Description
 
 PROVENANCE: Final = ("release", "edition", "cohort", "coverage")
 """Columns that say of every row where it comes from; on demand, before the others."""
@@ -221,6 +227,56 @@ class Result:
         """Return an Arrow table; its metadata ``accord`` say where it comes from."""
         return arrow_table(self.columns(provenance=provenance), self.provenance())
 
+    def export(self, path: str | os.PathLike[str]) -> list[Path]:
+        """Write a file, ``.csv``, ``.parquet`` or ``.xlsx`` by its name, with notes.
+
+        Returns:
+            The files that were written; notes of CSV are a second one.
+
+        Raises:
+            InvalidQuery: EXPORT_KIND_UNKNOWN
+            ConfigurationError: EXPORT_UNWRITABLE, LIBRARY_MISSING
+        """
+        from accord.client import export
+
+        return export.export(self, path)
+
+    def to_csv(self, path: str | os.PathLike[str]) -> list[Path]:
+        """Write CSV with provenance in every row, and notes beside it."""
+        from accord.client import export
+
+        return export.to_csv(self, Path(path))
+
+    def to_parquet(self, path: str | os.PathLike[str]) -> list[Path]:
+        """Write Parquet; its metadata ``accord`` say where it comes from."""
+        from accord.client import export
+
+        return export.to_parquet(self, Path(path))
+
+    def to_excel(self, path: str | os.PathLike[str]) -> list[Path]:
+        """Write a workbook with figures and notes."""
+        from accord.client import export
+
+        return export.to_excel(self, Path(path))
+
+    def citation(self) -> str:
+        """Return one line that quotes this release."""
+        return citation(self)
+
+    def consistent(self, described: Description, *coarser: Result) -> Consistent:
+        """Return figures that add up and are not negative; these here stay as they are.
+
+        Args:
+            described: the agreement (``agreement.describe()``).
+            coarser: releases of the same by fewer dimensions; their figures are totals.
+
+        Raises:
+            InvalidQuery: NOT_ADDITIVE, RELEASES_DIFFER
+        """
+        from accord.client.consistent import consistent
+
+        return consistent(self, described, coarser)
+
     def plot(
         self,
         kind: str | None = None,
@@ -305,7 +361,7 @@ class Result:
 
     def _row_json(self, row: Row) -> dict[str, Any]:
         named = dict(zip(self.dimensions, row.values, strict=True))
-        found = {**named, **row.estimate.as_json()}
+        found: dict[str, Any] = {**named, **row.estimate.as_json()}
         if self.parts:
             parts = zip(self.parts, row.parts, strict=True)
             found["parts"] = {name: part.as_json() for name, part in parts}
@@ -324,12 +380,12 @@ class Result:
 
     def _repr_html_(self) -> str:
         """Draw the table for a notebook."""
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in self._head())
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in display_head(self))
         body = "".join(
             "<tr>"
             + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
             + "</tr>"
-            for cells in (display_cells(row) for row in self.rows)
+            for cells in (display_cells(self, row) for row in self.rows)
         )
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.footnotes())
         return (
@@ -340,27 +396,3 @@ class Result:
     def title(self) -> str:
         """Return the question in one line."""
         return title_of(self.measure, self.by, self.where)
-
-    def _head(self) -> Sequence[str]:
-        return [*self.dimensions, "estimate", "interval", "sd"]
-
-
-def display_cells(row: Row) -> list[str]:
-    """Return one row as people read it: whole numbers, a dash where suppressed.
-
-    Only what is displayed is rounded; intervals are rounded outwards.
-    """
-    shown = row.estimate
-    if shown.estimate is None or shown.lower is None or shown.upper is None:
-        return [*row.values, "–", "–", "–"]
-    lower, upper = math.floor(shown.lower), math.ceil(shown.upper)
-    return [
-        *row.values,
-        _number(shown.estimate),
-        f"{lower:,} … {upper:,}",
-        f"{shown.sd:,.1f}",
-    ]
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}"

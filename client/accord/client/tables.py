@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from accord.client.budget import Account
-from accord.client.result import Result, display_cells
+from accord.client.display import display_cells, display_estimate, display_head
+from accord.client.result import Result
 
 
 def with_notes(result: Result) -> Group:
@@ -39,13 +41,14 @@ def _framed(result: Result, title: str, table: Table) -> Group:
 
 def result_table(result: Result) -> Table:
     """Return the rows of *result*, one line each."""
-    table = Table()
-    for name in result.dimensions:
-        table.add_column(name, overflow="fold")
-    for name in ("estimate", f"{result.level:.1%} interval", "sd"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for place, name in enumerate(display_head(result)):
+        if place < len(result.dimensions):
+            table.add_column(name, overflow="fold")
+        else:
+            table.add_column(name, justify="right", no_wrap=True)
     for row in result.rows:
-        table.add_row(*display_cells(row))
+        table.add_row(*display_cells(result, row))
     return table
 
 
@@ -57,7 +60,7 @@ def cross_table(result: Result) -> Table:
     across = list(dict.fromkeys(row.values[1] for row in result.rows))
     lines: dict[str, dict[str, str]] = {}
     for row in result.rows:
-        estimate = display_cells(row)[len(row.values)]
+        estimate = display_estimate(result, row.estimate)
         lines.setdefault(row.values[0], {})[row.values[1]] = estimate
     table = Table()
     table.add_column(result.dimensions[0], no_wrap=True)

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from accord.client.cli.options import console
 from accord.client.decode import result_of
-from accord.client.result import Result, display_cells
+from accord.client.display import display_cells
+from accord.client.result import Result
 from accord.client.tables import crossed_with_notes, records_table, with_notes
 from accord.v1 import analyst_pb2 as pb
 from accord.v1 import common_pb2
@@ -165,7 +166,8 @@ def test_a_terminal_table_says_what_has_to_be_read_with_it() -> None:
     assert "suppressed" in text
     assert "12 ± 40 cells" in text
     assert "Linkage errors" in text
-    assert display_cells(some_result().rows[2])[2:] == ["-4", "-14 … 7", "5.1"]
+    result = some_result()
+    assert display_cells(result, result.rows[2])[2:] == ["-4", "-14 … 7", "5.1"]
 
 
 def test_a_cross_table_has_one_line_per_value_of_the_first_dimension() -> None:
