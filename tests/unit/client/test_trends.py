@@ -21,7 +21,6 @@ from tests.unit.client.released_series import (
     released,
 )
 
-
 OTHER: Any = "all"
 
 

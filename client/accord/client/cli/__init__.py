@@ -10,6 +10,7 @@ import typer
 
 from accord.client.cli.asking import price, query, releases
 from accord.client.cli.board import board
+from accord.client.cli.briefing import brief
 from accord.client.cli.covering import coverage
 from accord.client.cli.looking import agreements, budget, describe
 from accord.client.cli.options import AsJson
@@ -27,7 +28,7 @@ app = typer.Typer(
 )
 for command in (
     *(agreements, describe, query, price, pending, submission, release, releases),
-    *(coverage, budget, board),
+    *(coverage, budget, board, brief),
 ):
     app.command()(command)
 app.add_typer(profile_app, name="profile")
