@@ -21,7 +21,7 @@ from accord.client.chart.heatmap import heatmap
 from accord.client.chart.kinds import Kind, chosen
 from accord.client.chart.look import SUPPRESSED
 from accord.client.chart.outlines import outlines_of
-from accord.client.chart.saving import save
+from accord.client.chart.saving import checked, save
 from accord.client.chart.side_by_side import side_by_side
 from accord.client.chart.trend import trend
 from accord.client.chart.words import heading, said
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from accord.client.result import Result
 
-__all__ = ["Kind", "chart", "save"]
+__all__ = ["Kind", "chart", "checked", "save"]
 
 Outlines = Mapping[str, Any] | str | os.PathLike[str]
 """A GeoJSON FeatureCollection, or the file that has it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +27,9 @@ NO_INFORMATION: Final = "no-information"
 """Why the row of those of whom nothing is known has no share."""
 
 _COUNTS: Final = ("persons", "cases")
+
+_TINY: Final = 1e-9
+"""Less than this over a whole number is an error of floating point."""
 
 _SMALL: Final = 100
 """From here on a figure is written without a fraction."""
@@ -120,9 +124,13 @@ class Figures:
         return f"{value:,.1f}"
 
     def label(self, row: Mapping[str, Any]) -> str:
-        """Return an estimate with its half-width, such as ``124 ±11``."""
+        """Return an estimate with its half-width, rounded up, such as ``124 ±11``."""
         half = max(row["upper"] - row["estimate"], row["estimate"] - row["lower"])
-        return f"{self.number(row['estimate'])} ±{self.number(half)}"
+        return f"{self.number(row['estimate'])} ±{self.number(self._upwards(half))}"
+
+    def _upwards(self, half: float) -> float:
+        steps = 100 if self.is_share else 1 if self.is_count or half >= _SMALL else 10
+        return math.ceil(half * steps - _TINY) / steps
 
     def hover(self) -> list[alt.Tooltip]:
         """Return what is shown of a figure that is pointed at."""

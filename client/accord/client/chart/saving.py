@@ -34,14 +34,7 @@ def save(drawing: alt.TopLevelMixin, file: str | Path) -> Path:
         InvalidQuery: PICTURE_FORMAT_UNKNOWN.
         ConfigurationError: LIBRARY_MISSING, PICTURE_UNWRITABLE.
     """
-    path = Path(file)
-    ending = path.suffix.lower()
-    if ending not in _FORMATS:
-        raise InvalidQuery(
-            "PICTURE_FORMAT_UNKNOWN",
-            f"A picture is not written as {path.name}; end its name in "
-            f"{', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}.",
-        )
+    path, ending = checked(file)
     content = _png(drawing) if ending == ".png" else _text(drawing, ending)
     try:
         path.write_bytes(content)
@@ -52,6 +45,23 @@ def save(drawing: alt.TopLevelMixin, file: str | Path) -> Path:
             "write to.",
         ) from None
     return path
+
+
+def checked(file: str | Path) -> tuple[Path, str]:
+    """Return a file and its ending, which says as what a picture is written.
+
+    Raises:
+        InvalidQuery: PICTURE_FORMAT_UNKNOWN.
+    """
+    path = Path(file)
+    ending = path.suffix.lower()
+    if ending not in _FORMATS:
+        raise InvalidQuery(
+            "PICTURE_FORMAT_UNKNOWN",
+            f"A picture is not written as {path.name}; end its name in "
+            f"{', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}.",
+        )
+    return path, ending
 
 
 def _png(drawing: alt.TopLevelMixin) -> bytes:

@@ -14,6 +14,7 @@ from accord.client.cli.briefing import brief
 from accord.client.cli.covering import coverage
 from accord.client.cli.looking import agreements, budget, describe
 from accord.client.cli.options import AsJson
+from accord.client.cli.plotting import plot
 from accord.client.cli.policy import policy_app
 from accord.client.cli.returning import pending, release, submission
 from accord.client.cli.review import review_app
@@ -28,7 +29,7 @@ app = typer.Typer(
 )
 for command in (
     *(agreements, describe, query, price, pending, submission, release, releases),
-    *(coverage, budget, board, brief),
+    *(coverage, plot, budget, board, brief),
 ):
     app.command()(command)
 app.add_typer(profile_app, name="profile")
