@@ -19,7 +19,7 @@ def question_contradictions(
     """Yield every entry under ``may_ask`` that *model* does not know."""
     ask = form.may_ask
     for index, measure in enumerate(ask.measures):
-        wrong = _wrong_measure(measure, model)
+        wrong = _wrong_measure(measure, ask, model)
         if wrong:
             yield ("may_ask", "measures", index), wrong
     for name, level in ask.group_by.items():
@@ -82,14 +82,16 @@ def no_value(value: str, dimension: Dimension) -> str:
     return text + suggestion(value, known)
 
 
-def _wrong_measure(measure: str, model: DataModel) -> str | None:
+def _wrong_measure(measure: str, ask: MayAsk, model: DataModel) -> str | None:
     try:
         found = parse_measure(measure, model)
     except InvalidQuery as error:
         return _worded(error, measure, model)
-    if measure == found.family:
-        return None
-    return sentence("lint.measure-level", measure=found.family)
+    if measure != found.family:
+        return sentence("lint.measure-level", measure=found.family)
+    if found.kind.of_dimension and found.of not in ask.group_by:
+        return sentence("lint.measure-hidden", dimension=found.of)
+    return None
 
 
 def _worded(error: InvalidQuery, measure: str, model: DataModel) -> str:

@@ -184,8 +184,8 @@ def test_declaring_an_emergency_changes_no_agreement() -> None:
     assert compare(quiet, ended).newly_allowed.count == count
 
 
-def test_a_measure_that_cannot_be_counted_yet_is_judged_by_its_name() -> None:
-    """A board that signs it today allows it to a later program."""
+def test_a_measure_that_is_added_can_be_asked_for_newly() -> None:
+    """Of a quantity, and of a dimension at the finest level that may be asked for."""
     model = changed(
         MODEL, quantities={"days": {"title": "Days", "unit": "d", "bounds": [0, 9]}}
     )
@@ -193,6 +193,10 @@ def test_a_measure_that_cannot_be_counted_yet_is_judged_by_its_name() -> None:
     found = compare(policy(model=model), policy(after, model=model))
     assert found.loosens
     assert {e.request.measure for e in found.newly_allowed.examples} == {"mean(days)"}
+    after = changed(AGREEMENT, may_ask__measures=["persons", "share(age)"])
+    found = compare(policy(model=model), policy(after, model=model))
+    assert {e.request.measure for e in found.newly_allowed.examples} == {"share(age)"}
+    assert not compare(policy(after, model=model), policy(model=model)).loosens
 
 
 def test_the_size_of_a_space_is_known_without_going_through_it() -> None:
