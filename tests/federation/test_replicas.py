@@ -308,6 +308,36 @@ def test_a_promoted_follower_is_asked_for_by_whoever_owned_its_leader(
     network.agent_command("alpha", "rules", "remove", str(rule["id"]))
 
 
+def test_an_analyst_ends_a_question_through_a_hub_that_does_not_move_it(
+    network: ReplicatedNetwork, relay: MessageRelay, asked: Asked
+) -> None:
+    """What is paid for it is given back; who followed goes on, and pays for it."""
+    relay.hold(["charlie"], "masked")
+    asked.submit()
+    asked.wait_awaited("masked", "charlie")
+    owner = network.owner(asked.id)
+    network.prefer(*network.others(owner))
+    with network.connect() as again, network.connect("ben") as other:
+        question = other.agreement("three").persons().by("district")
+        pending = question.release(epsilon=asked.epsilon, purpose=PURPOSE, wait=False)
+        assert again.submission(asked.id).cancel()
+        assert network.owner(pending.id) is not owner
+        relay.reset()
+        found = pending.wait(timeout=60)
+    network.prefer(*network.replicas)
+    with pytest.raises(accord.PreconditionFailed) as ended:
+        asked.result()
+    assert ended.value.reason == "CANCELLED"
+    assert found.cost.rho > 0
+    events = "SELECT kind FROM ledger_event WHERE entry = ? ORDER BY height"
+    assert network.rows(events, asked.id) == [("reserve",), ("give back",)]
+    assert network.rows(events, pending.id) == [("reserve",), ("charge",)]
+    wait_until(
+        lambda: asked.own_events("charlie") in ([], ["reserve", "give back"]),
+        "charlie has nothing reserved for what was ended",
+    )
+
+
 @pytest.mark.slow
 def test_an_agency_is_thrown_out_wherever_its_stream_is(
     network: ReplicatedNetwork,
