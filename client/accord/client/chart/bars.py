@@ -18,6 +18,7 @@ from accord.client.chart.look import (
     SERIES,
     in_short_lines,
     label_expression,
+    series_colours,
 )
 from accord.client.chart.panels import Panels
 
@@ -115,15 +116,11 @@ def _colours(figures: Figures, series: str) -> alt.Color:
     import altair as alt
 
     order = figures.values(series)
-    steps = [
-        round(i * (len(SERIES) - 1) / max(len(order) - 1, 1))
-        for i, _ in enumerate(order)
-    ]
     return alt.Color(
         series,
         type="nominal",
         sort=order,
-        scale=alt.Scale(domain=order, range=[SERIES[each] for each in steps]),
+        scale=alt.Scale(domain=order, range=series_colours(len(order))),
         legend=alt.Legend(
             title=figures.title(series),
             orient="top",
@@ -162,6 +159,7 @@ def _x(figures: Figures, field: str) -> alt.X:
         scale=alt.Scale(domain=alt.Undefined if figures.shown else [0, 1]),
         axis=alt.Axis(
             format=figures.number_format(),
+            labels=bool(figures.shown),
             labelFontSize=LABEL,
             tickCount=6,
             gridColor=PALE,

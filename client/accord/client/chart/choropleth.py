@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from accord.client.chart.amount import amount
 from accord.client.chart.figures import Figures
 from accord.client.chart.look import (
-    AMOUNT,
     FAINT,
     INK,
     LABEL,
@@ -63,7 +63,7 @@ def choropleth(
         ground.transform_filter("isValid(datum.estimate)")
         .mark_geoshape(stroke="#5a5a5a", strokeWidth=0.7)
         .encode(
-            color=_amount(figures, highest),
+            color=amount(figures, "estimate"),
             tooltip=figures.hover(),
         ),
     ]
@@ -142,29 +142,3 @@ def _size(outlines: Mapping[str, Outline]) -> tuple[int, int]:
     ratio = tall / wide if wide > 0 else 1.0
     width = WIDTH if WIDTH * ratio <= _TALLEST else _TALLEST / max(ratio, 1e-9)
     return max(round(width), 120), max(round(width * ratio), 120)
-
-
-def _amount(figures: Figures, highest: float) -> alt.Color:
-    import altair as alt
-
-    lowest = 0.0
-    if not (figures.is_count or figures.is_share):
-        lowest = min((row["lower"] for row in figures.shown), default=0.0)
-    return alt.Color(
-        "estimate:Q",
-        scale=alt.Scale(
-            domain=[lowest, max(highest, lowest + 1e-9)],
-            range=list(AMOUNT),
-            interpolate="rgb",
-            clamp=True,
-        ),
-        legend=alt.Legend(
-            title=figures.axis(),
-            orient="bottom",
-            format=figures.number_format(),
-            gradientLength=240,
-            gradientThickness=10,
-            gradientStrokeColor=FAINT,
-            labelFontSize=LABEL,
-        ),
-    )

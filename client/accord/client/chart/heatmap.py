@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from accord.client.chart.amount import amount
 from accord.client.chart.figures import Figures
 from accord.client.chart.look import (
-    AMOUNT,
     FAINT,
     INK,
     LABEL,
@@ -75,7 +75,7 @@ def heatmap(figures: Figures, across: str, down: str) -> alt.LayerChart:
                 sort=list(STRIPES),
                 scale=alt.Scale(paddingInner=0, paddingOuter=0),
             ),
-            color=_amount(figures),
+            color=amount(figures, "amount"),
             tooltip=figures.hover(),
         ),
         hidden.mark_rect(fill="white", stroke="#9a9a9a", strokeDash=[2, 2]),
@@ -122,33 +122,5 @@ def _x(
                 columns, *([letters] if flat and not time else [])
             ),
             labelOverlap=False,
-        ),
-    )
-
-
-def _amount(figures: Figures) -> alt.Color:
-    """Return the colours, from nothing (or the least) to the largest upper bound."""
-    import altair as alt
-
-    highest = max((row["upper"] for row in figures.shown), default=1)
-    lowest = 0 if figures.is_count or figures.is_share else None
-    if lowest is None:
-        lowest = min((row["lower"] for row in figures.shown), default=0)
-    return alt.Color(
-        "amount:Q",
-        scale=alt.Scale(
-            domain=[lowest, max(highest, lowest + 1e-9)],
-            range=list(AMOUNT),
-            interpolate="rgb",
-            clamp=True,
-        ),
-        legend=alt.Legend(
-            title=figures.axis(),
-            orient="bottom",
-            format=figures.number_format(),
-            gradientLength=240,
-            gradientThickness=10,
-            gradientStrokeColor=FAINT,
-            labelFontSize=LABEL,
         ),
     )

@@ -20,8 +20,8 @@ PALE: Final = "#d9d9d9"
 MAIN: Final = "#0072b2"
 LIGHT: Final = "#9ecae1"
 
-SERIES: Final = ("#440154", "#3b528b", "#21918c", "#5ec962", "#d2e21b")
-"""Parts of one bar chart, from dark to light."""
+SERIES: Final = ("#330a4a", "#3b4a86", "#1f7f86", "#56a566", "#e0a100")
+"""Series of one picture, from dark to light."""
 
 AMOUNT: Final = ("#ffffff", "#d6e6f4", "#9ecae1", "#4292c6")
 """From nothing to much; black letters can be read on all of them."""
@@ -34,6 +34,13 @@ TITLE: Final = 15
 
 _LINE: Final = 30
 _LINES: Final = 3
+
+
+def series_colours(count: int) -> list[str]:
+    """Return colours for so many series, as far apart as they can be."""
+    last = len(SERIES) - 1
+    steps = [round(index * last / max(count - 1, 1)) for index in range(count)]
+    return [SERIES[step] for step in steps]
 
 
 def in_lines(text: str, width: int) -> list[str]:

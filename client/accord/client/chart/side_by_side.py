@@ -10,12 +10,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from accord.client.chart.figures import Figures
+from accord.client.chart.look import SERIES, WIDTH, fits, series_colours
+from accord.client.chart.periods import axis_of, labelled
 from accord.client.chart.words import heading, provenance
 
 if TYPE_CHECKING:
     import altair as alt
 
     from accord.client.result import Result
+
+_BESIDE: Final = 60
+"""Pixels that the axis on the left takes."""
+
+_TALL: Final = 260
+_NARROWEST: Final = 120
+_LABEL_WIDTH: Final = 58
+_LETTER: Final = 7
+"""Pixels of a picture, of the label of a period, and of a letter."""
 
 _RELEASE: Final = "release"
 """Dimension that tells several releases apart."""
@@ -32,25 +43,20 @@ def side_by_side(results: Sequence[Result]) -> alt.LayerChart | alt.FacetChart:
     every = [Figures(result) for result in results]
     across, *others = _ordered(every)
     order = {name: _values(every, name) for name in (across, *others)}
-    colour = others[0] if others else across
-    base = alt.Chart().encode(
-        x=alt.X(across, type="ordinal", sort=order[across], title=_title(across)),
-        color=alt.Color(
-            colour,
-            type="nominal",
-            sort=order[colour],
-            legend=alt.Legend(labelLimit=0, orient="top", columns=2)
-            if others
-            else None,
-        ),
+    columns = len(order[others[1]]) if len(others) > 1 else 1
+    width = max((WIDTH - _BESIDE) // columns, _NARROWEST)
+    base = alt.Chart(width=width, height=_TALL).encode(
+        x=_across(every, across, order[across], width)
     )
     if others:
+        colour = others[0]
         base = base.encode(
-            xOffset=alt.XOffset(colour, type="nominal", sort=order[colour])
+            color=_colours(colour, order[colour]),
+            xOffset=alt.XOffset(colour, type="nominal", sort=order[colour]),
         )
     y = alt.Y("lower", type="quantitative", title=every[0].axis())
-    bars = base.mark_rule().encode(y=y, y2="upper")
-    marks = base.mark_point(filled=True, size=40).encode(
+    bars = base.mark_rule(strokeWidth=1.5).encode(y=y, y2="upper")
+    marks = base.mark_point(filled=True, size=36, opacity=1).encode(
         y=alt.Y("estimate", type="quantitative")
     )
     drawn = alt.layer(bars, marks, data=alt.InlineData(values=_points(every)))
@@ -61,6 +67,45 @@ def side_by_side(results: Sequence[Result]) -> alt.LayerChart | alt.FacetChart:
     for name, place in zip(others[1:], (alt.Column, alt.Row), strict=False):
         beside[place.__name__.lower()] = place(name, type="nominal", sort=order[name])
     return drawn.facet(**beside).properties(title=title)
+
+
+def _across(
+    every: Sequence[Figures], name: str, values: list[str], width: int
+) -> alt.X:
+    import altair as alt
+
+    time = name in {each.time for each in every}
+    axis = axis_of(values) if time else values
+    named = labelled(axis, width // _LABEL_WIDTH) if time else axis
+    return alt.X(
+        name,
+        type="ordinal",
+        sort=axis,
+        scale=alt.Scale(domain=axis),
+        title=_title(name),
+        axis=alt.Axis(
+            values=named,
+            labelAngle=0 if time or fits(axis, width // len(axis) // _LETTER) else -40,
+            labelLimit=0,
+            labelOverlap=False,
+        ),
+    )
+
+
+def _colours(name: str, values: list[str]) -> alt.Color:
+    import altair as alt
+
+    few = len(values) <= len(SERIES)
+    return alt.Color(
+        name,
+        type="nominal",
+        sort=values,
+        scale=alt.Scale(
+            domain=values,
+            range=series_colours(len(values)) if few else alt.Undefined,
+        ),
+        legend=alt.Legend(labelLimit=0, orient="top", columns=2),
+    )
 
 
 def _ordered(every: Sequence[Figures]) -> list[str]:

@@ -133,6 +133,7 @@ def _y(figures: Figures, field: str) -> alt.Y:
         ),
         axis=alt.Axis(
             format=figures.number_format(),
+            labels=bool(figures.shown),
             labelFontSize=LABEL,
             tickCount=5,
             gridColor="#ececec",

@@ -70,6 +70,9 @@ def said(
         withheld = result.whole_withheld.rstrip(".")
         yield f"No interval for the records without a bound: {withheld}."
     yield from truncation(result)
+    if differing := sorted({each.dimension for each in result.definitions}):
+        named = ", ".join(differing)
+        yield f"Agencies record {named} in different ways; the release says how."
     yield from more
     if figures.suppressed:
         yield f"Suppressed figures ({figures.suppressed}): {sign}."
