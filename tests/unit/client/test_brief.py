@@ -57,7 +57,7 @@ def test_changes_breaks_and_their_false_alarms_are_said() -> None:
     stepped = by_month([level + chance.gauss(0, 14) for level in levels])
     lines = said(stepped)
     assert any(re.search(r"from about 202[45]-\d\d on, the level", x) for x in lines)
-    assert any("at most 5% show a change" in line for line in lines)
+    assert any("no more than about 5% show a change" in line for line in lines)
     rows = {(name,): 150.0 for name in months(1, 12, 2025)}
     older = by_month([100.0] * 12, edition="2024-12", answered=FOUR)
     lines = said(older, released(rows, edition="2025-12", released_at=1_800_000_000))
@@ -78,7 +78,7 @@ def test_regions_over_time_have_probabilities() -> None:
     }
     lines = said(released(rows, by=("registered_month", "region"), edition="2024-12"))
     assert any("b (99.9%). Of 7 known figures, about 0.4" in line for line in lines)
-    assert "2 more stand in the release itself." in lines
+    assert "Not shown here: 2 more, which the releases have." in lines
 
 
 def test_figures_without_time_are_the_largest_with_their_intervals() -> None:
@@ -87,10 +87,35 @@ def test_figures_without_time_are_the_largest_with_their_intervals() -> None:
     assert lines[:3] == [
         "a: between 20 and 60.",
         "c: between 0 and 16.",
-        "1 of 3 figures are suppressed: unknown, not zero.",
+        "Suppressed figures: 1 of 3. They are unknown, not zero.",
     ]
     assert any("without police" in line for line in lines)
     assert "Linkage errors are not covered." in lines
+
+
+def test_a_question_without_time_is_told_by_its_newest_edition_only() -> None:
+    """The same cases are counted again in every edition: that is no series."""
+    old = released({("a",): 40.0}, by=("region",), edition="2026-10")
+    rows = {("a",): 60.0}
+    new = released(rows, by=("region",), edition="2026-11", released_at=1_800_000_000)
+    (section,) = brief_of([old, new], drawings=False).sections
+    assert section.releases == (new.id,)
+    assert section.sentences == ("a: between 40 and 80.",)
+
+
+def test_releases_of_one_period_each_make_a_series() -> None:
+    monthly = [
+        released(
+            {("a",): 40.0},
+            by=("region",),
+            where={"registered_month": (name,)},
+            edition=name,
+        )
+        for name in months(1, 12)
+    ]
+    (section,) = brief_of(monthly, drawings=False).sections
+    assert len(section.releases) == 12
+    assert any("from 2024-01 to 2024-12" in line for line in section.sentences)
 
 
 def test_a_suppressed_newest_figure_is_unknown() -> None:

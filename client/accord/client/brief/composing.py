@@ -93,27 +93,35 @@ def brief_of(
 
 
 def _topics(results: Sequence[Result]) -> list[list[Result]]:
-    """Return the releases of each question together, the newest first."""
+    """Return the releases of each question together, the newest first.
+
+    Editions of a question that is about no time count the same cases again; only the
+    newest is told.
+    """
     found: dict[object, list[Result]] = {}
     for result in results:
-        timed = time_of(result) is not None
-        period = None if timed else period_of(result)
+        period = None if time_of(result) else period_of(result)
         where = tuple(
             (name, values)
             for name, values in result.where.items()
             if period is None or values != (period,)
         )
-        # Figures that are not in the order of time are one topic each.
-        alone = None if timed or period else result.id
-        question = (result.agreement, result.measure, result.by, result.levels)
-        found.setdefault((*question, where, alone), []).append(result)
-    return list(found.values())
+        question = (result.agreement, result.measure, result.by, result.levels, where)
+        found.setdefault(question, []).append(result)
+    return [topic if _in_time(topic) else topic[:1] for topic in found.values()]
+
+
+def _in_time(topic: Sequence[Result]) -> bool:
+    newest = topic[0]
+    return time_of(newest) is not None or (
+        len(topic) > 1 and period_of(newest) is not None
+    )
 
 
 def _section(topic: Sequence[Result], language: str, *, drawings: bool) -> Section:
     newest = topic[0]
-    in_time = time_of(newest) is not None or len(topic) > 1
-    said = (trend_sentences if in_time else figure_sentences)(topic, language)
+    say = trend_sentences if _in_time(topic) else figure_sentences
+    said = say(topic, language)
     if not newest.coverage.is_complete:
         words = str(newest.coverage)
         said.append(sentence("brief.partial", language, coverage=words))

@@ -73,7 +73,8 @@ def _of_series(searched: Searched, unit: str, language: str) -> Iterator[str]:
         needed = NEEDED[True]
         yield sentence("brief.change.too-few", language, subject=subject, needed=needed)
     elif not searched.changes:
-        first, last = series.points[0].period, newest.period
+        known = [p.period for p in series.points if p.estimate.estimate is not None]
+        first, last = known[0], known[-1]
         yield sentence(
             "brief.change.none", language, subject=subject, first=first, last=last
         )
@@ -156,7 +157,8 @@ def _hot(found: HotSpots, language: str) -> Iterator[str]:
             "brief.hot.none", language, percent=percent, period=period, known=known
         )
     if found.unknown:
-        yield sentence("brief.hot.unknown", language, count=len(found.unknown))
+        amount = {"count": len(found.unknown), "all": len(found)}
+        yield sentence("brief.hot.unknown", language, **amount)
 
 
 def _percent(probability: float | None) -> str:

@@ -21,7 +21,8 @@ _STYLE: Final = (
     "h1{font-size:1.5em}h2{font-size:1.1em;margin:1.2em 0 .3em}"
     "p{margin:.3em 0}img{max-width:100%;height:auto}"
     "ul{margin:.3em 0;padding-inline-start:1.2em}"
-    "footer{font-size:.85em;overflow-wrap:anywhere}"
+    "footer{font-size:.85em;overflow-wrap:anywhere;margin-top:2em;"
+    "border-top:1px solid}"
     "@media print{body{margin:0;max-width:none}}"
 )
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -44,8 +45,8 @@ def as_html(brief: Brief) -> str:
             "<body>",
             f"<h1>{html.escape(brief.title)}</h1>",
             *(line for section in brief.sections for line in _html(section, language)),
-            *_paragraphs(brief.notes),
             "<footer>",
+            *_paragraphs(brief.notes),
             *_listed(sentence("brief.not-covered", language), brief.not_covered),
             *_listed(sentence("brief.citation", language), brief.citations),
             "</footer>",
