@@ -12,6 +12,7 @@ import pytest
 import scipy.stats
 
 import accord.client as accord
+from accord.core.whole_error import LARGEST_DROPPED_SHARE, dropped_share
 from accord.v1 import analyst_pb2
 from tests.federation.network import Network
 from tests.federation.small_world import (
@@ -118,6 +119,32 @@ class TestAnswers:
         assert_plausible(
             result, {cell: number for cell, number in truth.items() if cell}
         )
+
+    def test_cases_of_a_quarter_follow_from_those_of_its_months(
+        self, hub: accord.Hub, world: SmallWorld, network: Network
+    ) -> None:
+        """For nothing, unless the noise says that the bound left too much out."""
+        cases = hub.agreement("three").cases()
+        finer = cases.by("registered_month", "gender").release(
+            epsilon=8, purpose=PURPOSE
+        )
+        spent = network.charged()
+        question = cases.by(registered_month="quarter")
+        counted = sum(row.estimate.estimate or 0.0 for row in finer)
+        left_out = finer.dropped.estimate or 0.0
+        if dropped_share(counted, left_out) > LARGEST_DROPPED_SHARE:
+            with pytest.raises(accord.PreconditionFailed) as refused:
+                question.derived(purpose=PURPOSE)
+            assert refused.value.reason == "NOT_DERIVABLE"
+            return
+        price = question.price(epsilon=1, purpose=PURPOSE)
+        assert price.derivable_from == finer.id
+        found = question.release(epsilon=1, purpose=PURPOSE, accept_derived=True)
+        assert found.derived_from == finer.id
+        assert network.charged() == spent
+        whole = {month: f"{month[:4]}-Q{(int(month[5:]) + 2) // 3}" for month in MONTHS}
+        truth = world.count_cases(THREE, lambda case: (whole[month_of(case)],))
+        assert_plausible(found, truth)
 
     def test_five_agencies_and_no_dimension(
         self, hub: accord.Hub, world: SmallWorld
