@@ -20,6 +20,7 @@ from accord.agent.state import AgentState
 from accord.core.agreement import Agreement, load_agreement
 from accord.core.decide import Analyst
 from accord.core.epsilon_delta import epsilon_to_rho_lower
+from accord.core.measure import Bounding
 from accord.core.policy import Policy, load_policy_set
 from accord.core.privacy import NANO, Accounting, Loss
 from accord.core.query import Query, canonical_query
@@ -272,11 +273,14 @@ def question(*group_by: tuple[str, str | None], **changes: object) -> Query:
 
 
 def requisition(
-    query: Query | None = None, text: str = AGREEMENT_TEXT, epsilon: int = 1
+    query: Query | None = None,
+    text: str = AGREEMENT_TEXT,
+    epsilon: int = 1,
+    bounding: Bounding = Bounding.KEEP,
 ) -> Requisition:
     """Return what an honest hub asks of everyone."""
     signed, query = agreement(text), query or question()
-    found = terms(signed, MODEL, query)
+    found = terms(signed, MODEL, query, bounding)
     spend = signed.form.spend
     if signed.accounting is Accounting.ZCDP:
         assert spend.delta is not None
@@ -300,6 +304,7 @@ def requisition(
         analyst=ANALYST,
         issued_at=NOW,
         expires_at=NOW + datetime.timedelta(hours=1),
+        bounding=bounding,
     )
 
 

@@ -17,7 +17,7 @@ from accord.agent.spending import lifetime_cap, spent
 from accord.agent.state import AgentState
 from accord.core.agreement import load_agreement
 from accord.core.errors import RequisitionRefused
-from accord.core.measure import CELL_SCALE
+from accord.core.measure import CELL_SCALE, Bounding
 from accord.core.privacy import (
     Accounting,
     DiscreteGaussian,
@@ -74,6 +74,29 @@ def test_the_vector_is_that_of_the_edition(state: AgentState) -> None:
     assert found.vector.tolist() == [CELL_SCALE, CELL_SCALE, CELL_SCALE, 0, 2, 0]
     ingest_rows(state, [row()])
     assert agent.answer(*signed(requisition())).vector.tolist()[-2] == 2
+
+
+def test_sums_means_and_shares_leave_under_masks_too(state: AgentState) -> None:
+    """Also where what is summed is below zero: 10 of 730 days are below the middle."""
+    measures = ["sum(days)", "mean(days)", "share(exploitation_type)"]
+    text = AGREEMENT_TEXT.replace("cases]", ", ".join(["cases", *measures]) + "]")
+    agent = taught(state, text)
+    found = {
+        measure: agent.answer(
+            *signed(requisition(question(measure=measure), text))
+        ).vector.tolist()[:7]
+        for measure in measures
+    }
+    assert found["sum(days)"][:4] == [20, 0, 20, 0]
+    assert found["mean(days)"][:6] == [-1420, 1460, 0] * 2
+    # informed, labour
+    assert found["share(exploitation_type)"] == [64, 64, 0, 0, 0, 0, 0]
+
+
+def test_weighed_groups_leave_as_the_terms_say(state: AgentState) -> None:
+    asked = requisition(bounding=Bounding.WEIGH)
+    found = taught(state).answer(*signed(asked))
+    assert found.vector.tolist() == [64, 64, 64, 0, 32, 0]
 
 
 def test_a_retry_gives_the_same_and_costs_nothing(state: AgentState) -> None:
@@ -145,6 +168,8 @@ LATE = NOW - datetime.timedelta(seconds=1)
         ({"layout_digest": "0" * 64}, "TERMS_MISMATCH"),
         ({"loss": Loss(nano_rho=1)}, "TERMS_MISMATCH"),
         ({"mechanism": DiscreteGaussian(scale=Fraction(1))}, "TERMS_MISMATCH"),
+        ({"bounding": Bounding.WEIGH}, "TERMS_MISMATCH"),
+        ({"query": question(measure="mean(days)")}, "AGREEMENT_DENIES"),
         ({"mechanism": DiscreteLaplace(scale=Fraction(30))}, "TERMS_MISMATCH"),
         ({"query": question(edition="2025-12")}, "EDITION_MISSING"),
         ({"query": question(edition="2026-Q1")}, "EDITION_MISSING"),

@@ -23,6 +23,7 @@ from accord.core.errors import (
     InvalidQuery,
     RequisitionRefused,
 )
+from accord.core.measure import Bounding
 from accord.core.model import DataModel, load_model
 from accord.core.privacy import DiscreteGaussian, DiscreteLaplace, Loss, Mechanism
 from accord.core.query import Query, canonical_query
@@ -56,10 +57,16 @@ def queries(draw: st.DrawFn) -> Query:
         ]
         for name in filtered
     }
+    free = [name for name in names if name not in chosen]
+    measures = [
+        *("persons", "cases", "mean(days_in_care)", "quantile(days_in_care)"),
+        *(f"{kind}({name})" for kind in ("share", "values") for name in free),
+        *(f"share({name}:{model().dimension(name).levels[-1]})" for name in free),
+    ]
     return canonical_query(
         agreement="regional-trends",
         edition=draw(st.sampled_from(["2026-03", "2026-Q1", "2026"])),
-        measure=draw(st.sampled_from(["persons", "cases"])),
+        measure=draw(st.sampled_from(measures)),
         group_by=[
             (name, draw(st.sampled_from(model().dimension(name).levels)))
             for name in chosen
@@ -107,6 +114,7 @@ requisitions = st.builds(
     ),
     issued_at=moments,
     expires_at=moments,
+    bounding=st.sampled_from(Bounding),
 )
 editions = st.builds(
     HeldEdition,

@@ -316,6 +316,7 @@ def substance_of(requisition: Requisition) -> str:
             "nano_rho": str(requisition.loss.nano_rho),
             "nano_epsilon": str(requisition.loss.nano_epsilon),
             "layout": requisition.layout_digest,
+            "bounding": requisition.bounding.value,
             "purpose": requisition.purpose,
             "analyst": requisition.analyst.id,
         }

@@ -41,7 +41,8 @@ def counts(columns: Columns, terms: Terms, query: Query, model: DataModel) -> Ve
     vector = bounded_vector(
         columns, terms.layout, leaf_filters(query, model), terms.vector
     )
-    return np.clip(vector, -LARGEST_ENTRY, LARGEST_ENTRY)
+    least = 0 if terms.layout.numbers is None else -LARGEST_ENTRY
+    return np.clip(vector, least, LARGEST_ENTRY)
 
 
 def share(plan: NoisePlan, seed: bytes, size: int) -> Vector:
