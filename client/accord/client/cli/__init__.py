@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
+from accord.client.cli.advising import advise_app
 from accord.client.cli.asking import price, query, releases
 from accord.client.cli.board import board
 from accord.client.cli.briefing import brief
 from accord.client.cli.covering import coverage
+from accord.client.cli.exporting import export
 from accord.client.cli.looking import agreements, budget, describe
 from accord.client.cli.options import AsJson
 from accord.client.cli.plotting import plot
@@ -29,12 +31,13 @@ app = typer.Typer(
 )
 for command in (
     *(agreements, describe, query, price, pending, submission, release, releases),
-    *(coverage, plot, budget, board, brief),
+    *(coverage, export, plot, budget, board, brief),
 ):
     app.command()(command)
 app.add_typer(profile_app, name="profile")
 app.add_typer(policy_app, name="policy")
 app.add_typer(review_app, name="review")
+app.add_typer(advise_app, name="advise")
 
 
 @app.command()
