@@ -148,6 +148,19 @@ class TestChange:
         assert "not more than noise" in repr(table)
         assert small.sd == pytest.approx(math.sqrt(50))
 
+    def test_what_is_known_no_closer_than_a_year_comes_after_no_month(self) -> None:
+        """It stands between two months in the layout, and is none."""
+        rows = {
+            ("2025-12",): 100.0,
+            ("2025-??",): 30.0,
+            ("2026-01",): 104.0,
+            ("unknown",): 20.0,
+        }
+        table = derive.changes(
+            made(rows, ["registered_month"]), over="registered_month"
+        )
+        assert [(each.before, each.after) for each in table] == [("2025-12", "2026-01")]
+
     def test_whoever_looks_at_many_needs_more(self) -> None:
         """A change of 2.2 deviations is one in forty by chance."""
         one, two = counted(100, 5), counted(100 + 2.2 * math.sqrt(50), 5, at="b")

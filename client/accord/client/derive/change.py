@@ -153,7 +153,12 @@ def changes(result: Result, *, over: str, level: float = 0.95) -> Derived[Change
     Raises:
         InvalidQuery: UNKNOWN_DIMENSION, LEVEL_OUT_OF_RANGE
     """
-    periods = [value for value in values_of(result, over) if value != UNKNOWN]
+    # `2026-??` is known to lie in the year and no closer: it comes after no month.
+    periods = [
+        value
+        for value in values_of(result, over)
+        if value != UNKNOWN and not value.endswith("?")
+    ]
     figures: dict[tuple[tuple[str, str], ...], dict[str, Figure]] = {}
     for row in result:
         each = figure_of(result, row)
