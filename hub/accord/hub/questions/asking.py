@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from accord.core.agreement import Agreement
 from accord.core.canonical import bytes_digest, digest
 from accord.core.decide import Analyst
-from accord.core.epsilon_delta import exact_epsilon
+from accord.core.epsilon_delta import LARGEST_EPSILON, exact_epsilon
 from accord.core.errors import (
     AccordError,
     BudgetExhausted,
@@ -33,7 +33,9 @@ from accord.hub.governance.standing import Standing
 from accord.hub.identity import registry
 from accord.hub.identity.authority import Authority
 from accord.hub.policies import Policies
+from accord.hub.questions.accuracy import exact_error
 from accord.hub.questions.asked import Asked, note_refused
+from accord.hub.questions.bounding import Past, newest_like
 from accord.hub.questions.expectation import patience
 from accord.hub.questions.planning import (
     Announced,
@@ -43,7 +45,7 @@ from accord.hub.questions.planning import (
     plan,
     policy_for,
 )
-from accord.hub.questions.pricing import loss_for
+from accord.hub.questions.pricing import epsilon_for, loss_for
 from accord.hub.releases import archive
 from accord.hub.rounds import submissions
 from accord.hub.rounds.collection import Collection
@@ -118,14 +120,28 @@ class Desk:
             AccordError: as `accord.hub.questions.planning.plan`.
         """
         policy = policy_for(policies, words.query.agreement, analyst)
+        question = _question(policy, analyst, words)
         return await asyncio.to_thread(
             plan,
             policies,
-            _question(policy, analyst, words),
+            question,
             await self.announced(policy.agreement),
             day=self._clock().date(),
             unsafe=self._terms.unsafe,
+            past=await self._past(policy, question),
         )
+
+    async def _past(self, policy: Policy, question: Question) -> Past | None:
+        """Return what was released before with the same groups."""
+        digest_ = policy.agreement.archive_digest(policy.model)
+
+        def look() -> Past | None:
+            with self._store.read() as tx:
+                return newest_like(
+                    tx, question.query, digest_, unsafe=self._terms.unsafe
+                )
+
+        return await self._store.run(look)
 
     def patience(self, found: Plan) -> dt.timedelta:
         """Return how long the whole cohort is waited for."""
@@ -222,7 +238,10 @@ class Desk:
             complete_only=found.complete_only,
             owner=self._collection.owner,
         )
-        asked = _asked(analyst, request, now)
+        epsilon = request.spending.epsilon
+        if not epsilon:
+            epsilon = float(epsilon_for(found.agreement, found.loss))
+        asked = _asked(analyst, request, now, epsilon)
 
         def keep(tx: sa.Connection) -> Submission:
             self._standing.require_current(tx, policies)
@@ -256,7 +275,9 @@ class Desk:
             )
         if codes:
             facts["clauses"] = codes
-        asked = _asked(analyst, request, now)
+        asked = _asked(
+            analyst, request, now, request.spending.epsilon or _needed(policy, error)
+        )
 
         def write() -> None:
             with self._store.write() as tx:
@@ -276,10 +297,12 @@ class Desk:
 
 
 def _question(policy: Policy, analyst: Analyst, words: Words) -> Question:
+    by_error = words.spending.WhichOneof("amount") == "error"
     return Question(
         query=query_from_message(words.query, policy.model, edition=_UNDECIDED),
         edition=words.query.edition,
-        epsilon=exact_epsilon(words.spending.epsilon),
+        epsilon=None if by_error else exact_epsilon(words.spending.epsilon),
+        error=exact_error(words.spending.error) if by_error else None,
         purpose=words.purpose,
         analyst=analyst,
         complete_only=words.complete_only,
@@ -287,7 +310,10 @@ def _question(policy: Policy, analyst: Analyst, words: Words) -> Question:
 
 
 def _asked(
-    analyst: Analyst, request: analyst_pb2.SubmitQueryRequest, now: dt.datetime
+    analyst: Analyst,
+    request: analyst_pb2.SubmitQueryRequest,
+    now: dt.datetime,
+    epsilon: float,
 ) -> Asked:
     return Asked(
         submission=request.id,
@@ -295,7 +321,7 @@ def _asked(
         analyst=analyst,
         query=request.query,
         purpose=request.purpose,
-        epsilon=request.spending.epsilon,
+        epsilon=epsilon,
     )
 
 
@@ -312,8 +338,9 @@ def _refused(
     """
     codes = error.metadata.get("codes", "").split(",")
     loss = Loss()
+    epsilon = request.spending.epsilon or _needed(policy, error)
     with contextlib.suppress(AccordError):
-        loss = loss_for(policy.agreement, exact_epsilon(request.spending.epsilon))
+        loss = loss_for(policy.agreement, exact_epsilon(epsilon))
     if error.reason == "AGREEMENT_UNKNOWN":
         with contextlib.suppress(AccordError):
             question = _question(policy, analyst, request)
@@ -321,3 +348,16 @@ def _refused(
                 each.code for each in decide_question(policy, question, day).reasons
             ]
     return [code for code in codes if code], loss
+
+
+def _needed(policy: Policy | None, error: AccordError) -> float:
+    """Return the epsilon that a refused question stands for in the list of questions.
+
+    For one that names an error it is what that would take, or, where something else
+    refused it before that was known, what one release may cost at most.
+    """
+    if "least_epsilon" in error.metadata:
+        return min(float(error.metadata["least_epsilon"]), float(LARGEST_EPSILON))
+    if policy is None:
+        return 0.0
+    return float(policy.agreement.form.spend.each_release_at_most.epsilon)

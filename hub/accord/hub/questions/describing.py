@@ -10,8 +10,11 @@ import sqlalchemy as sa
 
 from accord.core.agreement import Agreement
 from accord.core.agreement_form import ALL_VALUES
+from accord.core.dimension import Dimension
 from accord.core.model import DataModel
+from accord.core.policy import Policy
 from accord.core.privacy import Accounting, Loss
+from accord.core.query import parse_measure
 from accord.hub.db.engine import LedgerTransaction
 from accord.hub.questions.accounts import (
     Limits,
@@ -41,10 +44,11 @@ def summary(agreement: Agreement) -> analyst_pb2.AgreementSummary:
 
 
 def description(
-    agreement: Agreement, model: DataModel, editions: Sequence[str]
+    policy: Policy, editions: Sequence[str]
 ) -> analyst_pb2.DescribeAgreementResponse:
     """Return everything that an analyst needs in order to ask."""
-    form = agreement.form
+    agreement, model = policy.agreement, policy.model
+    form, known = agreement.form, policy.members.members
     return analyst_pb2.DescribeAgreementResponse(
         summary=summary(agreement),
         measures=form.may_ask.measures,
@@ -55,7 +59,31 @@ def description(
         each_release_epsilon=float(form.spend.each_release_at_most.epsilon),
         delta=float(delta_of(agreement)),
         suppress_below=form.protect.suppress_below,
+        quantities=list(_quantities(agreement, model)),
+        remits={
+            party: known[party].remit.description
+            for party in agreement.parties
+            if party in known
+        },
     )
+
+
+def _quantities(
+    agreement: Agreement, model: DataModel
+) -> Iterator[analyst_pb2.QuantityDescription]:
+    """Yield the quantities that some measure is about."""
+    measures = [parse_measure(m, model) for m in agreement.form.may_ask.measures]
+    asked = {measure.of for measure in measures if measure.kind.of_quantity}
+    for name in sorted(asked):
+        quantity = model.quantity(name)
+        yield analyst_pb2.QuantityDescription(
+            name=name,
+            title=quantity.title,
+            unit=quantity.unit,
+            lower=float(quantity.lower),
+            upper=float(quantity.upper),
+            bins=quantity.bin_labels,
+        )
 
 
 def _dimensions(
@@ -69,10 +97,26 @@ def _dimensions(
             title=dimension.title,
             multi_valued=not dimension.single,
             levels=[
-                analyst_pb2.LevelDescription(name=level, values=dimension.domain(level))
-                for level in dimension.levels[first:]
+                analyst_pb2.LevelDescription(
+                    name=level,
+                    values=dimension.domain(level),
+                    parents=_parents(dimension, place),
+                )
+                for place, level in enumerate(dimension.levels)
+                if place >= first
             ],
+            constant=dimension.constant,
         )
+
+
+def _parents(dimension: Dimension, place: int) -> list[str]:
+    """Return for every value of a level the one above it; none on the coarsest."""
+    if place + 1 == len(dimension.levels):
+        return []
+    level, above = dimension.levels[place : place + 2]
+    coarser = dimension.domain(above)
+    found = dict(zip(dimension.roll_up(level), dimension.roll_up(above), strict=True))
+    return [coarser[found[value]] for value in range(len(dimension.domain(level)))]
 
 
 def balances(

@@ -24,6 +24,8 @@ from accord.core.privacy import Loss, Mechanism
 from accord.core.query import Query
 from accord.core.terms import Terms, mechanism_for, noise_plan, terms
 from accord.hub.policies import Policies, agreement_unknown
+from accord.hub.questions.accuracy import mechanism_within
+from accord.hub.questions.bounding import Past, choose_bounding
 from accord.hub.questions.pricing import loss_for
 from accord.rpc.codec import HeldEdition
 
@@ -39,9 +41,12 @@ class Question:
     """Canonical, but for its edition, which `plan` chooses."""
     edition: str
     """The edition that was named; empty where the newest is wanted."""
-    epsilon: Fraction
     purpose: str
     analyst: Analyst
+    epsilon: Fraction | None = None
+    """The most that it may cost."""
+    error: Fraction | None = None
+    """Half-width that is wanted at most, instead of an epsilon; see `accuracy`."""
     complete_only: bool = False
     """Only an answer of the largest cohort will do."""
 
@@ -64,6 +69,8 @@ class Plan:
     """Who adds what, if that cohort answers."""
     complete_only: bool = False
     """Only an answer of this cohort will do."""
+    past: Past | None = None
+    """What was released before with the same groups."""
 
     @property
     def agreement(self) -> Agreement:
@@ -129,6 +136,7 @@ def plan(
     *,
     day: dt.date,
     unsafe: bool,
+    past: Past | None = None,
 ) -> Plan:
     """Decide on a question and fix what follows from it.
 
@@ -138,35 +146,46 @@ def plan(
         announced: the editions of all parties.
         day: today, UTC.
         unsafe: the hub's unsafe test mode, in which no release is too dear.
+        past: what was released before with the same groups.
 
     Raises:
         NotFound: the agreement is not for this analyst.
-        PolicyDenied: with every reason.
+        PolicyDenied: with every reason; or ERROR_TOO_SMALL.
         PreconditionFailed: EDITION_UNAVAILABLE.
         InvalidQuery: too many cells, too little epsilon, or so much of it that shares
-            of noise would be too small.
+            of noise would be too small; an error that cannot be asked for.
     """
     policy = policy_for(policies, question.query.agreement, question.analyst)
     agreement, model = policy.agreement, policy.model
     decision = decide_question(policy, question, day)
-    if not unsafe:
+    if not unsafe and question.epsilon is not None:
         costly = decide_cost(agreement, question.epsilon)
         decision = dataclasses.replace(decision, reasons=decision.reasons + costly)
     decision.require()
     cohorts = covering_cohorts(policy, question.query)
+    may_answer = cohorts[:1] if question.complete_only else cohorts
     edition, cohort = choose_edition(
-        agreement,
-        model,
-        announced,
-        question.edition,
-        cohorts[:1] if question.complete_only else cohorts,
+        agreement, model, announced, question.edition, may_answer
     )
     query = dataclasses.replace(question.query, edition=edition)
-    found = terms(agreement, model, query)
-    mechanism = mechanism_for(
-        agreement, found, at_most=loss_for(agreement, question.epsilon)
-    )
+    found = terms(agreement, model, query, choose_bounding(agreement, query, past))
     members = agreement.cohorts[cohort]
+    if question.error is not None:
+        mechanism = mechanism_within(
+            agreement,
+            found,
+            question.error,
+            members=len(members),
+            sizes=[len(agreement.cohorts[each]) for each in may_answer],
+            unsafe=unsafe,
+        )
+    elif question.epsilon is not None:
+        at_most = loss_for(agreement, question.epsilon)
+        mechanism = mechanism_for(agreement, found, at_most=at_most)
+    else:
+        raise InvalidQuery(
+            "EPSILON_INVALID", "Say what to spend, or how exact the answer has to be."
+        )
     return Plan(
         policy=policy,
         policies_version=policies.version,
@@ -180,6 +199,7 @@ def plan(
         loss=found.loss(mechanism),
         noise=noise_plan(agreement, found, mechanism, len(members)),
         complete_only=question.complete_only,
+        past=past,
     )
 
 

@@ -181,6 +181,26 @@ def under(
     ]
 
 
+def newest(
+    tx: sa.Connection, agreement: str, archive_digest: str, most: int, *, unsafe: bool
+) -> list[analyst_pb2.ReleaseSummary]:
+    """Return the newest releases under the same terms, newest first, as `under`."""
+    chosen = (
+        sa.select(RELEASES.c.summary)
+        .where(
+            RELEASES.c.agreement == agreement,
+            RELEASES.c.archive_digest == archive_digest,
+            RELEASES.c.unsafe == unsafe,
+            RELEASES.c.message.is_not(None),
+        )
+        .order_by(RELEASES.c.number.desc())
+        .limit(most)
+    )
+    return [
+        analyst_pb2.ReleaseSummary.FromString(row.summary) for row in tx.execute(chosen)
+    ]
+
+
 def content(
     tx: sa.Connection, release: str
 ) -> tuple[analyst_pb2.Release, list[int]] | None:

@@ -17,7 +17,6 @@ import structlog
 
 from accord.core.decide import Analyst
 from accord.core.errors import NotFound
-from accord.core.opened import half_width
 from accord.hub.db.engine import Store
 from accord.hub.governance.standing import Standing
 from accord.hub.log.witnesses import Witnesses
@@ -26,7 +25,7 @@ from accord.hub.questions.covering import coverage
 from accord.hub.questions.describing import balances, budget, description, summary
 from accord.hub.questions.expectation import expected_at
 from accord.hub.questions.planning import common_editions, policy_for, visible
-from accord.hub.questions.pricing import cost_message
+from accord.hub.questions.prices import price_message
 from accord.hub.releases.deriving import Deriving
 from accord.hub.releases.reading import Reader, collecting, failed, seconds
 from accord.hub.rounds.cancelling import Cancelling
@@ -92,7 +91,7 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         announced = await self._desk.announced(agreement)
         largest = next(iter(agreement.cohorts))
         editions = common_editions(agreement, model, announced, largest)
-        return description(agreement, model, editions)
+        return description(policy, editions)
 
     async def PriceQuery(
         self, request: analyst_pb2.PriceQueryRequest, context: Context
@@ -100,26 +99,24 @@ class AnalystService(analyst_pb2_grpc.AnalystServiceServicer):
         """Tell what a question would cost; nothing is asked of anybody."""
         analyst = await self._callers.analyst(context)
         found = await self._desk.plan(self._standing.now(), analyst, request)
-        width = half_width(found.noise.opened)
         archived = await self._desk.is_archived(found)
         offered = None if archived else await self._deriving.offer(found)
         now = self._clock()
-        expected = expected_at(
-            found.agreement, found.members, self._collection.reachable(), now
-        )
-        deadline = now + self._desk.patience(found)
-        return analyst_pb2.PriceQueryResponse(
-            cost=cost_message(found.agreement, found.loss),
-            half_width=width.half_width / found.terms.vector.slots[0].scale,
-            level=width.level,
-            cells=found.terms.layout.n_cells,
-            from_archive=archived,
-            edition=found.query.edition,
-            expected_at=0 if archived else seconds(expected),
-            deadline_at=0 if archived else seconds(deadline),
-            derivable_from="" if offered is None else offered.release,
-            derivable_half_width=0.0 if offered is None else offered.half_width,
-        )
+
+        def look() -> analyst_pb2.PriceQueryResponse:
+            with self._store.read() as tx:
+                return price_message(tx, found, from_archive=archived, now=now)
+
+        price = await self._store.run(look)
+        if not archived:
+            connected = self._collection.reachable()
+            expected = expected_at(found.agreement, found.members, connected, now)
+            price.expected_at = seconds(expected)
+            price.deadline_at = seconds(now + self._desk.patience(found))
+        if offered is not None:
+            price.derivable_from = offered.release
+            price.derivable_half_width = offered.half_width
+        return price
 
     async def SubmitQuery(
         self, request: analyst_pb2.SubmitQueryRequest, context: Context
