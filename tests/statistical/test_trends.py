@@ -151,6 +151,36 @@ def test_power_of_change_points(world: World) -> None:
     assert power[3.0] >= (0.8 if short else 0.97)
 
 
+def alarms_where_neighbours_are_alike(world: World, correlation: float) -> float:
+    """Return the share of series with an alarm, if counts follow their neighbours."""
+    chance = np.random.default_rng(3)
+    found, series, before = 0, 1500, 20
+    for _ in range(series):
+        count = np.zeros(world.months + before)
+        new = chance.normal(0, math.sqrt(1 - correlation**2), count.size)
+        for place in range(1, count.size):
+            count[place] = correlation * count[place - 1] + new[place]
+        values = world.mean + math.sqrt(world.mean) * count[before:]
+        values += chance.normal(0, world.sd, world.months)
+        sds = (world.sd,) * world.months
+        judged = likeliest_step(
+            Figures(values=tuple(values.tolist()), sds=sds, counts=True)
+        )
+        assert judged is not None
+        found += judged.p_value <= STATED
+    return found / series
+
+
+@pytest.mark.slow
+def test_what_is_said_of_neighbours_that_are_alike() -> None:
+    """A little likeness is borne; much of it is not, which the reference says."""
+    firm = World(mean=100, sd=5)
+    assert alarms_where_neighbours_are_alike(firm, 0.2) <= highest(STATED, 1500)
+    assert alarms_where_neighbours_are_alike(firm, 0.5) > 2 * STATED
+    noisy = World(mean=20, sd=20)
+    assert alarms_where_neighbours_are_alike(noisy, 0.5) <= highest(STATED, 1500)
+
+
 @pytest.mark.slow
 def test_false_alarms_of_whole_releases_with_a_break() -> None:
     """Two panels in one series share the rate of the series."""

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """One change of level in a row of noisy figures: a scan with a stated false-alarm rate.
 
-Null hypothesis: all figures have one expected value. They differ by the noise, whose
-standard deviation is published, and by chance: a count varies by *dispersion* times its
-expected value (1 is Poisson's law; cases that come in groups have more).
+Null hypothesis: all figures have one expected value, and are independent. They differ
+by the noise, whose standard deviation is published, and by chance: a count varies by
+*dispersion* times its expected value (1 is Poisson's law; cases that come in groups
+have more).
 
 The statistic is the largest likelihood ratio of a step over all places where one could
 be (Worsley, Biometrika 73 (1986)); with weights, because figures can have different
