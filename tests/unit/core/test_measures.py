@@ -153,9 +153,9 @@ def test_digests_and_keys_tell_measures_apart() -> None:
 
 
 def test_bins_come_from_the_model_or_are_ten_of_one_width() -> None:
-    assert SMALL.quantity("days").bins == (30, 90)
+    assert list(SMALL.quantity("days").bins) == [30, 90]
     children = SMALL.quantity("children")
-    assert children.bins == (2, 3, 4, 6, 8, 9, 10, 12, 14)
+    assert list(children.bins) == [2, 3, 4, 6, 8, 9, 10, 12, 14]
     assert children.bin_labels[0] == "0-2"
     assert children.bin_labels[-1] == "14+"
     assert SMALL.quantity("change").bins == (

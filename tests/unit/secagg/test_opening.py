@@ -91,11 +91,13 @@ class TestVectors:
 
 
 class TestPlausible:
-    @given(st.integers(-BOUND, 4 * LARGEST + BOUND))
+    @given(st.integers(-4 * LARGEST - BOUND, 4 * LARGEST + BOUND))
     def test_what_honest_counts_and_noise_can_give_passes(self, entry: int) -> None:
         check_plausible(np.array([0, entry]), 4, LARGEST, BOUND)
 
-    @pytest.mark.parametrize("entry", [-BOUND - 1, 4 * LARGEST + BOUND + 1])
+    @pytest.mark.parametrize(
+        "entry", [-4 * LARGEST - BOUND - 1, 4 * LARGEST + BOUND + 1]
+    )
     def test_anything_else_is_refused_without_saying_it(self, entry: int) -> None:
         with pytest.raises(IntegrityError) as caught:
             check_plausible(np.array([0, entry, 5]), 4, LARGEST, BOUND)
