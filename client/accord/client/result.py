@@ -294,8 +294,8 @@ class Result:
 
         Raises:
             ConfigurationError: LIBRARY_MISSING
-            InvalidQuery: PICTURE_DOES_NOT_FIT, OUTLINES_NEEDED, OUTLINES_UNREADABLE,
-                OUTLINES_UNNAMED
+            InvalidQuery: PICTURE_DOES_NOT_FIT, PICTURE_TOO_FULL, OUTLINES_NEEDED,
+                OUTLINES_UNREADABLE, OUTLINES_UNNAMED
         """
         from accord.client.chart import chart
 

@@ -154,7 +154,7 @@ class TestTrend:
 
     def test_a_second_interval_that_is_withheld_is_said_to_be(self) -> None:
         result = regions(number(20), whole_withheld="Too much was left out.")
-        assert "No interval for the records without a bound: Too much" in subtitle(
+        assert "No interval for the records without a bound: too much" in subtitle(
             spec(result.plot())
         )
 
@@ -371,6 +371,49 @@ class TestMap:
         with pytest.raises(InvalidQuery, match="inhabitants, name") as refused:
             regions(number(20)).plot(outlines=outlines("norvale"), named_by="region")
         assert refused.value.reason == "OUTLINES_UNNAMED"
+
+
+class TestFocus:
+    """Large tables."""
+
+    MANY = [
+        f"{year}-{month:02}" for year in range(2000, 2010) for month in range(1, 13)
+    ]
+
+    def months(self, *firm: str, values: Sequence[str] = MANY) -> dict[str, Any]:
+        """Return a trend whose other periods are within their noise."""
+        estimates = [number(40 if month in firm else 12) for month in values]
+        return spec(drawn_from({"month": values}, estimates).plot())
+
+    def test_periods_from_the_first_that_stands_out_to_the_last(self) -> None:
+        found = self.months("2003-02", "2003-06")
+        assert [row["month"] for row in rows(found)] == [
+            f"2003-{month:02}" for month in range(2, 7)
+        ]
+        assert (
+            "Not drawn: 115 figures at 115 values of month, suppressed or hardly more "
+            "than noise; upper bounds up to 22."
+        ) in subtitle(found)
+
+    def test_sixty_values_are_drawn_whatever_they_are(self) -> None:
+        found = self.months("2003-02", values=self.MANY[:60])
+        assert len(rows(found)) == 60
+        assert len(rows(self.months())) == len(self.MANY)
+
+    def test_categories_that_stand_out_and_unknown(self) -> None:
+        names = [*(f"c{index}" for index in range(70)), "unknown"]
+        estimates = [number(50 if name in {"c3", "c9"} else 11) for name in names]
+        found = spec(drawn_from({"citizenship": names}, estimates).plot())
+        assert [row["citizenship"] for row in rows(found)] == ["c3", "c9", "unknown"]
+
+    def test_what_cannot_be_read_is_refused(self) -> None:
+        names = [f"c{index}" for index in range(50)]
+        dimensions = {"a": names, "b": names}
+        result = drawn_from(dimensions, [number(50)] * 2500)
+        with pytest.raises(InvalidQuery, match="2,500 figures") as refused:
+            result.plot("heatmap")
+        assert refused.value.reason == "PICTURE_TOO_FULL"
+        assert len(rows(spec(result.plot("corridor")))) == 0
 
 
 class TestKinds:

@@ -17,9 +17,9 @@ from accord.client.chart.bars import bars
 from accord.client.chart.choropleth import choropleth, missing_in_words
 from accord.client.chart.corridor import corridor, rest_in_words
 from accord.client.chart.figures import Figures
+from accord.client.chart.focus import focused
 from accord.client.chart.heatmap import heatmap
 from accord.client.chart.kinds import Kind, chosen
-from accord.client.chart.look import SUPPRESSED
 from accord.client.chart.outlines import outlines_of
 from accord.client.chart.saving import checked, save
 from accord.client.chart.side_by_side import side_by_side
@@ -56,8 +56,8 @@ def chart(
 
     Raises:
         ConfigurationError: LIBRARY_MISSING
-        InvalidQuery: PICTURE_DOES_NOT_FIT, OUTLINES_NEEDED, OUTLINES_UNREADABLE,
-            OUTLINES_UNNAMED.
+        InvalidQuery: PICTURE_DOES_NOT_FIT, PICTURE_TOO_FULL, OUTLINES_NEEDED,
+            OUTLINES_UNREADABLE, OUTLINES_UNNAMED.
     """
     try:
         import altair as alt  # noqa: F401 - says early what is missing
@@ -72,23 +72,25 @@ def chart(
     return _drawn(figures, wanted)
 
 
-def _drawn(figures: Figures, kind: Kind) -> alt.LayerChart | alt.FacetChart:
-    noise, more, sign = "Bars", list[str](), f"{SUPPRESSED}, no number"
+def _drawn(every: Figures, kind: Kind) -> alt.LayerChart | alt.FacetChart:
     drawn: alt.LayerChart | alt.FacetChart
-    if kind is Kind.TREND and figures.time is not None:
-        noise = "Band and bars"
-        drawn = trend(figures, figures.time)
-    elif kind is Kind.HEATMAP:
-        noise = "Stripes of a cell, lower bound, estimate, upper bound"
-        drawn = heatmap(figures, *_across_and_down(figures))
-    elif kind is Kind.CORRIDOR:
+    if kind is Kind.CORRIDOR:
         noise = "Ribbons, dark, middle and pale: lower bound, estimate, upper bound"
-        more, sign = rest_in_words(figures), "not drawn"
-        drawn = corridor(figures, *figures.dimensions)
+        words = said(every, noise, *rest_in_words(every), sign="not drawn")
+        drawn = corridor(every, *every.dimensions)
+        return drawn.properties(title=_title(every, words))
+    figures, left_out = focused(every)
+    if kind is Kind.HEATMAP:
+        noise = "Stripes of a cell, lower bound, estimate, upper bound"
+        words = said(every, noise, *left_out)
+        drawn = heatmap(figures, *_across_and_down(figures))
+    elif kind is Kind.TREND and figures.time is not None:
+        words = said(every, "Band and bars", *left_out, whole=True)
+        drawn = trend(figures, figures.time)
     else:
+        words = said(every, "Bars", *left_out, whole=True)
         drawn = bars(figures)
-    title = _title(figures, said(figures, noise, *more, sign=sign))
-    return drawn.properties(title=title)
+    return drawn.properties(title=_title(every, words))
 
 
 def _map(figures: Figures, given: Outlines, named_by: str) -> alt.LayerChart:

@@ -40,6 +40,8 @@ class Figures:
     """A release as a picture needs it."""
 
     result: Result
+    left_out: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
+    """Values of dimensions that are not drawn."""
 
     @property
     def dimensions(self) -> tuple[str, ...]:
@@ -67,10 +69,14 @@ class Figures:
         """Whether there are intervals for the records without any bound."""
         return any(row.estimate.whole_upper is not None for row in self.result)
 
+    @property
+    def _counts_values(self) -> bool:
+        return self.result.measure.startswith("values(")
+
     @functools.cached_property
     def points(self) -> list[dict[str, Any]]:
         """Rows of data: places, and numbers where they are not suppressed."""
-        return [self._point(row) for row in self.result]
+        return [self._point(row) for row in self.result if self._is_drawn(row)]
 
     @property
     def shown(self) -> list[dict[str, Any]]:
@@ -94,10 +100,14 @@ class Figures:
     def values(self, name: str) -> list[str]:
         """Return the values of a dimension, in layout order."""
         index = self.dimensions.index(name)
-        return list(dict.fromkeys(row.values[index] for row in self.result))
+        without = self.left_out.get(name, frozenset())
+        values = dict.fromkeys(row.values[index] for row in self.result)
+        return [value for value in values if value not in without]
 
     def title(self, name: str) -> str:
         """Return a dimension with its level, where that has another name."""
+        if name == self.result.slot_dimension and self._counts_values:
+            return f"values of {name}"
         levels = dict(zip(self.result.by, self.result.levels, strict=False))
         level = levels.get(name, name)
         return name if level == name else f"{name} ({level})"
@@ -143,6 +153,10 @@ class Figures:
             *places,
             *(alt.Tooltip(each, type="quantitative", format=form) for each in numbers),
         ]
+
+    def _is_drawn(self, row: Row) -> bool:
+        named = zip(self.dimensions, row.values, strict=True)
+        return not any(value in self.left_out.get(name, ()) for name, value in named)
 
     def _point(self, row: Row) -> dict[str, Any]:
         point: dict[str, Any] = dict(zip(self.dimensions, row.values, strict=True))

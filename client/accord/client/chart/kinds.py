@@ -6,6 +6,7 @@ from __future__ import annotations
 import enum
 
 from accord.client.chart.figures import Figures
+from accord.client.chart.focus import FULL
 from accord.core.errors import InvalidQuery
 
 _PAIR = 2
@@ -39,7 +40,8 @@ def fitting(figures: Figures) -> list[Kind]:
                 found.remove(Kind.HEATMAP)
                 found.insert(0, Kind.HEATMAP)
             if figures.is_count:
-                found.append(Kind.CORRIDOR)
+                large = all(len(figures.values(d)) > FULL for d in figures.dimensions)
+                found.insert(0 if large else len(found), Kind.CORRIDOR)
     if count == 1 and figures.time is None:
         found.append(Kind.MAP)
     return found

@@ -26,6 +26,9 @@ _STEPS: Final = {
 
 _QUARTERS: Final = 4
 
+_APART_AT_MOST: Final = 3
+"""Values without a place that have a label each."""
+
 _MOST: Final = 600
 """Periods on one axis that gaps are filled up to."""
 
@@ -85,6 +88,8 @@ def labelled(axis: Sequence[str], at_most: int) -> list[str]:
     apart = max(1, math.ceil(len(axis) / max(at_most, 1)))
     rest = [index for index, value in enumerate(axis) if place_of(value) is None]
     kept = [index for index, value in enumerate(axis) if _on_step(value, apart)]
+    if len(rest) > _APART_AT_MOST:
+        rest = rest[-1:]
     free = [index for index in kept if not rest or index + apart <= rest[0]]
     return [axis[index] for index in (*free, *rest)]
 

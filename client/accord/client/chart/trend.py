@@ -42,7 +42,7 @@ def trend(figures: Figures, time: str) -> alt.LayerChart | alt.FacetChart:
     height = _SMALL if others else _ALONE
     axis = axis_of(figures.values(time))
     named = labelled(axis, panels.width // _LABEL_WIDTH)
-    unplaced = sum(place_of(value) is None for value in axis)
+    unplaced = sum(place_of(value) is None for value in named)
     narrow = panels.width / len(axis) < _LABEL_WIDTH
     x = alt.X(
         time,

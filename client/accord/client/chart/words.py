@@ -43,7 +43,11 @@ def heading(text: str, lines: Sequence[str]) -> alt.TitleParams:
 
 
 def said(
-    figures: Figures, noise: str, *more: str, sign: str = f"{SUPPRESSED}, no number"
+    figures: Figures,
+    noise: str,
+    *more: str,
+    sign: str = f"{SUPPRESSED}, no number",
+    whole: bool = False,
 ) -> Iterator[str]:
     """Yield what is said of one release: who, what, how exact, what is not there.
 
@@ -51,6 +55,7 @@ def said(
         figures: of the release.
         noise: how its intervals are drawn, such as ``Bars``.
         more: further sentences of the picture.
+        whole: whether the picture has the second interval.
         sign: what stands for a suppressed figure.
     """
     result = figures.result
@@ -61,13 +66,14 @@ def said(
         share = f"Per cent of {result.denominator}." if result.denominator else ""
         yield f"{share} One person can have several values: sums can exceed 100%."
     yield f"{noise}: {result.level:.1%} intervals, each figure by itself."
-    if figures.has_whole:
+    if figures.has_whole and whole:
         yield (
             "Lighter: with what the bound on one person left out, for at least "
             f"{result.whole_level:.1%} of the figures."
         )
-    elif result.whole_withheld:
-        withheld = result.whole_withheld.rstrip(".")
+    elif result.whole_withheld and whole:
+        reason = result.whole_withheld.rstrip(".")
+        withheld = reason[0].lower() + reason[1:]
         yield f"No interval for the records without a bound: {withheld}."
     yield from truncation(result)
     if differing := sorted({each.dimension for each in result.definitions}):
