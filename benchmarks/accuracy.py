@@ -55,7 +55,7 @@ BOUNDS = range(1, 9)
 RELEASES = 5
 """Of every count at every bound; each has about 1,900 figures."""
 
-OTHER_RELEASES = 100
+OTHER_RELEASES = 400
 """Of every other measure; they are by region, so that denominators are above the noise
 and each has 31 cells."""
 
