@@ -130,11 +130,13 @@ class Hub:
         self,
         text: str,
         *,
-        epsilon: float,
+        epsilon: float | None = None,
+        error: float | None = None,
         purpose: str,
         agreement: str | None = None,
         complete: bool = False,
         timeout: float | None = None,
+        accept_derived: bool = False,
     ) -> Result:
         """Ask the agencies in SQL and return the answer.
 
@@ -146,7 +148,12 @@ class Hub:
         """
         question = self.sql_question(text, agreement=agreement)
         return question.release(
-            epsilon=epsilon, purpose=purpose, complete=complete, timeout=timeout
+            epsilon=epsilon,
+            error=error,
+            purpose=purpose,
+            complete=complete,
+            timeout=timeout,
+            accept_derived=accept_derived,
         )
 
     def submission(self, identifier: str) -> Pending:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,10 +18,12 @@ from hypothesis import strategies as st
 from accord.client.sql.error import SqlError
 from accord.client.sql.translation import Translation, translate
 from accord.core.errors import InvalidQuery
+from tests.packaging.pages import page, section
 from tests.unit.client.sql_offer import MONTHS, QUARTERS, offered
 
 OFFER = offered()
 GOLDEN = Path(__file__).parents[2] / "golden" / "sql" / "refused.txt"
+PAGE = page("ref-sql.md")
 REFUSED = dict(
     block.split("\n", 1)
     for block in GOLDEN.read_text(encoding="utf-8").removeprefix("=== ").split("\n=== ")
@@ -236,6 +239,33 @@ def test_the_parser_is_loaded_only_when_it_is_used() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout == "False\n"
+
+
+def codes_of(heading: str) -> list[list[str]]:
+    """Return for each row of a section's table what its cells show as code."""
+    table = re.findall(r"^\| (.+) \| (.+) \|$", section(PAGE, heading), re.MULTILINE)
+    return [[*re.findall(r"`([^`]+)`", left), right] for left, right in table[1:]]
+
+
+def test_the_reference_page_shows_measures_that_are_read() -> None:
+    rows = codes_of("## Measures")
+    for *functions, right in rows:
+        measure = right.strip("`").replace("quantity", "days_in_care")
+        for function in functions:
+            said = function.replace("quantity", "days_in_care")
+            said = said.replace("dimension", "means")
+            found = asked(f"SELECT {said} FROM cases").measure
+            assert found == measure.replace("dimension", "means")
+    assert len(rows) == 7
+
+
+def test_the_reference_page_shows_conditions_that_are_read() -> None:
+    shown = [code for *codes, _ in codes_of("## Conditions") for code in codes]
+    whole = [code for code in shown if code[0].isalpha() and "…" not in code]
+    assert [set(kept(code)) for code in whole] == [
+        *({"region"}, {"region"}, {"region"}, {"region"}),
+        {"registered_month"},
+    ]
 
 
 # There and back

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import accord.client as accord
-from accord.client import cli
+from accord.client import cli, derive
 from accord.rpc.command import run_command
 from accord.testing import World, world
 from accord.v1 import analyst_pb2 as pb
@@ -142,6 +142,53 @@ class TestOverAFederation:
         again = question.release(epsilon=2, purpose="learning")
         assert again.from_archive
         assert again.id == answer.id
+
+    @pytest.mark.parametrize(
+        ("function", "measure"),
+        [
+            ("SUM(days_in_care)", "sum(days_in_care)"),
+            ("AVG(days_in_care)", "mean(days_in_care)"),
+            ("SHARE(means_of_control)", "share(means_of_control)"),
+            (
+                "SHARE(LEVEL(citizenship, 'region_of_the_world'))",
+                "share(citizenship:region_of_the_world)",
+            ),
+            ("VALUES_PER_PERSON(means_of_control)", "values(means_of_control)"),
+        ],
+    )
+    def test_every_measure_is_answered(
+        self, made: World, function: str, measure: str
+    ) -> None:
+        answer = made.hub.sql(
+            f"SELECT {function} FROM cases", epsilon=1, purpose="learning"
+        )
+        assert answer.measure == measure
+        assert len(answer) > 0
+
+    def test_a_wanted_error_instead_of_a_loss(self, made: World) -> None:
+        answer = made.hub.sql(
+            "SELECT region, COUNT(*) FROM cases GROUP BY 1",
+            error=90,
+            purpose="learning",
+        )
+        shown = [row.estimate for row in answer if row.estimate.lower is not None]
+        assert shown
+        for each in shown:
+            assert each.upper is not None
+            assert each.lower is not None
+            assert each.upper - each.lower <= 180
+
+    def test_every_quantile_is_read_from_one_answer(self, made: World) -> None:
+        answers = [
+            made.hub.sql(f"SELECT {function} FROM cases", epsilon=1, purpose="learning")
+            for function in ("MEDIAN(days_in_care)", "QUANTILE(days_in_care, 0.9)")
+        ]
+        assert answers[1].from_archive
+        (median,) = derive.median(answers[0])
+        (most,) = derive.quantile(answers[1], 0.9)
+        assert median.part == 0.5
+        assert most.part == 0.9
+        assert answers[0].id == answers[1].id
 
     def test_names_come_from_the_agreement(self, made: World) -> None:
         with pytest.raises(accord.SqlError, match="Did you mean 'gender'") as caught:
