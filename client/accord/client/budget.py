@@ -62,7 +62,7 @@ class Price:
 
     cost: Cost
     half_width: float
-    """Expected distance of a cell from its bounded target, in counts."""
+    """Expected distance of a figure from its bounded target, in ``unit``."""
     level: float
     cells: int
     edition: str
@@ -77,6 +77,24 @@ class Price:
     """Stored finer release that answers this at no cost, if there is one."""
     derivable_half_width: float = 0.0
     """Largest half-width of that answer, at 95 %."""
+    share_of_left: float = 0.0
+    """Part of what is left in the tightest account that it would take; above 1, it
+    cannot be paid."""
+    tightest_account: str = ""
+    typical: float | None = None
+    """Persons in a typical cell, by the agencies' signed remits, if they say it."""
+    useful: bool = True
+    """Whether a typical figure would stand out from noise and suppression."""
+    advice: str = ""
+    """What to do where it would not."""
+    expected_dropped_share: float | None = None
+    """What the bound left out of the newest release with the same groups, if any."""
+    dropped_share_of: str = ""
+    """Id of that release."""
+    bounding: str = "keep"
+    """How the bound on one person would be kept: ``keep`` or ``weigh``."""
+    unit: str = ""
+    """Of ``half_width``: ``persons``, ``cases`` or the quantity's."""
 
     @property
     def is_derivable(self) -> bool:
@@ -112,4 +130,44 @@ class Price:
             "derivable_half_width": self.derivable_half_width
             if self.derivable_from
             else None,
+            "share_of_left": self.share_of_left,
+            "tightest_account": self.tightest_account or None,
+            "typical": self.typical,
+            "useful": self.useful,
+            "advice": self.advice,
+            "expected_dropped_share": self.expected_dropped_share,
+            "dropped_share_of": self.dropped_share_of or None,
+            "bounding": self.bounding,
+            "unit": self.unit,
         }
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The price in sentences, for a terminal."""
+        of = f" {self.unit}" if self.unit else ""
+        exact = f"each ±{self.half_width:.3g}{of} at {self.level:.1%}"
+        paid = f"for ε = {self.cost.epsilon:.3g}; edition {self.edition}"
+        said = [f"{self.cells} cells, {exact}, {paid}"]
+        if self.share_of_left > 1:
+            said.append(f"more than is left in {self.tightest_account}")
+        elif self.tightest_account:
+            said.append(
+                f"{self.share_of_left:.1%} of what is left in {self.tightest_account}"
+            )
+        if self.typical is not None:
+            said.append(f"about {self.typical:.2g} persons in a typical cell")
+        if self.expected_dropped_share is not None:
+            said.append(
+                f"expect the bound to leave out {self.expected_dropped_share:.1%}, as"
+                f" in release {self.dropped_share_of}"
+            )
+        if self.bounding == "weigh":
+            said.append(
+                "persons with more cells than may count get less weight in each,"
+                " instead of losing some"
+            )
+        if self.advice and not self.useful:
+            said.append(f"probably of little use: {self.advice}")
+        if self.when:
+            said.append(self.when)
+        return tuple(said)

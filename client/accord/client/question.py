@@ -71,7 +71,14 @@ class Question:
         names = [name for name, _ in self.groups]
         return title_of(self.measure, names, self.filters)
 
-    def price(self, *, epsilon: float, purpose: str, complete: bool = False) -> Price:
+    def price(
+        self,
+        *,
+        epsilon: float | None = None,
+        error: float | None = None,
+        purpose: str,
+        complete: bool = False,
+    ) -> Price:
         """Return what it would cost, how exact it would be, and when to expect it.
 
         Charges nothing. The arguments are those of `release`.
@@ -80,7 +87,7 @@ class Question:
             self.wire.stub.PriceQuery,
             pb.PriceQueryRequest(
                 query=self._message(),
-                spending=_spending(epsilon),
+                spending=_spending(epsilon, error),
                 purpose=purpose,
                 complete_only=complete,
             ),
@@ -103,6 +110,17 @@ class Question:
             reviewers=review.reviewers if review.holds(touched) else (),
             derivable_from=response.derivable_from,
             derivable_half_width=response.derivable_half_width,
+            share_of_left=response.share_of_left,
+            tightest_account=response.tightest_account,
+            typical=response.typical or None,
+            useful=response.useful,
+            advice=response.advice,
+            expected_dropped_share=(
+                response.expected_dropped_share if response.dropped_share_of else None
+            ),
+            dropped_share_of=response.dropped_share_of,
+            bounding=response.bounding,
+            unit=response.unit,
         )
 
     def coverage(self) -> Covered:
@@ -136,7 +154,8 @@ class Question:
     def release(
         self,
         *,
-        epsilon: float,
+        epsilon: float | None = None,
+        error: float | None = None,
         purpose: str,
         complete: bool = False,
         wait: Literal[True] = True,
@@ -150,7 +169,8 @@ class Question:
     def release(
         self,
         *,
-        epsilon: float,
+        epsilon: float | None = None,
+        error: float | None = None,
         purpose: str,
         complete: bool = False,
         wait: Literal[False],
@@ -160,10 +180,11 @@ class Question:
         accept_derived: bool = False,
     ) -> Pending: ...
 
-    def release(
+    def release(  # noqa: PLR0913  # each has a name and a meaning of its own
         self,
         *,
-        epsilon: float,
+        epsilon: float | None = None,
+        error: float | None = None,
         purpose: str,
         complete: bool = False,
         wait: bool = True,
@@ -176,6 +197,9 @@ class Question:
 
         Args:
             epsilon: privacy loss to spend at most, at the agreement's delta.
+            error: instead of it, the half-width at 95 % that no counted figure may
+                exceed, in the unit of the measure; the least loss that reaches it is
+                spent. Means have none beforehand.
             purpose: one of the agreement's purposes.
             complete: all or nothing; an answer of a fallback cohort will not do, a
                 stored one neither.
@@ -191,21 +215,21 @@ class Question:
         Raises:
             PolicyDenied: the agreement does not allow it; every reason is named.
             BudgetExhausted: an account cannot pay.
-            InvalidQuery: a name or number is wrong.
+            InvalidQuery: a name or number is wrong, or not one of epsilon and error.
             DeadlineExceeded: STILL_WAITING after the timeout; RELEASE_HELD, also
                 without one, where a reviewer has to let the answer go. One comes back
                 later with ``hub.release(id)``.
         """
         if accept_derived and not complete:
-            price = self.price(epsilon=epsilon, purpose=purpose)
+            price = self.price(epsilon=epsilon, error=error, purpose=purpose)
             if price.is_derivable and not price.from_archive:
-                found = self._derived(purpose, None)
+                found = self._derived(purpose, error)
                 pending = Pending(self.wire, _answered(found))
                 return pending.result() if wait else pending
         request = pb.SubmitQueryRequest(
             id=submission_id or str(uuid.uuid4()),
             query=self._message(),
-            spending=_spending(epsilon),
+            spending=_spending(epsilon, error),
             purpose=purpose,
             complete_only=complete,
         )
@@ -250,5 +274,18 @@ def _answered(release: pb.Release) -> pb.Submission:
     )
 
 
-def _spending(epsilon: float) -> pb.Spending:
-    return pb.Spending(epsilon=epsilon)
+def _spending(epsilon: float | None, error: float | None) -> pb.Spending:
+    """Return what is to be spent.
+
+    Raises:
+        InvalidQuery: SPENDING_NEEDED.
+    """
+    if epsilon is not None and error is None:
+        return pb.Spending(epsilon=epsilon)
+    if error is not None and epsilon is None:
+        return pb.Spending(error=error)
+    raise InvalidQuery(
+        "SPENDING_NEEDED",
+        "Say what to spend or how exact the answer has to be: either epsilon or"
+        " error, such as error=15.",
+    )

@@ -16,6 +16,7 @@ from accord.client.cli.options import (
     Complete,
     Edition,
     Epsilon,
+    Error,
     HubOption,
     InSql,
     Measure,
@@ -40,7 +41,8 @@ def query(
     measure: Measure = None,
     by: By = None,
     where: Where = None,
-    epsilon: Epsilon,
+    epsilon: Epsilon = None,
+    error: Error = None,
     purpose: Purpose,
     agreement: AgreementOption = None,
     edition: Edition = "",
@@ -62,6 +64,7 @@ def query(
         free = for_nothing(
             question,
             epsilon=epsilon,
+            error=error,
             purpose=purpose,
             complete=complete,
             derived=derived,
@@ -70,7 +73,11 @@ def query(
             print_result(free, as_json=as_json)
             return
         pending = question.release(
-            epsilon=epsilon, purpose=purpose, complete=complete, wait=False
+            epsilon=epsilon,
+            error=error,
+            purpose=purpose,
+            complete=complete,
+            wait=False,
         )
         if not wait and not pending.done:
             print_pending(pending, as_json=as_json)
@@ -85,7 +92,8 @@ def price(
     measure: Measure = None,
     by: By = None,
     where: Where = None,
-    epsilon: Epsilon,
+    epsilon: Epsilon = None,
+    error: Error = None,
     purpose: Purpose,
     agreement: AgreementOption = None,
     edition: Edition = "",
@@ -97,17 +105,14 @@ def price(
     """Show cost, exactness and time of an answer beforehand; charges nothing."""
     with accord.connect(hub, profile=profile) as session:
         question = question_of(session, agreement, measure, by, where, edition, sql)
-        found = question.price(epsilon=epsilon, purpose=purpose, complete=complete)
+        found = question.price(
+            epsilon=epsilon, error=error, purpose=purpose, complete=complete
+        )
     if as_json:
         print_json(found.as_json())
         return
-    console.print(
-        f"{found.cells} cells, each ±{found.half_width:g} at {found.level:.1%}, for "
-        f"ε = {found.cost.epsilon:.3g}; edition {found.edition}",
-        soft_wrap=True,
-    )
-    if found.when:
-        console.print(found.when, soft_wrap=True)
+    for line in found.lines:
+        console.print(line, soft_wrap=True)
     if found.derivable_from:
         console.print(
             f"for nothing with ±{found.derivable_half_width:g}: it follows from "

@@ -28,7 +28,8 @@ Derived = Annotated[
 def for_nothing(
     question: Question,
     *,
-    epsilon: float,
+    epsilon: float | None,
+    error: float | None,
     purpose: str,
     complete: bool,
     derived: bool | None,
@@ -41,6 +42,7 @@ def for_nothing(
     Args:
         question: what is asked.
         epsilon: what would be spent on it.
+        error: half-width that is wanted instead.
         purpose: one of the agreement's purposes.
         complete: all agencies or nothing; then nothing is offered.
         derived: what was said beforehand; nothing where one is to be asked.
@@ -49,13 +51,13 @@ def for_nothing(
         AccordError: it was wanted, and there is none.
     """
     if derived:
-        return question.derived(purpose=purpose)
+        return question.derived(purpose=purpose, error=error)
     if derived is False or complete:
         return None
     price: Price | None = None
     # What is wrong with the question is said, and noted, when it is asked.
     with contextlib.suppress(AccordError):
-        price = question.price(epsilon=epsilon, purpose=purpose)
+        price = question.price(epsilon=epsilon, error=error, purpose=purpose)
     if price is None or price.from_archive or not price.derivable_from:
         return None
     offer = (
@@ -70,4 +72,4 @@ def for_nothing(
         wanted = price.is_derivable
         way = "Taken; to ask anew: --new" if wanted else "Asking anew; else: --derived"
         notices.print(f"{offer} {way}", soft_wrap=True)
-    return question.derived(purpose=purpose) if wanted else None
+    return question.derived(purpose=purpose, error=error) if wanted else None

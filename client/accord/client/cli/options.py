@@ -49,7 +49,13 @@ Purpose = Annotated[
     str, typer.Option("--purpose", "-p", help="One of the agreement's purposes.")
 ]
 Epsilon = Annotated[
-    float, typer.Option("--epsilon", "-e", help="Privacy loss to spend at most.")
+    float | None, typer.Option("--epsilon", "-e", help="Privacy loss to spend at most.")
+]
+Error = Annotated[
+    float | None,
+    typer.Option(
+        "--error", help="Instead of --epsilon: half-width at 95 % that is wanted."
+    ),
 ]
 Complete = Annotated[
     bool,
