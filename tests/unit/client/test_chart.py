@@ -297,6 +297,7 @@ class TestCorridor:
         assert thick[flow, "lower"] == pytest.approx(40 * per_unit)
         assert thick[flow, "upper"] == pytest.approx(60 * per_unit)
         assert len(thick) == 4 * 3
+        assert "flows are drawn" not in subtitle(found)
 
     def test_the_rest_is_said_in_words(self) -> None:
         values = [*range(30, 45), -5]

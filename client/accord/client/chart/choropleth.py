@@ -80,7 +80,7 @@ def choropleth(
         )
         marks.append(circle.encode(size=alt.Size(f"{field}:Q", scale=None)))
     text = spots.mark_text(
-        fontSize=LABEL, color=INK, dy=14, lineHeight=13, baseline="top"
+        fontSize=LABEL, color=INK, dy=17, lineHeight=13, baseline="top"
     )
     marks.append(text.encode(text="label:N"))
     hidden = spots.transform_filter("isValid(datum.suppressed)")

@@ -116,13 +116,15 @@ def rest_in_words(figures: Figures) -> list[str]:
     rest = [row for row in figures.shown if row not in drawn]
     if not drawn:
         return ["No flow has an estimate above nothing: none is drawn."]
-    count = f"{len(drawn)} of {len(figures.points)}"
+    if len(drawn) == len(figures.points):
+        return []
+    count = f"{len(drawn)} of {len(figures.points):,}"
     words = [f"{count} flows are drawn, the largest: probably a little too large."]
     if rest:
         most = max(row["estimate"] for row in rest)
         upper = max(row["upper"] for row in rest)
         words.append(
-            f"The other {len(rest)} have estimates up to {figures.number(most)}, and "
+            f"The other {len(rest):,} have estimates up to {figures.number(most)}, and "
             f"upper bounds up to {figures.number(math.ceil(upper))}."
         )
     return words

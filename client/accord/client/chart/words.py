@@ -81,7 +81,7 @@ def said(
         yield f"Agencies record {named} in different ways; the release says how."
     yield from more
     if figures.suppressed:
-        yield f"Suppressed figures ({figures.suppressed}): {sign}."
+        yield f"Suppressed figures ({figures.suppressed:,}): {sign}."
     if figures.uninformed:
         yield (
             f"Nothing known ({figures.uninformed}): {SUPPRESSED}, they have no share."
