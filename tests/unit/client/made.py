@@ -31,7 +31,7 @@ def estimate(value: float | None, sd: float = 5.0, level: float = 0.95) -> pb.Es
 
 
 def made(
-    rows: Mapping[tuple[str, ...], float | None],
+    rows: Mapping[Any, float | None],
     by: Sequence[str],
     *,
     sd: float = 5.0,

@@ -176,6 +176,25 @@ def test_a_question_that_failed_is_listed_with_its_reason(
     assert "no question is open" in run("pending")[1]
 
 
+def test_a_release_is_written_to_a_file(
+    hub: AnalystHub, run: Accord, tmp_path: Path
+) -> None:
+    """Of the kind that its name says, with the line to quote."""
+    stored = hub.store(partial())
+    file = tmp_path / "figures.csv"
+    status, out, _ = run("export", stored, "--out", str(file))
+    assert status == 0
+    assert f"wrote {file}" in out
+    assert "cite as: Accord, agreement regional-trends version 2" in out
+    assert "eastmere,,,,,,,true,small" in file.read_text(encoding="utf-8")
+    status, out, _ = run("export", stored, "--out", str(file), "--json")
+    shown = json.loads(out)
+    assert shown["files"] == [str(file), str(file.with_suffix(".notes.txt"))]
+    status, _, err = run("export", stored, "--out", str(tmp_path / "a.doc"), "--json")
+    assert status == 2
+    assert json.loads(err)["error"]["reason"] == "EXPORT_KIND_UNKNOWN"
+
+
 def test_a_release_is_read_by_its_own_id_too(hub: AnalystHub, run: Accord) -> None:
     stored = hub.store(partial())
     status, out, _ = run("release", stored)

@@ -110,7 +110,7 @@ class TestRatio:
         one = derive.figure(result, region="north")
         reasons: list[tuple[str, Callable[[], object]]] = [
             ("SAME_FIGURE", lambda: derive.ratio(one, one)),
-            ("LEVEL_OUT_OF_RANGE", lambda: derive.ratio(one, one, level=1)),
+            ("LEVEL_INVALID", lambda: derive.ratio(one, one, level=1)),
             ("UNKNOWN_VALUE", lambda: derive.figure(result, region="nort")),
             ("UNKNOWN_DIMENSION", lambda: derive.figure(result, regoin="north")),
             ("CELL_INCOMPLETE", lambda: derive.figure(result)),

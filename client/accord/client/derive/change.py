@@ -94,7 +94,7 @@ def change(
         names: how they are called.
 
     Raises:
-        InvalidQuery: RELEASES_DIFFER, SAME_FIGURE, LEVEL_OUT_OF_RANGE
+        InvalidQuery: RELEASES_DIFFER, SAME_FIGURE, LEVEL_INVALID
     """
     check_level(level)
     if before.measure != after.measure or before.unit != after.unit:
@@ -151,7 +151,7 @@ def changes(result: Result, *, over: str, level: float = 0.95) -> Derived[Change
         level: of every interval by itself, and of all ``more_than_noise`` together.
 
     Raises:
-        InvalidQuery: UNKNOWN_DIMENSION, LEVEL_OUT_OF_RANGE
+        InvalidQuery: UNKNOWN_DIMENSION, LEVEL_INVALID
     """
     # `2026-??` is known to lie in the year and no closer: it comes after no month.
     periods = [
@@ -182,7 +182,7 @@ def changes_between(
     A `PartialCoverageWarning` says so where they do not stand on the same agencies.
 
     Raises:
-        InvalidQuery: RELEASES_DIFFER, LEVEL_OUT_OF_RANGE
+        InvalidQuery: RELEASES_DIFFER, LEVEL_INVALID
     """
     check_same_cells(earlier, later)
     later_rows = {row.values: row for row in later}

@@ -152,11 +152,11 @@ def check_level(level: float) -> None:
     """Refuse a level that is none.
 
     Raises:
-        InvalidQuery: LEVEL_OUT_OF_RANGE
+        InvalidQuery: LEVEL_INVALID
     """
     if not _LEAST_LEVEL <= level < 1:
         raise InvalidQuery(
-            "LEVEL_OUT_OF_RANGE",
+            "LEVEL_INVALID",
             "A level is at least 0.5 and below 1, such as 0.95.",
         )
 

@@ -86,7 +86,7 @@ def quantile(result: Result, part: float, *, level: float = 0.95) -> Derived[Qua
         level: with which the true bin is among those that are named.
 
     Raises:
-        InvalidQuery: NOT_BINS, LEVEL_OUT_OF_RANGE
+        InvalidQuery: NOT_BINS, QUANTILE_INVALID, LEVEL_INVALID
     """
     check_level(level)
     if _MEASURE.fullmatch(result.measure) is None:
@@ -97,7 +97,7 @@ def quantile(result: Result, part: float, *, level: float = 0.95) -> Derived[Qua
         )
     if not 0 < part < 1:
         raise InvalidQuery(
-            "LEVEL_OUT_OF_RANGE", "The part of a quantile is between 0 and 1."
+            "QUANTILE_INVALID", "The part of a quantile is between 0 and 1."
         )
     cells: dict[tuple[str, ...], list[Figure]] = {}
     for row in result:

@@ -71,7 +71,7 @@ def ratio(
         cell: how the ratio is named.
 
     Raises:
-        InvalidQuery: NOT_COUNTS, SAME_FIGURE, LEVEL_OUT_OF_RANGE
+        InvalidQuery: NOT_COUNTS, SAME_FIGURE, LEVEL_INVALID
     """
     check_level(level)
     check_counts(numerator.measure, denominator.measure)
