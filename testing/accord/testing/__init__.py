@@ -17,6 +17,13 @@ so (``not_covered``), and none says anything about any country.
 
 from __future__ import annotations
 
-from accord.testing.world import World, world
+from accord.client.frames import missing
+
+try:
+    from accord.testing.world import World, world
+except ModuleNotFoundError as error:
+    if error.name is None or error.name.partition(".")[0] == "accord":
+        raise
+    raise missing(error.name, extra="demo") from None
 
 __all__ = ["World", "world"]

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -134,3 +136,67 @@ def test_another_agreement_can_be_tried(tmp_path: Path) -> None:
             persons.by("gender").release(epsilon=3, purpose="learning")
     with pytest.raises(DocumentError):
         world(persons=300, agreement=text.replace("quorum: 1", "quorom: 1"))
+
+
+def test_prices_errors_derived_answers_and_coverage_are_there(made: World) -> None:
+    agreement = made.hub.agreement("world")
+    fine = (
+        agreement.cases()
+        .by("region", "registered_month")
+        .where(registered_month="2025")
+        .release(epsilon=4, purpose="learning")
+    )
+    coarse = agreement.cases().by("region").where(registered_month="2025")
+    price = coarse.price(epsilon=4, purpose="learning")
+    assert price.derivable_from == fine.id
+    derived = coarse.derived(purpose="learning")
+    assert derived.derived_from == fine.id
+    assert derived.not_covered[0] == INVENTED
+    exact = agreement.persons().by("case_status").release(error=15, purpose="learning")
+    shown = next(row.estimate for row in exact if row.estimate.upper is not None)
+    assert shown.upper is not None
+    assert shown.lower is not None
+    assert shown.upper - shown.lower <= 30
+    with pytest.raises(InvalidQuery, match="too little noise"):
+        agreement.persons().release(error=0.01, purpose="learning")
+    assert agreement.coverage().needed == 3
+
+
+def test_what_has_ended_is_not_cancelled(made: World) -> None:
+    question = made.hub.agreement("world").persons().by("age_band:broad")
+    pending = question.release(epsilon=4, purpose="learning", wait=False)
+    assert pending.state == "released"
+    assert not pending.cancel()
+    assert pending.result().rows
+    assert made.hub.pending() == []
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        "sum(days_in_care)",
+        "mean(days_in_care)",
+        "quantile(days_in_care)",
+        "share(exploitation_type)",
+        "values(means_of_control)",
+    ],
+)
+def test_every_measure_is_answered(made: World, measure: str) -> None:
+    question = made.hub.agreement("world").measure(measure)
+    result = question.release(epsilon=4, purpose="learning")
+    assert any(row.estimate.estimate is not None for row in result)
+
+
+def test_without_the_programs_of_hub_and_agent_one_is_told() -> None:
+    code = (
+        "import sys; sys.modules['duckdb'] = None\n"
+        "sys.modules['sqlalchemy'] = None\n"
+        "from accord.core.errors import ConfigurationError\n"
+        "try:\n    import accord.testing\n"
+        "except ConfigurationError as error:\n    print(error.reason, error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("LIBRARY_MISSING ")
+    assert "pip install 'accord[demo]'" in done.stdout
