@@ -88,12 +88,20 @@ class Receipt:
             case Outcome.OPENED if self.requisition is None or self.cells is None:
                 cohort = self.cohort or "?"
                 return sentence("receipt.opened-unknown", language, cohort=cohort)
+            case Outcome.OPENED if self.noise is None:
+                return sentence(
+                    "receipt.opened-sums",
+                    language,
+                    cells=cells,
+                    members=self._members(),
+                    cohort=self.cohort or "?",
+                )
             case Outcome.OPENED:
                 return sentence(
                     "receipt.opened",
                     language,
                     cells=cells,
-                    noise=f"{self.noise or 0:,.0f}",
+                    noise=f"{self.noise:,.0f}",
                     members=self._members(),
                     cohort=self.cohort or "?",
                 )

@@ -21,6 +21,7 @@ from accord.agent.settings import Audit
 from accord.agent.state import AgentState
 from accord.core.decide import Analyst
 from accord.rpc.codec import requisition_to_bytes, sign_requisition
+from accord.v1.agent_pb2 import RequisitionPayload
 from tests.unit.agent.agencies import NOW
 from tests.unit.agent.agency_world import World
 from tests.unit.agent.agreements import AGENCY, KEY, signed
@@ -46,6 +47,33 @@ def kept(world: World) -> list[Receipt]:
 
 def answerer(world: World) -> StoreAnswerer:
     return world.answerers[AGENCY]
+
+
+@pytest.mark.parametrize(
+    ("measure", "words", "exact"),
+    [
+        ("mean(days)", "The mean of days", False),
+        ("share(exploitation_type)", "with each value of exploitation type", True),
+        ("values(exploitation_type)", "number of values of exploitation type", True),
+        ("quantile(days)", "cases in each range of days", True),
+    ],
+)
+def test_every_measure_is_told_in_words(
+    world: World, measure: str, words: str, *, exact: bool
+) -> None:
+    """What the noise is in counts is told of counts alone."""
+    world.whole(world.asked())
+    (receipt,) = kept(world)
+    assert receipt.requisition is not None
+    other = RequisitionPayload.FromString(receipt.requisition.SerializeToString())
+    other.query.measure = measure
+    told = dataclasses.replace(receipt, requisition=other)
+    assert words in told.question()
+    assert ("of ±" in told.what_left()) == exact
+    assert "with noise" in told.what_left()
+    if exact:
+        assert told.noise is not None
+        assert receipt.noise == pytest.approx(16 * told.noise)
 
 
 def test_an_answered_question_says_who_why_and_what_left(world: World) -> None:

@@ -13,6 +13,7 @@ from accord.core.coverage import thin_values
 from accord.core.decide import Analyst, Ask, decide, needs_review
 from accord.core.document import DocumentError
 from accord.core.errors import ConfigurationError, InvalidQuery
+from accord.core.explain import explain_query
 from accord.core.layout import lay_out
 from accord.core.measure import (
     CELL_SCALE,
@@ -158,14 +159,14 @@ def test_bins_come_from_the_model_or_are_ten_of_one_width() -> None:
     assert list(children.bins) == [2, 3, 4, 6, 8, 9, 10, 12, 14]
     assert children.bin_labels[0] == "0-2"
     assert children.bin_labels[-1] == "14+"
-    assert SMALL.quantity("change").bins == (
+    assert list(SMALL.quantity("change").bins) == [
         -2,
         Fraction(-3, 2),
         -1,
         Fraction(-1, 2),
         0,
         Fraction(1, 2),
-    )
+    ]
 
 
 @pytest.mark.parametrize("bins", ["[90, 30]", "[0, 30]", "[30, 730]", "[30, 30]", "[]"])
@@ -290,6 +291,23 @@ def test_enough_agencies_must_cover_what_a_share_shows() -> None:
     ]
     assert codes(found, "share(place)") == ["deny.coverage"]
     assert codes(found, "mean(days)") == []
+
+
+@pytest.mark.parametrize("measure", ["mean(days)", "share(age:broad)"])
+def test_an_explained_price_is_that_of_counts(measure: str) -> None:
+    """Within ±15 cases or persons, whatever the integers that they are stored as."""
+    spend = AGREEMENT["spend"] | {
+        "each_release_at_most": {"epsilon": 10},
+        "each_analyst": {"epsilon": 10, "every": 90},
+    }
+    found = policy(changed(SHARES, spend=spend), model=WITH_DAYS)
+    plain = explain_query(found, asked(found, "persons")).cost
+    finer = explain_query(found, asked(found, measure)).cost
+    assert plain
+    assert finer
+    assert 14 < plain.half_width <= 15
+    assert 14 < finer.half_width <= 15
+    assert finer.loss.nano_rho > plain.loss.nano_rho
 
 
 @pytest.mark.parametrize(

@@ -31,10 +31,11 @@ from accord.core.explain.passage import (
 )
 from accord.core.explain.places import Place, place_of
 from accord.core.explain.spending import WANTED
+from accord.core.measure import CELL_SCALE, Component
 from accord.core.messages import sentence
 from accord.core.policy import Policy
 from accord.core.privacy import Loss
-from accord.core.query import finest_levels
+from accord.core.query import Kind, finest_levels
 from accord.core.terms import Terms, mechanism_for, terms
 
 
@@ -154,9 +155,10 @@ def _cost(
     agreement = policy.agreement
     sensitivity = Sensitivity(d1=found.d1, d2_squared=found.d2_squared)
     noise = noise_of(agreement, cohort_members=answering)
+    finer = Fraction(_counted(found).scale, CELL_SCALE)
     if epsilon is None:
         single = cap_of(agreement, agreement.form.spend.each_release_at_most.epsilon)
-        wanted = cost_of_width(noise, WANTED, sensitivity)
+        wanted = cost_of_width(noise, WANTED * finer, sensitivity)
         nano = single if wanted is None else min(wanted, single)
     else:
         nano = cap_of(agreement, epsilon)
@@ -165,8 +167,19 @@ def _cost(
     return Cost(
         loss=loss,
         epsilon=epsilon_of(agreement, amount(agreement.accounting, loss)),
-        half_width=width_of(noise, mechanism, sensitivity),
+        half_width=width_of(noise, mechanism, sensitivity) / finer,
     )
+
+
+def _counted(found: Terms) -> Component:
+    """Return the slot that counts persons or cases; every measure has one."""
+    match found.layout.measure.kind:
+        case Kind.MEAN:
+            return found.vector.slots[1]
+        case Kind.SUM:
+            return found.vector.slots[-1]
+        case _:
+            return found.vector.slots[0]
 
 
 def _allowing(policy: Policy, ask: Ask) -> Iterator[Passage]:
