@@ -164,14 +164,17 @@ def _table(release: Result) -> tuple[object, ...]:
 
 
 def _evidence(release: Result) -> Evidence:
-    figures = [row.estimate.estimate for row in release]
-    shown = [figure for figure in figures if figure is not None]
-    whole = len(shown) == len(figures)
+    figures = [row.estimate for row in release]
+    shown = [each.estimate for each in figures if each.estimate is not None]
+    hidden = [each for each in figures if each.estimate is None]
+    # a figure is small where it is, with its noise, below the limit
+    counted = math.fsum(shown) + len(hidden) * release.suppress_below
     return Evidence(
         groups=release.groups_per_person,
         persons=release.persons.estimate or 0.0,
         dropped=release.dropped.estimate or 0.0,
-        counted=math.fsum(shown) if whole else None,
+        counted=counted if all(each.why == "small" for each in hidden) else None,
+        hidden=bool(hidden),
     )
 
 

@@ -34,7 +34,10 @@ class Evidence:
     persons: float
     dropped: float
     counted: float | None
-    """Sum of its figures; nothing where some are hidden."""
+    """Sum of its figures; the most that it can be where some are hidden; nothing where
+    nobody can say."""
+    hidden: bool = False
+    """Whether some are."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,33 +65,52 @@ def known_losses(evidence: Iterable[Evidence]) -> dict[int, float]:
     for each in evidence:
         dropped = max(0.0, each.dropped)
         known[each.groups] = max(dropped, known.get(each.groups, 0.0))
-        if each.counted is not None and each.groups > 1:
-            others = max(0.0, each.counted - each.persons)
-            known[1] = max(dropped + others, known.get(1, 0.0))
+        if not each.hidden and (first := _lost_at_one(each)) is not None:
+            known[1] = max(first, known.get(1, 0.0))
     largest = 0.0
     for groups in sorted(known, reverse=True):
         largest = known[groups] = max(largest, known[groups])
     return known
 
 
-def lost_at(groups: int, known: dict[int, float]) -> tuple[float, float | None]:
+def ceiling_at_one(evidence: Iterable[Evidence]) -> float | None:
+    """Return the most that G(1) can be, where releases that hide figures tell."""
+    found = (_lost_at_one(each) for each in evidence if each.hidden)
+    return max((most for most in found if most is not None), default=None)
+
+
+def _lost_at_one(release: Evidence) -> float | None:
+    if release.counted is None or release.groups == 1:
+        return None  # not known, or told by `dropped` itself
+    others = max(0.0, release.counted - release.persons)
+    return max(0.0, release.dropped) + others
+
+
+def lost_at(
+    groups: int, known: dict[int, float], ceiling: float | None = None
+) -> tuple[float, float | None]:
     """Return the least and the most that persons lose together at a bound.
 
     Args:
         groups: the bound.
         known: from `known_losses`; not empty.
+        ceiling: from `ceiling_at_one`.
     """
     if groups in known:
         return known[groups], known[groups]
     below = max((each for each in known if each < groups), default=None)
     above = min((each for each in known if each > groups), default=None)
     least = 0.0 if above is None else known[above]
-    if below is None:
+    if below is not None:
+        at_below = known[below]
+    elif ceiling is not None:
+        below, at_below = 1, max(ceiling, least)
+    else:
         return least, None
     if above is None:
-        return least, known[below]
+        return least, at_below
     part = (groups - below) / (above - below)
-    return least, known[below] + part * (known[above] - known[below])
+    return least, at_below + part * (known[above] - at_below)
 
 
 def expected(
@@ -103,10 +125,10 @@ def expected(
         half_width: of the noise of one figure, by the bound.
         figures: of the table; at least 1.
     """
-    known = known_losses(evidence)
+    known, ceiling = known_losses(evidence), ceiling_at_one(evidence)
     found = []
     for groups in range(1, LARGEST_BOUND + 1):
-        least, most = lost_at(groups, known)
+        least, most = lost_at(groups, known, ceiling)
         width = half_width(groups)
         found.append(
             Expected(

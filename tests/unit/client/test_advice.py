@@ -87,6 +87,15 @@ def test_small_losses_lead_to_a_smaller_bound() -> None:
     assert "a bound of 1" in found.notes()[0]
 
 
+@pytest.mark.parametrize(("why", "most"), [("small", 90), ("remits", None)])
+def test_a_hidden_figure_is_at_most_the_limit(why: str, most: float | None) -> None:
+    message = stored(10)
+    hidden = pb.Estimate(suppressed=True, why=why)
+    message.rows.append(pb.Row(values=["sudmark"], estimate=hidden))
+    one = advise_bound([result(message)]).choices[0]
+    assert (one.least_lost, one.most_lost) == (10, most)
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

@@ -12,6 +12,7 @@ from accord.core.bound_advice import (
     LARGEST_BOUND,
     Evidence,
     best_of,
+    ceiling_at_one,
     expected,
     known_losses,
     lost_at,
@@ -27,24 +28,37 @@ def lost(people: list[int], bound: int) -> int:
     return sum(max(0, groups - bound) for groups in people)
 
 
-def exact(people: list[int], bound: int, *, hidden: bool = False) -> Evidence:
-    """Return what a release without noise would tell."""
+def exact(people: list[int], bound: int, *, hidden: int | None = 0) -> Evidence:
+    """Return what a release without noise would tell, or one that hides figures.
+
+    Args:
+        people: groups of each.
+        bound: of the release.
+        hidden: how much more the hidden figures could be than they are.
+    """
     counted = sum(min(groups, bound) for groups in people)
     return Evidence(
         groups=bound,
         persons=len(people),
         dropped=lost(people, bound),
-        counted=None if hidden else counted,
+        counted=None if hidden is None else counted + hidden,
+        hidden=hidden != 0,
     )
 
 
-@given(PEOPLE, st.lists(st.integers(1, LARGEST_BOUND), min_size=1), st.booleans())
+@given(
+    PEOPLE,
+    st.lists(st.integers(1, LARGEST_BOUND), min_size=1),
+    st.none() | st.integers(0, 20),
+)
 def test_the_truth_lies_between_least_and_most(
-    people: list[int], bounds: list[int], hidden: bool
+    people: list[int], bounds: list[int], hidden: int | None
 ) -> None:
-    known = known_losses(exact(people, bound, hidden=hidden) for bound in bounds)
+    evidence = [exact(people, bound, hidden=hidden) for bound in bounds]
+    known, ceiling = known_losses(evidence), ceiling_at_one(evidence)
     for bound in BOUNDS:
-        least, most = lost_at(bound, known)
+        least, most = lost_at(bound, known, ceiling)
+        assert (most is None) == (hidden is None and bound < min(bounds))
         assert least <= lost(people, bound) + 1e-9
         if most is not None:
             assert lost(people, bound) <= most + 1e-9
@@ -86,7 +100,22 @@ def test_noise_makes_no_loss_negative_or_rising(evidence: list[Evidence]) -> Non
 
 
 def test_hidden_figures_leave_smaller_bounds_unknown() -> None:
-    known = known_losses([exact([1, 2, 9], 3, hidden=True)])
+    evidence = [exact([1, 2, 9], 3, hidden=None)]
+    known = known_losses(evidence)
+    assert ceiling_at_one(evidence) is None
     assert lost_at(2, known) == (6, None)
     assert lost_at(3, known) == (6, 6)
     assert lost_at(5, known) == (0, 6)
+
+
+def test_a_bound_of_one_tells_its_losses_by_dropped_alone() -> None:
+    noisy = Evidence(groups=1, persons=100, dropped=7, counted=130)
+    assert known_losses([noisy]) == {1: 7}
+
+
+def test_small_figures_are_hidden_and_still_tell_a_limit() -> None:
+    evidence = [exact([1, 2, 9], 3, hidden=4)]
+    known, ceiling = known_losses(evidence), ceiling_at_one(evidence)
+    assert ceiling == lost([1, 2, 9], 1) + 4
+    assert lost_at(1, known, ceiling) == (6, 13)
+    assert lost_at(2, known, ceiling) == (6, 9.5)
