@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 NO_INFORMATION: Final = "no-information"
 """Why a share's row of what is unknown has no share."""
 
+_LARGE_SD: Final = 100
+
 _MOST_DIGITS: Final = 6
 _NOTHING: Final = "–"
 
@@ -47,7 +49,8 @@ def display_cells(result: Result, row: Row) -> list[str]:
     if result.whole_level:
         whole = (shown.whole_lower, shown.whole_upper)
         return [*cells, _interval(*whole, digits, percent=percent)]
-    return [*cells, _number(shown.sd, digits + (not percent), percent=percent)]
+    finer = not percent and (shown.sd or 0.0) < _LARGE_SD
+    return [*cells, _number(shown.sd, digits + finer, percent=percent)]
 
 
 def _uninformed(result: Result, row: Row) -> list[str]:

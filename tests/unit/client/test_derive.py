@@ -293,6 +293,8 @@ class TestQuantile:
     def test_too_few_for_the_noise_is_withheld(self) -> None:
         """And what is suppressed altogether, too."""
         assert binned(5, 3, 4, 2)[0].why == "denominator"
+        assert binned(9, 2, 3, 9)[0].why == "denominator"
+        assert binned(20, None, None, None)[0].why == "suppressed"
         assert binned(None, None, None, None)[0].why == "suppressed"
 
     def test_suppressed_bins_make_the_interval_wider_never_narrower(self) -> None:
@@ -316,6 +318,14 @@ class TestQuantile:
                 for name in (found.lowest_bin, found.bin, found.highest_bin)
             ]
             assert places == sorted(places)
+
+    def test_a_prompt_shows_what_is_not_withheld(self) -> None:
+        """And says how much is."""
+        rows = {(str(place),): None for place in range(20)} | MONTHS
+        table = derive.changes(made(rows, ["month"]), over="month")
+        text = repr(table)
+        assert "2026-02 → 2026-03: +56" in text
+        assert "20 withheld" in text
 
     def test_names_of_bins_are_read_where_they_say_edges(self) -> None:
         """Negative numbers and decimals too."""

@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 import io
 import json
+from typing import Any
 
 from rich.console import Console
 
@@ -168,6 +169,90 @@ def test_a_terminal_table_says_what_has_to_be_read_with_it() -> None:
     assert "Linkage errors" in text
     result = some_result()
     assert display_cells(result, result.rows[2])[2:] == ["-4", "-14 … 7", "5.1"]
+
+
+def both_intervals(**shown: object) -> Result:
+    """Return a result of shares with long names, and whole intervals."""
+    numbers: dict[str, Any] = {
+        "estimate": 0.5123,
+        "lower": 0.44,
+        "upper": 0.59,
+        "sd": 0.04,
+    }
+    whole: dict[str, Any] = {"whole_lower": 0.4312, "whole_upper": 0.7}
+    release = pb.Release(
+        measure="share(means_of_control)",
+        slot_dimension="means_of_control",
+        unit="share",
+        denominator="persons with any information on means_of_control",
+        parts=["numerator"],
+        by=[common_pb2.Grouping(dimension="registered_month", level="quarter")],
+        rows=[
+            pb.Row(
+                values=["2026-Q1", "threats_to_children_or_family_members"],
+                estimate=pb.Estimate(**numbers, **whole),
+                parts=[estimate(30)],
+            ),
+            pb.Row(
+                values=["2026-Q1", "unknown"],
+                estimate=pb.Estimate(suppressed=True, why="no-information"),
+                parts=[estimate(30)],
+            ),
+        ],
+        level=0.953,
+        whole_level=0.951,
+        groups_per_person=3,
+        dropped=estimate(12, 40),
+        dropped_share=0.013,
+        bounding="weigh",
+        definitions=[pb.Definition(agency="a", dimension="means", text="asked twice")],
+    )
+    return dataclasses.replace(
+        result_of(release, charged=None, from_archive=True),
+        **shown,  # type: ignore[arg-type]
+    )
+
+
+def test_both_intervals_fit_a_terminal_of_80_columns() -> None:
+    """Named in plain words; no number is cut, and unknown says how many it is."""
+    screen = Console(file=io.StringIO(), width=80)
+    screen.print(with_notes(both_intervals()))
+    assert isinstance(screen.file, io.StringIO)
+    text = screen.file.getvalue()
+    assert max(len(line) for line in text.splitlines()) <= 80
+    plain = " ".join(text.split())
+    for said in (
+        *("noise interval", "whole interval", "95.3%", "95.1%"),
+        *("51.2%", "44.0% … 59.0%", "43.1% … 70.0%", "n = 30", "19 … 41"),
+        *(
+            "Shares, of persons with any information",
+            "counts in each of them with less",
+        ),
+        *("12 ± 40 cells (1.3%)", "a records means so: asked twice"),
+    ):
+        assert said in plain
+
+
+def test_a_whole_interval_that_is_withheld_says_why() -> None:
+    """In its place is the deviation of the noise."""
+    text = printed(
+        with_notes(both_intervals(whole_level=0.0, whole_withheld="Too much dropped."))
+    )
+    assert "No whole interval: Too much dropped." in text
+    assert "4.0%" in text
+
+
+def test_small_noise_is_shown_with_as_many_decimals_as_it_needs() -> None:
+    """And large noise with none."""
+    row = some_result().rows[0]
+    shown = dataclasses.replace(
+        row.estimate, sd=0.02, estimate=1.2345, lower=1.2, upper=1.28
+    )
+    cells = display_cells(some_result(), dataclasses.replace(row, estimate=shown))
+    assert cells[2:] == ["1.23", "1.20 … 1.28", "0.020"]
+    shown = dataclasses.replace(shown, sd=2314.9)
+    cells = display_cells(some_result(), dataclasses.replace(row, estimate=shown))
+    assert cells[-1] == "2,315"
 
 
 def test_a_cross_table_has_one_line_per_value_of_the_first_dimension() -> None:

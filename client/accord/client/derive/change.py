@@ -54,6 +54,11 @@ class Change:
     why: str
     level: float
 
+    @property
+    def withheld(self) -> bool:
+        """Whether it has no number."""
+        return self.difference is None
+
     def as_json(self) -> dict[str, Any]:
         """Return the documented form."""
         numbers = dataclasses.asdict(self)

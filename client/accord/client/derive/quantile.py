@@ -50,8 +50,14 @@ class Quantile:
     upper: float | None
     """Upper edge of the highest; ``None`` too where that bin is open."""
     why: str
-    """Why it is withheld: ``denominator`` (not above its noise) or ``suppressed``."""
+    """Why it is withheld, since any bin is possible: ``denominator`` (counts are not
+    clearly above their noise) or ``suppressed`` (too many are)."""
     level: float
+
+    @property
+    def withheld(self) -> bool:
+        """Whether it has no number."""
+        return self.bin is None
 
     def as_json(self) -> dict[str, Any]:
         """Return the documented form."""
@@ -166,6 +172,9 @@ def _quantile(
     ]
     guess = next(place for place in range(len(bins)) if upto[place][1] >= 0)
     first, last = min([*possible, guess]), max([*possible, guess])
+    if last - first == len(bins) - 1:
+        why = "denominator" if len(shown) == len(bins) else "suppressed"
+        return dataclasses.replace(withheld, why=why)
     return dataclasses.replace(
         withheld,
         bin=labels[guess],

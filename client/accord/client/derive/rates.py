@@ -32,6 +32,11 @@ class Rate:
     population: float | None
     why: str
 
+    @property
+    def withheld(self) -> bool:
+        """Whether it has no number."""
+        return self.rate is None
+
     def as_json(self) -> dict[str, Any]:
         """Return the documented form."""
         numbers = dataclasses.asdict(self)

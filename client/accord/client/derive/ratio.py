@@ -41,6 +41,11 @@ class Ratio:
     """Why it is withheld: ``suppressed``, or ``denominator`` (not above its noise)."""
     level: float
 
+    @property
+    def withheld(self) -> bool:
+        """Whether it has no number."""
+        return self.ratio is None
+
     def as_json(self) -> dict[str, Any]:
         """Return the documented form."""
         numbers = dataclasses.asdict(self)

@@ -22,6 +22,11 @@ _SHOWN = 8
 class Line(Protocol):
     """One row of what was computed."""
 
+    @property
+    def withheld(self) -> bool:
+        """Whether it has no number."""
+        ...
+
     def as_json(self) -> dict[str, Any]:
         """Return names and values; numbers as they are."""
         ...
@@ -78,9 +83,12 @@ class Derived(Generic[Item]):
     def __repr__(self) -> str:
         """Return title, some rows and every note."""
         lines = [f"<{self.title}; {len(self)} rows>"]
-        lines += [f"  {each}" for each in self.items[:_SHOWN]]
-        if len(self) > _SHOWN:
-            lines.append(f"  … {len(self) - _SHOWN} more")
+        given = [each for each in self.items if not each.withheld]
+        lines += [f"  {each}" for each in given[:_SHOWN]]
+        if len(given) > _SHOWN:
+            lines.append(f"  … {len(given) - _SHOWN} more")
+        if withheld := len(self) - len(given):
+            lines.append(f"  {withheld} withheld")
         return "\n".join([*lines, *(f"· {note}" for note in self.notes)])
 
 

@@ -47,6 +47,11 @@ class Ranked:
     surely: bool
     """Whether every rank that it can have is among the *k*."""
 
+    @property
+    def withheld(self) -> bool:
+        """Whether it has no number."""
+        return self.estimate is None
+
     def as_json(self) -> dict[str, Any]:
         """Return the documented form."""
         numbers = dataclasses.asdict(self)
