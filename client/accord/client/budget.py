@@ -99,9 +99,16 @@ class Price:
     @property
     def is_derivable(self) -> bool:
         """Whether a stored finer release gives an answer at least as exact."""
-        return bool(self.derivable_from) and (
-            self.derivable_half_width <= self.half_width
-        )
+        return self.is_derivable_within(None)
+
+    def is_derivable_within(self, error: float | None) -> bool:
+        """Tell whether a stored finer release gives an answer that is exact enough.
+
+        Args:
+            error: the half-width that was asked for; without it, that of this price.
+        """
+        wanted = max(self.half_width, error or 0.0)
+        return bool(self.derivable_from) and self.derivable_half_width <= wanted
 
     @property
     def when(self) -> str:

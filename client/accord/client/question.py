@@ -210,7 +210,7 @@ class Question:
             submission_id: a UUID chosen by the caller; asking again with the same
                 one after a lost connection never pays twice.
             accept_derived: take the answer that a stored finer release gives for
-                nothing, if it is at least as exact (`Price.is_derivable`).
+                nothing, if it is exact enough (`Price.is_derivable_within`).
 
         Raises:
             PolicyDenied: the agreement does not allow it; every reason is named.
@@ -222,7 +222,7 @@ class Question:
         """
         if accept_derived and not complete:
             price = self.price(epsilon=epsilon, error=error, purpose=purpose)
-            if price.is_derivable and not price.from_archive:
+            if price.is_derivable_within(error) and not price.from_archive:
                 found = self._derived(purpose, error)
                 pending = Pending(self.wire, _answered(found))
                 return pending.result() if wait else pending

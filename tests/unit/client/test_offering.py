@@ -89,6 +89,17 @@ def test_a_script_asks_anew_for_what_is_less_exact(
     assert not was_asked(hub)
 
 
+def test_what_is_within_the_error_that_was_asked_for_is_enough(
+    hub: AnalystHub, run: Accord
+) -> None:
+    hub.price.derivable_half_width = 53
+    asked = ("--by", "region", "--purpose", PURPOSE, "--error")
+    assert "Taken" in run("query", *asked, "53")[2]
+    assert not was_asked(hub)
+    assert "Asking anew" in run("query", *asked, "52.5")[2]
+    assert was_asked(hub)
+
+
 @pytest.mark.parametrize("option", ["--new", "--complete"])
 def test_who_wants_a_new_or_a_whole_answer_gets_one(
     hub: AnalystHub, run: Accord, option: str

@@ -65,11 +65,11 @@ def for_nothing(
         f"±{price.derivable_half_width:g}; asked anew it is ±{price.half_width:g} for "
         f"ε = {price.cost.epsilon:.3g}."
     )
+    wanted = price.is_derivable_within(error)
     if sys.stdin.isatty() and notices.is_terminal:
         notices.print(offer, soft_wrap=True)
-        wanted = typer.confirm("Take it?", default=price.is_derivable, err=True)
+        wanted = typer.confirm("Take it?", default=wanted, err=True)
     else:
-        wanted = price.is_derivable
         way = "Taken; to ask anew: --new" if wanted else "Asking anew; else: --derived"
         notices.print(f"{offer} {way}", soft_wrap=True)
     return question.derived(purpose=purpose, error=error) if wanted else None
