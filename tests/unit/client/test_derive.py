@@ -228,6 +228,15 @@ class TestTop:
         assert sum(each.among_top or 0 for each in table) == pytest.approx(1)
         assert all(abs((each.among_top or 0) - 1 / 3) < 0.05 for each in table)
 
+    def test_figures_of_different_noise_are_told_apart_each_by_its_own(self) -> None:
+        """As those of a derived release, which are sums of more cells or fewer."""
+        exact = made({("a",): 100.0, ("b",): 70.0, ("c",): 70.0}, ["at"], sd=1.0)
+        vague = made({("a",): 100.0, ("b",): 70.0, ("c",): 70.0}, ["at"], sd=30.0)
+        mixed = other(exact, exact.id, rows=(*exact.rows[:2], vague.rows[2]))
+        a, c = derive.top(mixed, 1)
+        assert (a.cell["at"], a.best_rank, a.worst_rank) == ("a", 1, 2)
+        assert (c.cell["at"], c.best_rank) == ("c", 1)
+
     def test_how_many_must_be_fewer_than_there_are(self) -> None:
         """Everything is among the top of everything."""
         with pytest.raises(InvalidQuery) as refused:

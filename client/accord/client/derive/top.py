@@ -144,27 +144,28 @@ def _ranked(
     it may look larger than it is, never smaller.
     """
     at = [limit if each.estimate is None else each.estimate for each in figures]
-    sd = next((each.below for each in figures if each.estimate is not None), 0.0)
+    most = max((each.below for each in figures), default=0.0)
+    sds = [most if each.estimate is None else each.below for each in figures]
     laplace = figures[0].laplace
-    apart = joint_reach(sd, sd, level, apart=True, laplace=laplace)
-    among = _among_top(at, sd, k, laplace=laplace)
+    among = _among_top(at, sds, k, laplace=laplace)
+
+    def clearly(larger: int, smaller: int) -> bool:
+        apart = joint_reach(
+            sds[larger], sds[smaller], level, apart=True, laplace=laplace
+        )
+        return figures[larger].estimate is not None and at[larger] - at[smaller] > apart
+
     found = []
     for place, each in enumerate(figures):
-        above = sum(
-            other - at[place] > apart
-            for number, other in enumerate(at)
-            if figures[number].estimate is not None
-        )
-        below = sum(at[place] - other > apart for other in at)
-        hidden = each.estimate is None
-        worst = len(figures) - (0 if hidden else below)
+        others = [number for number in range(len(figures)) if number != place]
+        worst = len(figures) - sum(clearly(place, other) for other in others)
         found.append(
             Ranked(
                 cell=each.cell,
                 estimate=each.estimate,
-                best_rank=1 + above,
+                best_rank=1 + sum(clearly(other, place) for other in others),
                 worst_rank=worst,
-                among_top=None if hidden else among[place],
+                among_top=None if each.estimate is None else among[place],
                 surely=worst <= k,
             )
         )
@@ -172,18 +173,20 @@ def _ranked(
     return [found[number] for number in order]
 
 
-def _among_top(at: Sequence[float], sd: float, k: int, *, laplace: bool) -> list[float]:
+def _among_top(
+    at: Sequence[float], sds: Sequence[float], k: int, *, laplace: bool
+) -> list[float]:
     draws = random.Random(0)  # noqa: S311 - the same probabilities every time
     hits = [0] * len(at)
-    scale = sd / math.sqrt(2)
+    figures = list(zip(at, sds, strict=True))
     for _ in range(_DRAWS):
         if laplace:
             drawn = [
-                one + scale * (draws.expovariate(1) - draws.expovariate(1))
-                for one in at
+                one + sd / math.sqrt(2) * (draws.expovariate(1) - draws.expovariate(1))
+                for one, sd in figures
             ]
         else:
-            drawn = [draws.gauss(one, sd) for one in at]
+            drawn = [draws.gauss(one, sd) for one, sd in figures]
         largest = sorted(range(len(at)), key=drawn.__getitem__, reverse=True)
         for place in largest[:k]:
             hits[place] += 1
