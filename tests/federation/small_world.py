@@ -95,7 +95,14 @@ recipients: {{roles: [{role}], organisations: [observatory]}}
 data_model: small-v1
 editions: {{every: {every}, embargo: 0 days}}
 may_ask:
-  measures: [persons, cases]
+  measures:
+    - persons
+    - cases
+    - sum(days_in_care)
+    - mean(days_in_care)
+    - quantile(days_in_care)
+    - share(harm)
+    - values(harm)
   group_by:
     registered_month: month
     district: all
@@ -174,7 +181,10 @@ AGREEMENTS = {
 MEMBERS = "network: test-network\nmembers:\n" + "".join(
     f"  {label}:\n"
     f"    name: Agency {label}\n"
-    f"    remit: {{description: Cases that {label} works on}}\n"
+    f"    remit:\n"
+    f"      description: Cases that {label} works on\n"
+    f"      persons_a_year: {SIZES[label] // 2}\n"
+    f"      definitions: {{harm: As {label} sees it after the first interview}}\n"
     "    lifetime: {zcdp: {epsilon: 1000, delta: 1e-9}, pure: {epsilon: 1000}}\n"
     for label in AGENCIES
 )
