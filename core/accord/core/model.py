@@ -29,6 +29,9 @@ from accord.core.document import (
 )
 from accord.core.errors import InvalidQuery, suggestion
 
+NOT_RECORDED = -(2**31)
+"""What stores hold for a quantity that the case does not; no bounds reach it."""
+
 DEFAULT_BINS = 10
 """Bins of equal width where a data model names no edges."""
 

@@ -11,8 +11,7 @@ import pytest
 from accord.agent.intake.coders import coders
 from accord.agent.intake.codes import Reason, word_types
 from accord.agent.intake.coding import Coded
-from accord.agent.store.columns import NOT_RECORDED
-from accord.core.model import load_model
+from accord.core.model import NOT_RECORDED, load_model
 from tests.unit.agent.agencies import MODEL, mapping
 
 HEAD = "mapping: m\ndata_model: small\nperson: row_number\ndimensions:\n"

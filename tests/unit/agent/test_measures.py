@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accord.agent.store.bound import bounded_vector
-from accord.agent.store.columns import NOT_RECORDED, Columns, write_columns
+from accord.agent.store.columns import Columns, write_columns
 from accord.agent.store.entries import leaf_filters
 from accord.core.layout import lay_out
 from accord.core.measure import Bounding, Bounds, ComponentVector, component_vector
-from accord.core.model import load_model
+from accord.core.model import NOT_RECORDED, load_model
 from accord.core.query import Query, canonical_query
 from tests.unit.agent.reference_bound import Case
 from tests.unit.agent.reference_slots import EXTRA, Record, reference

@@ -33,9 +33,8 @@ from accord.agent.intake.mapping import (
     QuantityEntry,
     ages,
 )
-from accord.agent.store.columns import NOT_RECORDED
 from accord.core.dimension import UNKNOWN, Dimension
-from accord.core.model import Quantity
+from accord.core.model import NOT_RECORDED, Quantity
 
 MOST_EXPONENT = 30
 """Of a number in a source; what is beyond is no measurement."""

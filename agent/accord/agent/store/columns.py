@@ -55,9 +55,6 @@ REQUIRED: Mapping[str, str] = {
 LEAVES_PER_WORD = 63
 """Leaves in one word of a bitmask; the top bit of a 64-bit word stays free."""
 
-NOT_RECORDED = -(2**31)
-"""A quantity that the case does not hold."""
-
 _CODES = ("|u1", "<u2", "<u4", "<u8")
 _NUMBERS = ("<i4", "<i8")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,79}")

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from accord.agent.store.columns import NOT_RECORDED, Columns
+from accord.agent.store.columns import Columns
 from accord.agent.store.entries import (
     Cells,
     EntryReader,
@@ -35,6 +35,7 @@ from accord.agent.store.entries import (
 from accord.agent.store.units import Keys, Numbers, Ranked, Walk, places, ranked
 from accord.core.layout import Layout
 from accord.core.measure import LARGEST_ENTRY, Bounding, ComponentVector
+from accord.core.model import NOT_RECORDED
 from accord.core.query import Kind
 
 
