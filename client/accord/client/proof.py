@@ -14,19 +14,19 @@ import dataclasses
 import datetime
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from accord.client.decode import result_of
 from accord.client.result import Result
 from accord.core.canonical import bytes_digest
 from accord.core.errors import IntegrityError
-from accord.core.members import MembersForm
 from accord.merkle.heads import SignedHead, Witnessed
 from accord.merkle.proofs import is_included
 from accord.merkle.tree import leaf_hash
-from accord.rpc.contact import cosignature_from_message, head_from_message
-from accord.trust.keys import raw_public
 from accord.v1 import analyst_pb2 as pb
+
+if TYPE_CHECKING:
+    from accord.core.members import MembersForm
 
 _EVENT = "release.published"
 
@@ -121,6 +121,8 @@ class Proof:
 
     def _witnessed(self, members: MembersForm) -> tuple[str, ...]:
         """Check signatures; return the agencies that are listed and have cosigned."""
+        from accord.trust.keys import raw_public
+
         hub = members.hub
         if hub is None or not self.head.is_signed_by(raw_public(hub.key)):
             raise self._invalid("the hub of that list has not signed the log")
@@ -163,6 +165,8 @@ def proof_of(release: str, message: pb.ProveReleaseResponse) -> Proof:
     Raises:
         IntegrityError: HEAD_MALFORMED.
     """
+    from accord.rpc.contact import cosignature_from_message, head_from_message
+
     proof = message.proof
     return Proof(
         release=release,

@@ -10,8 +10,6 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from accord.core.document import plain_document
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
@@ -58,6 +56,8 @@ def review_of(document: str) -> Review:
     Raises:
         DocumentError: it is not YAML.
     """
+    from accord.core.document import plain_document
+
     entries = plain_document(document, "agreement") if document else {}
     review, asks = _entries(entries, "review"), _entries(entries, "may_ask")
     sensitive, reviewers = _names(asks, "sensitive"), _names(review, "reviewers")
