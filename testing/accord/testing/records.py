@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accord.agent.intake.codes import code_type, mask_columns, mask_of
-from accord.agent.store.columns import NOT_RECORDED, Columns, write_columns
+from accord.agent.store.columns import Columns, write_columns
 from accord.client.demo.casefiles import (
     AGENCIES,
     Agency,
@@ -32,7 +32,7 @@ from accord.client.demo.casefiles import (
     draw_cases,
 )
 from accord.core.dimension import UNKNOWN, Dimension
-from accord.core.model import DataModel
+from accord.core.model import NOT_RECORDED, DataModel
 
 _PERSONS = 17_672
 """Persons, counted in each agency, that the demo's agencies have together."""
