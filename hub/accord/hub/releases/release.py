@@ -157,6 +157,7 @@ def make_release(published: Published, noisy: Sequence[int]) -> analyst_pb2.Rele
             published.plan,
             edition=published.query.edition,
             unsafe=published.unsafe,
+            said_of_whole=whole is not None,
         ),
         noise_placement=published.plan.placement.value,
         hub_epsilon=float(_towards_hub(published)),
