@@ -477,7 +477,9 @@ async def test_a_reviewer_sees_nothing_that_would_be_suppressed(
     seen = await look(rita, waiting.release.id)
     hidden = [row.estimate for row in seen.rows if row.estimate.suppressed]
     assert hidden
-    assert all(each == analyst_pb2.Estimate(suppressed=True) for each in hidden)
+    assert all(
+        each == analyst_pb2.Estimate(suppressed=True, why="small") for each in hidden
+    )
     for row in seen.rows:
         # Every figure has the noise of the whole release.
         assert row.estimate.suppressed or row.estimate.sd > 1
