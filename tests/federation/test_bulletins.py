@@ -9,19 +9,17 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import accord.client as accord
+from accord.client.described import ReleaseSummary
 from tests.federation.network import Network
 from tests.federation.small_world import PURPOSE, THREE
 
 pytestmark = pytest.mark.federation
 
+BULLETIN = "{measure: persons, by: {gender: all}, epsilon: 0.5}"
 AGREEMENT = "agreements/three.yaml"
 CLAUSES = (
     ("\nversion: 1\n", "\nversion: 2\n"),
-    (
-        "\napproval:",
-        "\nbulletins: {by-gender: {measure: persons, by: {gender: all}, epsilon: 0.5}}"
-        "\napproval:",
-    ),
+    ("\napproval:", f"\nbulletins: {{by-gender: {BULLETIN}}}\napproval:"),
 )
 
 
@@ -33,7 +31,7 @@ def network(clones: Callable[..., Network]) -> Iterator[Network]:
         yield running
 
 
-def published(hub: accord.Hub, seconds: float = 60) -> list[accord.ReleaseSummary]:
+def published(hub: accord.Hub, seconds: float = 60) -> list[ReleaseSummary]:
     """Return what was released, as soon as there is anything."""
     until = time.monotonic() + seconds
     while not (found := list(hub.releases("three"))) and time.monotonic() < until:
