@@ -39,6 +39,19 @@ class DimensionDescription:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class QuantityDescription:
+    """A number that cases can hold, with its public bounds."""
+
+    name: str
+    title: str
+    unit: str
+    lower: float
+    upper: float
+    bins: tuple[str, ...]
+    """Bins of its quantiles, in order."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
     """All that an agreement lets one ask."""
 
@@ -53,6 +66,9 @@ class Description:
     suppress_below: int
     review: Review
     """Which answers people look at before they are published."""
+    quantities: tuple[QuantityDescription, ...] = ()
+    remits: dict[str, str] = dataclasses.field(default_factory=dict)
+    """What every agency is there for, by its signed remit."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the documented form."""
@@ -94,6 +110,18 @@ def description_of(response: pb.DescribeAgreementResponse) -> Description:
         delta=response.delta,
         suppress_below=response.suppress_below,
         review=review_of(response.document),
+        quantities=tuple(
+            QuantityDescription(
+                name=each.name,
+                title=each.title,
+                unit=each.unit,
+                lower=each.lower,
+                upper=each.upper,
+                bins=tuple(each.bins),
+            )
+            for each in response.quantities
+        ),
+        remits=dict(response.remits),
     )
 
 

@@ -101,6 +101,56 @@ def test_a_price_ends_with_when_to_expect_the_answer(
     assert "\nanswer expected at once if no" in run("price", *QUESTION)[1]
 
 
+def test_a_price_can_be_asked_for_by_the_error(hub: AnalystHub, run: Accord) -> None:
+    hub.price.MergeFrom(
+        pb.PriceQueryResponse(
+            unit="persons",
+            share_of_left=0.125,
+            tightest_account="agreement/regional-trends",
+            typical=7.5,
+            advice="ask for fewer figures.",
+            expected_dropped_share=0.04,
+            dropped_share_of="r-1",
+            bounding="weigh",
+        )
+    )
+    question = ("--by", "region", "--error", "15", "--purpose", PURPOSE)
+    status, out, _ = run("price", *question)
+    assert status == 0
+    assert hub.requests[0].spending.error == 15
+    assert out.splitlines() == [
+        "24 cells, each ±52 persons at 95.0%, for ε = 2; edition 2026-10",
+        "12.5% of what is left in agreement/regional-trends",
+        "about 7.5 persons in a typical cell",
+        "expect the bound to leave out 4.0%, as in release r-1",
+        (
+            "persons with more cells than may count get less weight in each, instead of "
+            "losing some"
+        ),
+        "probably of little use: ask for fewer figures.",
+    ]
+    found = json.loads(run("price", *question, "--json")[1])
+    assert found["share_of_left"] == 0.125
+    assert found["expected_dropped_share"] == 0.04
+    hub.price.share_of_left = 1.5
+    assert (
+        "\nmore than is left in agreement/regional-trends" in run("price", *question)[1]
+    )
+    hub.requests.clear()
+    assert run("query", *question, "--no-wait")[0] == 0
+    assert hub.requests[-1].spending.error == 15
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize("both", [(), ("--error", "15", "--epsilon", "1")])
+def test_either_the_loss_or_the_error_is_named(
+    run: Accord, both: tuple[str, ...]
+) -> None:
+    status, _, said = run("price", "--purpose", PURPOSE, *both)
+    assert status != 0
+    assert "either epsilon or error" in said
+
+
 @pytest.mark.usefixtures("hub")
 def test_asking_without_waiting_prints_a_receipt(run: Accord) -> None:
     status, out, _ = run("query", *QUESTION, "--no-wait")
