@@ -37,6 +37,15 @@ def printed(cell: dict[str, Any]) -> str:
     return "".join("".join(text) for text in texts)
 
 
+def kinds(cell: dict[str, Any]) -> list[str]:
+    """Return what a cell's outputs are."""
+    return [
+        kind
+        for output in cell["outputs"]
+        for kind in (output["output_type"], *sorted(output.get("data", {})))
+    ]
+
+
 def test_it_asks_ten_questions_and_is_small() -> None:
     text = NOTEBOOK.read_text(encoding="utf-8")
     assert [int(n) for n in re.findall(r'"## (\d+)\. ', text)] == list(range(1, 11))
@@ -56,7 +65,7 @@ def test_every_cell_was_run_in_order() -> None:
 
 
 @pytest.mark.slow
-def test_it_runs_and_shows_the_same_again(tmp_path: Path) -> None:
+def test_it_runs_and_has_the_same_figures_again(tmp_path: Path) -> None:
     copy = tmp_path / NOTEBOOK.name
     copy.write_bytes(NOTEBOOK.read_bytes())
     subprocess.run(
@@ -72,5 +81,10 @@ def test_it_runs_and_shows_the_same_again(tmp_path: Path) -> None:
         capture_output=True,
         timeout=200,
     )
-    for kept, made in zip(cells(NOTEBOOK), cells(copy), strict=True):
-        assert printed(made) == printed(kept)
+    before, now = cells(NOTEBOOK), cells(copy)
+    for kept, made in zip(before, now, strict=True):
+        assert kinds(made) == kinds(kept)
+    (table,) = [
+        number for number, cell in enumerate(before) if "port_calla" in printed(cell)
+    ][:1]
+    assert printed(now[table]) == printed(before[table])
