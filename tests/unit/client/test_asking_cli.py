@@ -124,8 +124,8 @@ def test_a_price_can_be_asked_for_by_the_error(hub: AnalystHub, run: Accord) -> 
         "about 7.5 persons in a typical cell",
         "expect the bound to leave out 4.0%, as in release r-1",
         (
-            "persons with more cells than may count get less weight in each, instead of "
-            "losing some"
+            "persons with more cells than may count get less weight in each, "
+            "instead of losing some"
         ),
         "probably of little use: ask for fewer figures.",
     ]
