@@ -192,6 +192,9 @@ def test_what_is_typical_is_what_remits_say() -> None:
     )
     one = typical_persons(sized, month, found.members, layout)
     assert one == pytest.approx(100 * len(found.members) / layout.n_cells)
+    timeless = dataclasses.replace(month, where=())
+    year = typical_persons(sized, timeless, found.members, layout)
+    assert year == pytest.approx(12 * one)
     silent = {
         label: member.model_copy(
             update={"remit": member.remit.model_copy(update={"persons_a_year": None})}

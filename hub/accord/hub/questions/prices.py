@@ -92,18 +92,22 @@ def typical_persons(
 
     The persons a year of the agencies that say it, for as long as the question looks
     back, spread evenly: a filter keeps the part of a dimension's values that it names.
+    Nobody says how far back records go, so a question that does not name a time is
+    taken to look back one year.
     """
     known = policy.members.members
     yearly = sum(
         known[member].remit.persons_a_year or 0 for member in members if member in known
     )
     wanted = wanted_leaves(query, policy.model)
+    timed = {group.dimension for group in query.group_by}
+    timed.update(part.dimension for part in query.where)
     persons = float(yearly)
     for name, codes in wanted.items():
         leaves = policy.model.dimension(name).leaves
         if name == policy.model.edition_dimension:
             months = sum(bool(re.fullmatch(MONTH, leaves[code])) for code in codes)
-            persons *= months / _MONTHS
+            persons *= months / _MONTHS if name in timed else 1
         else:
             persons *= len(codes) / len(leaves)
     return persons / layout.n_cells
