@@ -176,8 +176,7 @@ def test_every_kind_of_error_has_its_statuses() -> None:
 
 def test_exit_statuses_are_explained() -> None:
     statuses = {0} | {
-        getattr(errors, name).exit_code
-        for name in names_of_errors() - ELSEWHERE
+        getattr(errors, name).exit_code for name in names_of_errors() - ELSEWHERE
     }
     text = section(page("ref-cli.md"), "## Exit status")
     assert {
