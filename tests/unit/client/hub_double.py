@@ -295,6 +295,7 @@ class AnalystHub(AnalystServiceServicer):
         found = [
             pb.ReleaseSummary(id=each.id, agreement=each.agreement)
             for each in self._releases.values()
+            if request.agreement in ("", each.agreement)
         ]
         return pb.ListReleasesResponse(releases=found)
 

@@ -148,7 +148,7 @@ def test_either_the_loss_or_the_error_is_named(
 ) -> None:
     status, _, said = run("price", "--purpose", PURPOSE, *both)
     assert status != 0
-    assert "either epsilon or error" in said
+    assert "either --epsilon or --error" in said
 
 
 @pytest.mark.usefixtures("hub")

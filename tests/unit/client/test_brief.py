@@ -211,7 +211,8 @@ def run(
 def test_the_command_writes_the_page(
     serving_hub: AnalystHub, run: Accord, tmp_path: Path
 ) -> None:
-    assert run("brief", "--out", str(tmp_path / "none.md"))[0] == 2
+    empty = ("--agreement", "nothing-yet", "--out", str(tmp_path / "none.md"))
+    assert run("brief", *empty)[0] == 2
     stored = serving_hub.store(release())
     page, text = tmp_path / "brief.html", tmp_path / "brief.md"
     status, out, _ = run("brief", stored, "--out", str(page), "--json")

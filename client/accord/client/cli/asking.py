@@ -27,6 +27,7 @@ from accord.client.cli.options import (
     notices,
     only_agreement,
     print_json,
+    require_spending,
 )
 from accord.client.cli.returning import print_pending, print_result
 from accord.client.progress import waiting
@@ -59,6 +60,7 @@ def query(
     as_json: AsJson = False,
 ) -> None:
     """Ask the agencies and print the answer with its error bars; Ctrl-C ends it."""
+    require_spending(epsilon, error)
     with accord.connect(hub, profile=profile) as session:
         question = question_of(session, agreement, measure, by, where, edition, sql)
         free = for_nothing(
@@ -103,6 +105,7 @@ def price(
     as_json: AsJson = False,
 ) -> None:
     """Show cost, exactness and time of an answer beforehand; charges nothing."""
+    require_spending(epsilon, error)
     with accord.connect(hub, profile=profile) as session:
         question = question_of(session, agreement, measure, by, where, edition, sql)
         found = question.price(

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 import accord.client as accord
+from accord.core.errors import InvalidQuery
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 HubOption = Annotated[
@@ -78,6 +79,20 @@ def only_agreement(session: accord.Hub, named: str | None) -> str:
     if named is not None:
         return named
     return session.only_agreement().name
+
+
+def require_spending(epsilon: float | None, error: float | None) -> None:
+    """Refuse a question that says both what to spend and how exact to be, or neither.
+
+    Raises:
+        InvalidQuery: SPENDING_NEEDED.
+    """
+    if (epsilon is None) == (error is None):
+        raise InvalidQuery(
+            "SPENDING_NEEDED",
+            "Say what to spend or how exact the answer has to be: either --epsilon or "
+            "--error, such as --error 15.",
+        )
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
