@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime as dt
+import functools
 from collections.abc import Callable
 from typing import Final
 
@@ -35,7 +36,7 @@ from accord.hub.identity.authority import Authority
 from accord.hub.policies import Policies
 from accord.hub.questions.accuracy import exact_error
 from accord.hub.questions.asked import Asked, note_refused
-from accord.hub.questions.bounding import Past, newest_like
+from accord.hub.questions.bounding import Past, boundings, newest_like
 from accord.hub.questions.expectation import patience
 from accord.hub.questions.planning import (
     Announced,
@@ -121,14 +122,40 @@ class Desk:
         """
         policy = policy_for(policies, words.query.agreement, analyst)
         question = _question(policy, analyst, words)
-        return await asyncio.to_thread(
+        planned = functools.partial(
             plan,
             policies,
             question,
             await self.announced(policy.agreement),
             day=self._clock().date(),
             unsafe=self._terms.unsafe,
-            past=await self._past(policy, question),
+        )
+        past = await self._past(policy, question)
+        found = await asyncio.to_thread(planned, past=past)
+        others = {*boundings(found.agreement, found.query)} - {found.terms.bounding}
+        if not others or await self._is_stored(found):
+            return found
+        # What was paid for while the bound was kept otherwise is not paid for again.
+        other = await asyncio.to_thread(planned, past=past, bounding=others.pop())
+        return other if await self._is_stored(other) else found
+
+    async def _is_stored(self, found: Plan) -> bool:
+        question = self._stored_as(found)
+
+        def look() -> bool:
+            with self._store.read() as tx:
+                return archive.find(tx, question) is not None
+
+        return await self._store.run(look)
+
+    def _stored_as(self, found: Plan) -> archive.Question:
+        """Return what identifies the stored releases that answer a question."""
+        return archive.Question(
+            query_key=found.query.key(),
+            archive_digest=found.archive_digest,
+            at_least=found.loss,
+            unsafe=self._terms.unsafe,
+            cohort=found.cohort if found.complete_only else None,
         )
 
     async def _past(self, policy: Policy, question: Question) -> Past | None:
@@ -153,13 +180,7 @@ class Desk:
         Raises:
             PreconditionFailed: RELEASE_KEPT_BACK, nothing ever will.
         """
-        question = archive.Question(
-            query_key=found.query.key(),
-            archive_digest=found.archive_digest,
-            at_least=found.loss,
-            unsafe=self._terms.unsafe,
-            cohort=found.cohort if found.complete_only else None,
-        )
+        question = self._stored_as(found)
 
         def look() -> bool:
             with self._store.read() as tx:

@@ -38,12 +38,17 @@ class Past:
 
 def choose_bounding(agreement: Agreement, query: Query, past: Past | None) -> Bounding:
     """Return how the bound on one person is kept in the answer to a question."""
-    can_weigh = (
-        query.measure.kind is Kind.PERSONS and agreement.accounting is Accounting.ZCDP
-    )
-    if can_weigh and past is not None and past.is_above_noise:
+    weighed = past is not None and past.is_above_noise
+    if weighed and Bounding.WEIGH in boundings(agreement, query):
         return Bounding.WEIGH
     return Bounding.KEEP
+
+
+def boundings(agreement: Agreement, query: Query) -> tuple[Bounding, ...]:
+    """Return the ways in which the bound can be kept in the answer to a question."""
+    if query.measure.kind is Kind.PERSONS and agreement.accounting is Accounting.ZCDP:
+        return Bounding.KEEP, Bounding.WEIGH
+    return (Bounding.KEEP,)
 
 
 def newest_like(

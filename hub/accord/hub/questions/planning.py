@@ -17,6 +17,7 @@ from accord.core.calendar import is_edition
 from accord.core.coverage import covering_cohorts
 from accord.core.decide import Analyst, Ask, Decision, decide, decide_cost
 from accord.core.errors import InvalidQuery, PreconditionFailed
+from accord.core.measure import Bounding
 from accord.core.model import DataModel
 from accord.core.placement import NoisePlan
 from accord.core.policy import Policy
@@ -137,6 +138,7 @@ def plan(
     day: dt.date,
     unsafe: bool,
     past: Past | None = None,
+    bounding: Bounding | None = None,
 ) -> Plan:
     """Decide on a question and fix what follows from it.
 
@@ -147,6 +149,7 @@ def plan(
         day: today, UTC.
         unsafe: the hub's unsafe test mode, in which no release is too dear.
         past: what was released before with the same groups.
+        bounding: how the bound is kept; without it, as *past* suggests.
 
     Raises:
         NotFound: the agreement is not for this analyst.
@@ -168,7 +171,9 @@ def plan(
         agreement, model, announced, question.edition, may_answer
     )
     query = dataclasses.replace(question.query, edition=edition)
-    found = terms(agreement, model, query, choose_bounding(agreement, query, past))
+    if bounding is None:
+        bounding = choose_bounding(agreement, query, past)
+    found = terms(agreement, model, query, bounding)
     members = agreement.cohorts[cohort]
     if question.error is not None:
         mechanism = mechanism_within(
