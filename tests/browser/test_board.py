@@ -133,6 +133,7 @@ def publish_first(office: Office, hub: RunningHub) -> str:
     return words
 
 
+@pytest.mark.slow
 def test_a_change_from_the_draft_until_it_is_in_force(
     page: Page, office: Office, hub: RunningHub
 ) -> None:

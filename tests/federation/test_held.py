@@ -105,6 +105,7 @@ def test_what_is_let_go_is_what_the_reviewer_saw(
     assert again.release(epsilon=3, purpose=PURPOSE).from_archive
 
 
+@pytest.mark.slow
 def test_what_is_kept_back_is_not_asked_again(
     network: Network, hub: accord.Hub
 ) -> None:

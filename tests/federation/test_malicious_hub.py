@@ -578,6 +578,7 @@ class TestRestoredStates:
             pytest.param(True, id="directory", marks=pytest.mark.slow),
         ],
     )
+    @pytest.mark.slow
     def test_an_old_copy_of_an_agents_state(
         self, network: Network, hub: MaliciousHub, *, everything: bool
     ) -> None:

@@ -128,6 +128,7 @@ def asking(sleeping: Sleeping, world: SmallWorld, number: int) -> Iterator[list[
         yield asked
 
 
+@pytest.mark.slow
 def test_one_contact_does_everything_that_waits(
     patient: Sleeping, world: SmallWorld
 ) -> None:

@@ -396,6 +396,7 @@ class TestHub:
         fetched = office.policy("fetch", office.board)
         assert fetched.json["differs"] == []
 
+    @pytest.mark.slow
     def test_from_the_first_day_to_the_first_change(
         self, office: Office, hub: RunningHub
     ) -> None:

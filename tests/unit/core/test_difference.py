@@ -89,6 +89,7 @@ def tally(before: Policy | None, after: Policy | None) -> tuple[int, int, int]:
 
 @given(before=policies(), after=policies())
 @settings(max_examples=70)
+@pytest.mark.slow
 def test_a_comparison_agrees_with_every_single_decision(
     before: Policy | None, after: Policy | None
 ) -> None:
@@ -117,6 +118,7 @@ def test_a_comparison_agrees_with_every_single_decision(
 
 
 @given(one=policies(), other=policies())
+@pytest.mark.slow
 def test_the_way_back_is_the_other_way_round(
     one: Policy | None, other: Policy | None
 ) -> None:

@@ -382,6 +382,7 @@ def _places(tree: object, above: tuple[str, ...] = ()) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("damage", [..., "x", [7]])
+@pytest.mark.slow
 def test_what_programs_refuse_lint_refuses_and_nothing_else(damage: object) -> None:
     """Over every entry of an agreement and of a board."""
     for path in ("agreements/trends.yaml", "board.yaml"):

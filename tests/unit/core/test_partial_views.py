@@ -257,6 +257,7 @@ def sets(draw: st.DrawFn, version: int) -> PolicySet:
 
 @given(data=st.data(), before=sets(1), after=sets(2))
 @settings(max_examples=60, deadline=None)
+@pytest.mark.slow
 def test_no_agency_refuses_what_lacks_nothing_at_the_hub(
     data: st.DataObject, before: PolicySet, after: PolicySet
 ) -> None:

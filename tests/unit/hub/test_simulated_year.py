@@ -285,6 +285,7 @@ async def assert_holds_for(world: SleepingWorld, days: int, seed: int) -> None:
     assert_little_to_do(year)
 
 
+@pytest.mark.slow
 async def test_a_quarter_of_a_year_at_seventy_percent(start: Start) -> None:
     """Nearly every question is answered, once, and paid for once."""
     await assert_holds_for(await start(), QUARTER, seed=1)
