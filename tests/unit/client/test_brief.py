@@ -180,7 +180,7 @@ def test_without_the_libraries_there_are_sentences_only(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def serving_hub() -> Iterator[AnalystHub]:
     with serving() as running:
         yield running

@@ -7,12 +7,14 @@ import pytest
 
 from accord.client import Question
 from accord.core.measure import Bounding
-from accord.hub.questions import planning
+from accord.hub.questions import asking
 from accord.testing import world
 
 
 @pytest.mark.parametrize("first", [True, False])
-@pytest.mark.parametrize(("epsilon", "error"), [(1.7, None), (None, 200.0)])
+@pytest.mark.parametrize(
+    ("epsilon", "error"), [(1.7, None), (None, 200.0), (None, 7.0)]
+)
 def test_a_repeat_is_free_whatever_earlier_releases_show(
     monkeypatch: pytest.MonkeyPatch,
     first: bool,
@@ -25,7 +27,7 @@ def test_a_repeat_is_free_whatever_earlier_releases_show(
     def chosen(*_: object) -> Bounding:
         return Bounding.WEIGH if weighs else Bounding.KEEP
 
-    monkeypatch.setattr(planning, "choose_bounding", chosen)
+    monkeypatch.setattr(asking, "choose_bounding", chosen)
     with world() as invented:
         agreement = invented.hub.agreement("world")
         question: Question = agreement.persons().by("region", "exploitation_type")

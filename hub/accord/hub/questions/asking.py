@@ -9,6 +9,7 @@ import dataclasses
 import datetime as dt
 import functools
 from collections.abc import Callable
+from collections.abc import Collection as Ways
 from typing import Final
 
 import sqlalchemy as sa
@@ -16,7 +17,6 @@ import sqlalchemy as sa
 from accord.core.agreement import Agreement
 from accord.core.canonical import bytes_digest, digest
 from accord.core.decide import Analyst
-from accord.core.epsilon_delta import LARGEST_EPSILON, exact_epsilon
 from accord.core.errors import (
     AccordError,
     BudgetExhausted,
@@ -26,6 +26,7 @@ from accord.core.errors import (
     PreconditionFailed,
     Unreachable,
 )
+from accord.core.measure import Bounding
 from accord.core.policy import Policy
 from accord.core.privacy import Loss
 from accord.hub.audit import Event, Fact, note
@@ -34,19 +35,29 @@ from accord.hub.governance.standing import Standing
 from accord.hub.identity import registry
 from accord.hub.identity.authority import Authority
 from accord.hub.policies import Policies
-from accord.hub.questions.accuracy import exact_error
-from accord.hub.questions.asked import Asked, note_refused
-from accord.hub.questions.bounding import Past, boundings, newest_like
+from accord.hub.questions.asked import note_refused
+from accord.hub.questions.bounding import (
+    Past,
+    boundings,
+    choose_bounding,
+    newest_like,
+)
 from accord.hub.questions.expectation import patience
 from accord.hub.questions.planning import (
     Announced,
     Plan,
     Question,
-    decide_question,
     plan,
     policy_for,
 )
-from accord.hub.questions.pricing import epsilon_for, loss_for
+from accord.hub.questions.pricing import epsilon_for
+from accord.hub.questions.requested import (
+    Words,
+    asked_of,
+    needed_of,
+    question_of,
+    refusal_of,
+)
 from accord.hub.releases import archive
 from accord.hub.rounds import submissions
 from accord.hub.rounds.collection import Collection
@@ -57,13 +68,7 @@ from accord.hub.settling.admission import (
     require_not_kept_back,
     same_request,
 )
-from accord.rpc.codec import query_from_message
 from accord.v1 import analyst_pb2
-
-_UNDECIDED: Final = "0000"
-"""Stands for the edition until one is chosen."""
-
-Words = analyst_pb2.SubmitQueryRequest | analyst_pb2.PriceQueryRequest
 
 _ATTEMPTS: Final = 3
 """Times that a question is planned while boards publish one change after the other."""
@@ -121,7 +126,7 @@ class Desk:
             AccordError: as `accord.hub.questions.planning.plan`.
         """
         policy = policy_for(policies, words.query.agreement, analyst)
-        question = _question(policy, analyst, words)
+        question = question_of(policy, analyst, words)
         planned = functools.partial(
             plan,
             policies,
@@ -131,13 +136,34 @@ class Desk:
             unsafe=self._terms.unsafe,
         )
         past = await self._past(policy, question)
-        found = await asyncio.to_thread(planned, past=past)
-        others = {*boundings(found.agreement, found.query)} - {found.terms.bounding}
+        agreement, query = policy.agreement, question.query
+        chosen = choose_bounding(agreement, query, past)
+        others = {*boundings(agreement, query)} - {chosen}
+        planned = functools.partial(planned, past=past)
+        try:
+            found = await asyncio.to_thread(planned, bounding=chosen)
+        except AccordError:
+            stored = await self._stored(planned, others)
+            if stored is None:
+                raise
+            return stored
         if not others or await self._is_stored(found):
             return found
-        # What was paid for while the bound was kept otherwise is not paid for again.
-        other = await asyncio.to_thread(planned, past=past, bounding=others.pop())
-        return other if await self._is_stored(other) else found
+        return await self._stored(planned, others) or found
+
+    async def _stored(
+        self, planned: Callable[..., Plan], ways: Ways[Bounding]
+    ) -> Plan | None:
+        """Return a plan that a stored release answers, of those that are possible.
+
+        What was paid for while the bound was kept otherwise is not paid for again.
+        """
+        for bounding in ways:
+            with contextlib.suppress(AccordError):
+                found = await asyncio.to_thread(planned, bounding=bounding)
+                if await self._is_stored(found):
+                    return found
+        return None
 
     async def _is_stored(self, found: Plan) -> bool:
         question = self._stored_as(found)
@@ -262,7 +288,7 @@ class Desk:
         epsilon = request.spending.epsilon
         if not epsilon:
             epsilon = float(epsilon_for(found.agreement, found.loss))
-        asked = _asked(analyst, request, now, epsilon)
+        asked = asked_of(analyst, request, now, epsilon)
 
         def keep(tx: sa.Connection) -> Submission:
             self._standing.require_current(tx, policies)
@@ -292,12 +318,12 @@ class Desk:
             facts["agreement_version"] = policy.agreement.form.version
             facts["policy_digest"] = policy.digest
             codes, loss = await asyncio.to_thread(
-                _refused, policy, analyst, request, error, now.date()
+                refusal_of, policy, analyst, request, error, now.date()
             )
         if codes:
             facts["clauses"] = codes
-        asked = _asked(
-            analyst, request, now, request.spending.epsilon or _needed(policy, error)
+        asked = asked_of(
+            analyst, request, now, request.spending.epsilon or needed_of(policy, error)
         )
 
         def write() -> None:
@@ -315,70 +341,3 @@ class Desk:
                     )
 
         await self._store.run(write)
-
-
-def _question(policy: Policy, analyst: Analyst, words: Words) -> Question:
-    by_error = words.spending.WhichOneof("amount") == "error"
-    return Question(
-        query=query_from_message(words.query, policy.model, edition=_UNDECIDED),
-        edition=words.query.edition,
-        epsilon=None if by_error else exact_epsilon(words.spending.epsilon),
-        error=exact_error(words.spending.error) if by_error else None,
-        purpose=words.purpose,
-        analyst=analyst,
-        complete_only=words.complete_only,
-    )
-
-
-def _asked(
-    analyst: Analyst,
-    request: analyst_pb2.SubmitQueryRequest,
-    now: dt.datetime,
-    epsilon: float,
-) -> Asked:
-    return Asked(
-        submission=request.id,
-        at=now,
-        analyst=analyst,
-        query=request.query,
-        purpose=request.purpose,
-        epsilon=epsilon,
-    )
-
-
-def _refused(
-    policy: Policy,
-    analyst: Analyst,
-    request: analyst_pb2.SubmitQueryRequest,
-    error: AccordError,
-    day: dt.date,
-) -> tuple[list[str], Loss]:
-    """Return the clauses that deny a question, and the most that it would have cost.
-
-    Who may not know of an agreement hears only that there is none; the board sees why.
-    """
-    codes = error.metadata.get("codes", "").split(",")
-    loss = Loss()
-    epsilon = request.spending.epsilon or _needed(policy, error)
-    with contextlib.suppress(AccordError):
-        loss = loss_for(policy.agreement, exact_epsilon(epsilon))
-    if error.reason == "AGREEMENT_UNKNOWN":
-        with contextlib.suppress(AccordError):
-            question = _question(policy, analyst, request)
-            codes = [
-                each.code for each in decide_question(policy, question, day).reasons
-            ]
-    return [code for code in codes if code], loss
-
-
-def _needed(policy: Policy | None, error: AccordError) -> float:
-    """Return the epsilon that a refused question stands for in the list of questions.
-
-    For one that names an error it is what that would take, or, where something else
-    refused it before that was known, what one release may cost at most.
-    """
-    if "least_epsilon" in error.metadata:
-        return min(float(error.metadata["least_epsilon"]), float(LARGEST_EPSILON))
-    if policy is None:
-        return 0.0
-    return float(policy.agreement.form.spend.each_release_at_most.epsilon)
