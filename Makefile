@@ -25,7 +25,7 @@ test: setup ## every test but the slow ones
 test-all: setup ## every test
 	$(BIN)/python -m pytest $(AT_ONCE) $(PYTEST_ARGS)
 
-test-days: setup ## whole days with all programs: the demo, a board's first day, a hub that is lost
+test-days: setup ## whole days with all programs: the demo, a board's first day, a bulletin, a hub that is lost
 	$(BIN)/python -m pytest -m day $(AT_ONCE) tests/federation $(PYTEST_ARGS)
 
 test-pythons: setup ## plain installs; core and agent on Python 3.12 and 3.13, where they are installed

@@ -281,6 +281,7 @@ def test_figures_that_no_counts_can_be_are_not_released(
     assert_charged_without_release(asked)
 
 
+@pytest.mark.slow
 def test_an_opening_that_everybody_has_forsworn_costs_nothing(
     network: Network, relay: MessageRelay, asked: Asked
 ) -> None:

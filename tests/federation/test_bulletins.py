@@ -39,6 +39,8 @@ def published(hub: accord.Hub, seconds: float = 60) -> list[ReleaseSummary]:
     return found
 
 
+@pytest.mark.day
+@pytest.mark.slow
 def test_it_is_published_without_an_analyst_and_never_twice(network: Network) -> None:
     """Everybody reads it for nothing; a hub that starts again asks no second time."""
     with network.connect() as hub:

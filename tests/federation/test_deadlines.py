@@ -91,6 +91,7 @@ def test_calls_that_come_too_late_are_not_answered(
     asked.assert_given_back()
 
 
+@pytest.mark.slow
 def test_what_is_masked_is_erased_when_it_expires(
     relay: MessageRelay, asked: Asked
 ) -> None:

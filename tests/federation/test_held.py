@@ -71,6 +71,8 @@ def rounds(network: Network) -> list[object]:
     return [network.agent_rows(label, sql) for label in THREE]
 
 
+@pytest.mark.day
+@pytest.mark.slow
 def test_what_is_let_go_is_what_the_reviewer_saw(
     network: Network, hub: accord.Hub, world: SmallWorld
 ) -> None:

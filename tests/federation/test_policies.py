@@ -138,6 +138,7 @@ class TestChangesWhileEverythingRuns:
         decide(network, "guarded", (HARM, GENDER + HARM), signers=("alice", "bela"))
         assert ask(hub, "guarded", "gender", epsilon=2).agreement_version == 3
 
+    @pytest.mark.slow
     def test_agents_refuse_what_was_asked_under_older_words(
         self, network: Network, relay: MessageRelay, hub: accord.Hub
     ) -> None:

@@ -57,6 +57,7 @@ def test_agents_and_analysts_are_spread_over_hubs(
     assert not network.rows("SELECT 1 FROM relayed")
 
 
+@pytest.mark.slow
 def test_seeds_lie_sealed_in_the_database_until_their_hub_takes_them(
     network: ReplicatedNetwork, relay: MessageRelay, asked: Asked
 ) -> None:
