@@ -18,7 +18,16 @@ pytestmark = pytest.mark.federation
 RELEASE_KEYS = {
     *("id", "agreement", "edition", "measure", "by", "rows", "cost", "coverage"),
 }
-ROW_KEYS = {"estimate", "lower", "upper", "sd", "suppressed"}
+ROW_KEYS = {
+    "estimate",
+    "lower",
+    "upper",
+    "sd",
+    "suppressed",
+    "whole_lower",
+    "whole_upper",
+    "why",
+}
 
 
 def run_demo(folder: Path) -> dict[str, Any]:
