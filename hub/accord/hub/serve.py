@@ -212,7 +212,7 @@ class Hub:
             clock=clock,
         )
         self._nightly = Nightly(self._store, self.standing, clock)
-        self._bulletins = Bulletins(desk, self.standing, clock)
+        self._bulletins = Bulletins(desk, self.standing, parts.authority, clock)
         self._identity = ServerCertificate(parts.authority, settings.hosts, clock)
         self._agent_port = 0
         self._loopback: Loopback | None = None

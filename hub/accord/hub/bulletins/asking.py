@@ -2,8 +2,9 @@
 """Asks every bulletin once for every edition that ends one of its periods.
 
 The id of a bulletin's question follows from network, agreement, name, edition and
-attempt, and asking is idempotent by id: a hub that was killed, or several that serve
-one database, ask once and pay once. A question that ended without a release is asked
+attempt under the hub's own key, and asking is idempotent by id: a hub that was killed,
+or several that serve one database, ask once and pay once. Nobody else can work an id
+out, and take it before the hub does. A question that ended without a release is asked
 again under the next attempt's id, a few times; one that was refused is looked at again
 some hours later. Nobody's records decide on any of this.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import hashlib
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -24,6 +26,7 @@ from accord.core.bulletins import ASKER, due, groups_of, purpose_of
 from accord.core.decide import Analyst
 from accord.core.errors import AccordError, PreconditionFailed
 from accord.hub.governance.standing import Standing
+from accord.hub.identity.authority import Authority
 from accord.hub.policies import Policies
 from accord.hub.questions.asking import Desk
 from accord.hub.questions.planning import common_editions
@@ -39,17 +42,23 @@ MOST_ATTEMPTS: Final = 5
 AGAIN_AFTER: Final = dt.timedelta(hours=6)
 """Wait after a question that was refused or ended without a release."""
 
-_NAMESPACE: Final = uuid.UUID("6f0a1c5e-52d8-5b0e-9d0c-0d6b5d3c9a41")
+_CONTEXT: Final = b"accord.bulletin.v1"
+"""Stands before the place in what is signed, so that no other bytes fit."""
 
 
 class Bulletins:
     """Asks what is due, for as long as the hub serves."""
 
     def __init__(
-        self, desk: Desk, standing: Standing, clock: Callable[[], dt.datetime]
+        self,
+        desk: Desk,
+        standing: Standing,
+        authority: Authority,
+        clock: Callable[[], dt.datetime],
     ) -> None:
         """Keep where to ask; nothing is due before `run`."""
         self._desk = desk
+        self._key = authority.requisition_key
         self._standing = standing
         self._clock = clock
         self._again: dict[str, dt.datetime] = {}
@@ -100,7 +109,7 @@ class Bulletins:
     async def _open_attempt(self, place: str) -> str | None:
         """Return the id of the attempt to make; nothing where none is due."""
         for attempt in range(MOST_ATTEMPTS):
-            identifier = str(uuid.uuid5(_NAMESPACE, f"{place}/{attempt}"))
+            identifier = self._identifier(f"{place}/{attempt}")
             known = await self._desk.find(identifier)
             if known is None:
                 soonest = self._again.get(identifier)
@@ -111,6 +120,11 @@ class Bulletins:
             if self._clock() < known.created_at + AGAIN_AFTER:
                 return None
         return None
+
+    def _identifier(self, place: str) -> str:
+        """Return the id of an attempt: of a signature, which is the same every time."""
+        signed = self._key.sign(_CONTEXT + place.encode())
+        return str(uuid.UUID(bytes=hashlib.sha256(signed).digest()[:16], version=4))
 
     async def _ask(
         self, agreement: Agreement, name: str, request: analyst_pb2.SubmitQueryRequest

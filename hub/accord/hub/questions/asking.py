@@ -58,7 +58,7 @@ from accord.hub.questions.requested import (
     question_of,
     refusal_of,
 )
-from accord.hub.releases import archive
+from accord.hub.releases import archive, held
 from accord.hub.rounds import submissions
 from accord.hub.rounds.collection import Collection
 from accord.hub.rounds.submissions import Submission
@@ -143,34 +143,39 @@ class Desk:
         try:
             found = await asyncio.to_thread(planned, bounding=chosen)
         except AccordError:
-            stored = await self._stored(planned, others)
+            stored = await self._answered(planned, others)
             if stored is None:
                 raise
             return stored
-        if not others or await self._is_stored(found):
+        if not others or await self._is_answered(found):
             return found
-        return await self._stored(planned, others) or found
+        return await self._answered(planned, others) or found
 
-    async def _stored(
+    async def _answered(
         self, planned: Callable[..., Plan], ways: Ways[Bounding]
     ) -> Plan | None:
-        """Return a plan that a stored release answers, of those that are possible.
+        """Return a plan that needs no new answer, of those that are possible.
 
         What was paid for while the bound was kept otherwise is not paid for again.
         """
         for bounding in ways:
             with contextlib.suppress(AccordError):
                 found = await asyncio.to_thread(planned, bounding=bounding)
-                if await self._is_stored(found):
+                if await self._is_answered(found):
                     return found
         return None
 
-    async def _is_stored(self, found: Plan) -> bool:
+    async def _is_answered(self, found: Plan) -> bool:
+        """Tell whether an answer is there, waits for a reviewer, or is on its way."""
         question = self._stored_as(found)
 
         def look() -> bool:
             with self._store.read() as tx:
-                return archive.find(tx, question) is not None
+                return (
+                    archive.find(tx, question) is not None
+                    or held.leader(tx, question) is not None
+                    or submissions.leader(tx, question, self._clock()) is not None
+                )
 
         return await self._store.run(look)
 
