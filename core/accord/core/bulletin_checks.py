@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Final
 
 from accord.core.agreement_form import AgreementForm, Bulletin
-from accord.core.bulletins import groups_of, kept_for_bulletins
+from accord.core.bulletins import groups_of, kept_for_bulletins, valid_days
 from accord.core.epsilon_delta import epsilon_to_rho_lower, epsilon_to_rho_tight
 from accord.core.errors import InvalidQuery
 from accord.core.messages import sentence
@@ -70,13 +70,17 @@ def _wrong_question(
 
 
 def _affordable(form: AgreementForm) -> bool:
-    """Tell whether the cap of everybody pays for the bulletins of any window."""
+    """Tell whether bulletins are paid for, in any window and for ever."""
     spend = form.spend
     amounts = {
         name: _cost(bulletin.epsilon, spend.delta)
         for name, bulletin in form.bulletins.items()
     }
     needed = kept_for_bulletins(form, spend.everyone.every, amounts)
+    if spend.lifetime is not None:
+        ever = kept_for_bulletins(form, valid_days(form), amounts)
+        if ever > _cap(spend.lifetime.epsilon, spend.delta):
+            return False
     return needed <= _cap(spend.everyone.epsilon, spend.delta)
 
 

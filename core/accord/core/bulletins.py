@@ -76,6 +76,11 @@ def epsilons(form: AgreementForm, days: int) -> dict[str, tuple[Fraction, int]]:
     }
 
 
+def valid_days(form: AgreementForm) -> int:
+    """Return for how many days an agreement is valid."""
+    return (form.valid.until - form.valid.first).days + 1
+
+
 def kept_for_bulletins(
     form: AgreementForm, days: int, amounts: Mapping[str, int]
 ) -> int:

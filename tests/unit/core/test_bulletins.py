@@ -101,7 +101,10 @@ def test_a_period_of_the_calendar_ends_where_the_next_begins() -> None:
         (bulletin(by={"colour": "all"}), "colour"),
         (bulletin(where={"age": ["0-99"]}), "no value"),
         (bulletin(epsilon=99), "more than one release may"),
-        (bulletin(epsilon=1.9), "would cost more than `spend.everyone` grants"),
+        (
+            bulletin(epsilon=1.9),
+            "more than `spend.everyone` grants for 365 days",
+        ),
         (bulletin(purpose="curiosity"), "not one of the agreement's"),
     ],
 )
@@ -116,6 +119,14 @@ def test_what_could_not_be_asked_or_paid_is_refused(
             spend__everyone__epsilon=6,
         )
     assert said in str(refused.value)
+
+
+def test_a_lifetime_that_ends_before_the_agreement_does_is_refused() -> None:
+    """Two years of bulletins, out of a cap that never refills."""
+    asked = {"monthly": bulletin(epsilon=1)}
+    assert form_with(asked, spend__lifetime__epsilon=24).bulletins
+    with pytest.raises(DocumentError, match=r"spend\.lifetime"):
+        form_with(asked, spend__lifetime__epsilon=4, spend__everyone__epsilon=12)
 
 
 def test_a_name_that_no_account_could_have_is_refused() -> None:

@@ -18,7 +18,7 @@ from typing import Final
 
 from accord.core.agreement import Agreement
 from accord.core.agreement_form import Emergency, PeriodicCap
-from accord.core.bulletins import bulletin_of, kept_for_bulletins
+from accord.core.bulletins import bulletin_of, kept_for_bulletins, valid_days
 from accord.core.errors import PreconditionFailed
 from accord.core.members import MembersForm
 from accord.core.privacy import Accounting, Loss, nano_down
@@ -91,7 +91,7 @@ def of_analysts(agreement: Agreement) -> Limits:
         name: amount_of(agreement, loss_for(agreement, bulletin.epsilon))
         for name, bulletin in form.bulletins.items()
     }
-    ever = (form.valid.until - form.valid.first).days + 1
+    ever = valid_days(form)
     return Limits(
         account=f"{whole.account}/analysts",
         unit=whole.unit,
