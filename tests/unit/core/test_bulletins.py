@@ -123,7 +123,7 @@ def test_what_could_not_be_asked_or_paid_is_refused(
 
 def test_a_lifetime_that_ends_before_the_agreement_does_is_refused() -> None:
     """Two years of bulletins, out of a cap that never refills."""
-    asked = {"monthly": bulletin(epsilon=1)}
+    asked: dict[str, object] = {"monthly": bulletin(epsilon=1)}
     assert form_with(asked, spend__lifetime__epsilon=24).bulletins
     with pytest.raises(DocumentError, match=r"spend\.lifetime"):
         form_with(asked, spend__lifetime__epsilon=4, spend__everyone__epsilon=12)
