@@ -162,7 +162,8 @@ class Price:
                 f"{self.share_of_left:.1%} of what is left in {self.tightest_account}"
             )
         if self.typical is not None:
-            said.append(f"about {self.typical:.2g} persons in a typical cell")
+            about = float(f"{self.typical:.2g}")
+            said.append(f"about {about:,g} persons in a typical cell")
         if self.expected_dropped_share is not None:
             said.append(
                 f"expect the bound to leave out {self.expected_dropped_share:.1%}, as"
