@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,19 +45,27 @@ def state(tmp_path: Path) -> AgentState:
     return made
 
 
+LIMITED = """\
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))
+"""
+"""Run by the command's process itself: a fork of this one may have gRPC's threads."""
+
+
 def begin(
-    state: AgentState, source: Path, limit: Callable[[], None] | None = None
+    state: AgentState, source: Path, largest: int | None = None
 ) -> subprocess.Popen[str]:
-    """Start the command on a large source."""
+    """Start the command on a large source, where no file is to exceed *largest*."""
     folder = source.parent
     arguments = ["ingest", source, "--mapping", folder / "mapping.yaml"]
     arguments += ["--model", folder / "small.yaml", "--state", state.root]
+    limit = "" if largest is None else LIMITED.format(size=largest)
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, *map(str, arguments)],
+        [sys.executable, "-c", limit + SCRIPT, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=limit,  # noqa: PLW1509 - it only sets a limit
     )
 
 
@@ -107,14 +113,9 @@ def test_a_full_disk_is_said_so_and_changes_nothing(
 ) -> None:
     """No file may grow beyond *size*, so some write of the ingest fails."""
     before = store_bytes(state)
-
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-    process = begin(state, source, limit)
+    process = begin(state, source, largest=size)
     _, said = process.communicate()
-    assert process.returncode == 4
+    assert process.returncode == 4, said
     assert "is unchanged" in said.replace("\n", " ")
     assert "Traceback" not in said
     assert store_bytes(state) == before
