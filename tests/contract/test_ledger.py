@@ -47,6 +47,16 @@ def test_reserve_then_charge_moves_the_amount(store: Store) -> None:
         assert ledger.verify(tx) == 2
 
 
+def test_what_many_accounts_hold_is_read_at_once(store: Store) -> None:
+    reserve(store, line(30), line(20, AGENCY))
+    charge(store, reserve(store, line(5, AGENCY)))
+    with store.transaction() as tx:
+        wanted = [AGREEMENT, AGENCY, "agency/new", AGENCY]
+        assert ledger.used_ever(tx, wanted, RHO) == {AGREEMENT: 30, AGENCY: 25}
+        assert ledger.used_ever(tx, wanted, Unit.NANO_EPSILON) == {}
+        assert ledger.used_ever(tx, [], RHO) == {}
+
+
 def test_give_back_frees_the_whole_amount(store: Store) -> None:
     window = Window(seconds=3600, cap=40)
     entry = reserve(store, line(30, windows=[window]), line(30, AGENCY))

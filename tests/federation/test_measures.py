@@ -176,6 +176,9 @@ def test_an_error_that_is_too_small_says_what_is_possible(
     assert refused.value.reason == "ERROR_TOO_SMALL"
     assert float(refused.value.metadata["least_epsilon"]) > 10
     allowed = float(str(refused.value).split("gives ±")[1].split(":")[0])
+    with pytest.raises(PolicyDenied) as priced:
+        three.persons().by("gender").price(error=0.6, purpose=PURPOSE)
+    assert priced.value.metadata == refused.value.metadata
     price = three.persons().by("gender").price(error=allowed, purpose=PURPOSE)
     assert price.half_width <= allowed
     with pytest.raises(InvalidQuery) as mean:

@@ -81,6 +81,8 @@ class Price:
     """Part of what is left in the tightest account that it would take; above 1, it
     cannot be paid."""
     tightest_account: str = ""
+    """Its name, or ``an agency's lifetime account``: of an agency's balance no more is
+    told."""
     typical: float | None = None
     """Persons in a typical cell, by the agencies' signed remits, if they say it."""
     useful: bool = True

@@ -96,7 +96,7 @@ from accord.ledger.account import (
     Window,
     WindowBalance,
 )
-from accord.ledger.history import balance, entries, entry, height, verify
+from accord.ledger.history import balance, entries, entry, height, used_ever, verify
 from accord.ledger.rebuilding import rebuild
 from accord.ledger.reserving import reserve, reserve_all
 from accord.ledger.schema import FORMAT, SCHEMA, check_schema, create_schema
@@ -128,5 +128,6 @@ __all__ = [
     "rebuild",
     "reserve",
     "reserve_all",
+    "used_ever",
     "verify",
 ]

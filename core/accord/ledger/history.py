@@ -7,7 +7,7 @@ Nothing here writes; a balance is exact only until the next commit.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from accord.core.errors import IntegrityError
@@ -24,7 +24,7 @@ from accord.ledger.account import (
     require_account,
 )
 from accord.ledger.schema import check_schema
-from accord.ledger.sets import as_parameter, with_rows
+from accord.ledger.sets import as_parameter, is_postgresql, with_rows
 from accord.ledger.transaction import Transaction, require_open
 
 _ENTRY: Final = """
@@ -79,6 +79,11 @@ ORDER BY r.height DESC
 _IN_WINDOW: Final = """
 SELECT COALESCE(SUM(amount), 0) FROM ledger_line
 WHERE account = :account AND unit = :unit AND returned = 0 AND at > :since
+"""
+
+_USED: Final = """
+SELECT a.name, a.used
+FROM <places> JOIN ledger_account a ON a.name = r.account AND a.unit = r.unit
 """
 
 _GAPS: Final = """
@@ -234,6 +239,17 @@ def used_in_window(
         _IN_WINDOW, {"account": account, "unit": unit.value, "since": since}
     ).fetchall()
     return int(rows[0][0])
+
+
+def used_ever(tx: Transaction, accounts: Iterable[str], unit: Unit) -> dict[str, int]:
+    """Return what accounts hold, charged or reserved; a new one is left out.
+
+    As many of them as there are take one statement.
+    """
+    sql = with_rows(_USED, postgresql=is_postgresql(tx))
+    wanted = as_parameter([(name, unit.value, None) for name in sorted(set(accounts))])
+    rows = tx.execute(sql, {"places": wanted}).fetchall()
+    return {row[0]: int(row[1]) for row in rows}
 
 
 def verify(tx: Transaction) -> int:

@@ -436,7 +436,6 @@ class PriceQueryResponse(_message.Message):
     UNIT_FIELD_NUMBER: _builtins.int
     DERIVABLE_FROM_FIELD_NUMBER: _builtins.int
     DERIVABLE_HALF_WIDTH_FIELD_NUMBER: _builtins.int
-    LEAST_EPSILON_FIELD_NUMBER: _builtins.int
     half_width: _builtins.float
     """Expected distance from the bounded target, in counts."""
     level: _builtins.float
@@ -449,7 +448,9 @@ class PriceQueryResponse(_message.Message):
     deadline_at: _builtins.int
     """From then on a fallback cohort answers, or nobody."""
     share_of_left: _builtins.float
-    """Part of what is left in the tightest account that this would take; above 1, too much."""
+    """Part of what is left in the tightest account that this would take; above 1, too much.
+    Of all that would be charged; an agency's is called "an agency's lifetime account".
+    """
     tightest_account: _builtins.str
     typical: _builtins.float
     """Persons in a typical cell, by the agencies' signed remits; 0 where they do not say."""
@@ -470,8 +471,6 @@ class PriceQueryResponse(_message.Message):
     derivable_from: _builtins.str
     """Stored finer release that answers this at no cost, and its half-width there."""
     derivable_half_width: _builtins.float
-    least_epsilon: _builtins.float
-    """With spending.error: what it would take where the agreement does not allow it."""
     @_builtins.property
     def cost(self) -> Global___Cost: ...
     def __init__(
@@ -496,11 +495,10 @@ class PriceQueryResponse(_message.Message):
         unit: _builtins.str = ...,
         derivable_from: _builtins.str = ...,
         derivable_half_width: _builtins.float = ...,
-        least_epsilon: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "bounding", b"bounding", "cells", b"cells", "cost", b"cost", "deadline_at", b"deadline_at", "derivable_from", b"derivable_from", "derivable_half_width", b"derivable_half_width", "dropped_share_of", b"dropped_share_of", "edition", b"edition", "expected_at", b"expected_at", "expected_dropped_share", b"expected_dropped_share", "from_archive", b"from_archive", "half_width", b"half_width", "least_epsilon", b"least_epsilon", "level", b"level", "share_of_left", b"share_of_left", "tightest_account", b"tightest_account", "typical", b"typical", "unit", b"unit", "useful", b"useful"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "bounding", b"bounding", "cells", b"cells", "cost", b"cost", "deadline_at", b"deadline_at", "derivable_from", b"derivable_from", "derivable_half_width", b"derivable_half_width", "dropped_share_of", b"dropped_share_of", "edition", b"edition", "expected_at", b"expected_at", "expected_dropped_share", b"expected_dropped_share", "from_archive", b"from_archive", "half_width", b"half_width", "level", b"level", "share_of_left", b"share_of_left", "tightest_account", b"tightest_account", "typical", b"typical", "unit", b"unit", "useful", b"useful"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,12 +6,14 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from accord.core.errors import (
+    BudgetExhausted,
     Conflict,
     InvalidQuery,
     NotFound,
@@ -20,9 +22,12 @@ from accord.core.errors import (
     Unauthenticated,
     Unreachable,
 )
+from accord.core.policy import MEMBERS
 from accord.hub.db.engine import Store
 from accord.hub.db.tables import RELEASES
 from accord.hub.identity import registry
+from accord.hub.questions.conversion import largest_rho
+from accord.hub.questions.prices import AN_AGENCY
 from accord.hub.serve import utc_now
 from accord.hub.services.callers import MOST_CALLS_OF_ONE
 from accord.hub.settling.admission import MOST_COLLECTING_OF_ONE
@@ -39,6 +44,7 @@ from tests.unit.hub.world import (
     add_analyst,
     add_token,
     call,
+    edit,
     edit_agreement,
     finished,
     make_state,
@@ -230,6 +236,44 @@ async def test_a_price_is_what_the_release_then_costs(world: World) -> None:
     assert mine.spent.nano_rho == everyone.spent.nano_rho == priced.cost.loss.nano_rho
     assert mine.cap_epsilon == pytest.approx(6)
     assert mine.left.nano_rho == mine.cap.nano_rho - mine.spent.nano_rho
+
+
+async def test_a_price_knows_the_lifetime_accounts_of_agencies(world: World) -> None:
+    """An agency pays under other agreements, too, and its name stays out of it."""
+    await world.all_agents()
+    stub = world.analyst(add_analyst(world.state, "ana"))
+
+    async def price(edition: str) -> analyst_pb2.PriceQueryResponse:
+        return await call(
+            stub.PriceQuery(
+                analyst_pb2.PriceQueryRequest(
+                    query=a_query(edition=edition),
+                    spending=analyst_pb2.Spending(epsilon=2.5),
+                    purpose=PURPOSE,
+                )
+            )
+        )
+
+    assert (await price("2026-09")).tightest_account.endswith("/analyst/ana")
+    edit(world.state, MEMBERS, ("zcdp: {epsilon: 30,", "zcdp: {epsilon: 3,"))
+    world.hub.standing.look()
+    first = await price("2026-09")
+    assert first.tightest_account == AN_AGENCY
+    amount = first.cost.loss.nano_rho
+    cap = largest_rho(Fraction(3), Fraction("1e-9"))
+    assert first.share_of_left == amount / cap < 1
+    asked = a_submission(2.5, query=a_query(edition="2026-09"))
+    await call(stub.SubmitQuery(asked))
+    await finished(stub, asked.id)
+    stored = await price("2026-09")
+    assert (stored.share_of_left, stored.tightest_account) == (0, "")
+    second = await price("2026-08")
+    assert second.tightest_account == AN_AGENCY
+    left = cap - amount
+    assert second.share_of_left == second.cost.loss.nano_rho / left > 1
+    other = a_query(edition="2026-08")
+    with pytest.raises(BudgetExhausted):
+        await call(stub.SubmitQuery(a_submission(2.5, query=other)))
 
 
 async def test_pure_accounting_uses_laplace_and_epsilon(pure: World) -> None:

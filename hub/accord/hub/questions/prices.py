@@ -23,18 +23,22 @@ from accord.core.policy import Policy
 from accord.core.query import Kind, Query
 from accord.core.terms import Terms
 from accord.hub.db.engine import LedgerTransaction
-from accord.hub.questions.accounts import amount_of, of_purpose
+from accord.hub.questions.accounts import amount_of, of_agency, of_purpose, unit_of
 from accord.hub.questions.accuracy import half_width_of
 from accord.hub.questions.planning import Plan
 from accord.hub.questions.pricing import cost_message
 from accord.hub.releases.table import unit
-from accord.ledger import balance
+from accord.ledger import balance, used_ever
 from accord.v1 import analyst_pb2
 
 _MONTHS: Final = 12
 
 _FAR_TOO_MUCH: Final = 1e6
 """Share of what is left where nothing is left."""
+
+
+AN_AGENCY: Final = "an agency's lifetime account"
+"""Stands for the name of an account whose balance analysts are not shown."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,22 +154,40 @@ def expected_error(plan: Plan, typical: float) -> tuple[float, str]:
 def share_of_left(tx: sa.Connection, plan: Plan, now: dt.datetime) -> tuple[float, str]:
     """Return the largest share of what is left in one account, and in which.
 
-    Of the accounts that the analyst may see: the agreement's and their own.
+    Of all accounts that would be charged. Those of agencies hold what other agreements
+    spend, too: which of them is the tightest is not for the analyst.
+
+    Raises:
+        PreconditionFailed: MEMBER_UNKNOWN; the question could not be paid for either.
     """
     amount = amount_of(plan.agreement, plan.loss)
     ledger = LedgerTransaction(tx)
-    shares: list[tuple[float, str]] = []
-    for limits in of_purpose(plan.agreement, plan.purpose, plan.analyst.id):
-        left = balance(
-            ledger,
+    left: list[tuple[int, str]] = [
+        (
+            balance(
+                ledger,
+                limits.account,
+                limits.unit,
+                now,
+                limits.windows,
+                lifetime_cap=limits.lifetime_cap,
+            ).left,
             limits.account,
-            limits.unit,
-            now,
-            limits.windows,
-            lifetime_cap=limits.lifetime_cap,
-        ).left
-        shares.append((amount / left if left else _FAR_TOO_MUCH, limits.account))
-    return max(shares, key=lambda each: each[0])
+        )
+        for limits in of_purpose(plan.agreement, plan.purpose, plan.analyst.id)
+    ]
+    agencies = [
+        of_agency(plan.agreement, plan.policy.members, each) for each in plan.members
+    ]
+    used = used_ever(
+        ledger, [each.account for each in agencies], unit_of(plan.agreement)
+    )
+    left += [
+        (max(0, (each.lifetime_cap or 0) - used.get(each.account, 0)), AN_AGENCY)
+        for each in agencies
+    ]
+    least, account = min(left, key=lambda each: each[0])
+    return (amount / least if least else _FAR_TOO_MUCH), account
 
 
 def worth_of(
