@@ -52,8 +52,8 @@ proto-baseline: setup .venv-proto/.stamp ## on a release: what `make check` comp
 bench: setup ## print the figures that the project answers for
 	@set -e; for file in $$(grep -l __main__ benchmarks/*.py); do $(BIN)/python -m benchmarks.$$(basename $$file .py); done
 
-lock: .venv-lock/.stamp ## resolve again: requirements.lock and tools/proto.lock
-	.venv-lock/bin/python -m tools.lock
+lock: .venv-lock/.stamp ## resolve again: requirements.lock and those of an agency and of the stubs; KEEP=--keep adds only
+	.venv-lock/bin/python -m tools.lock $(KEEP)
 
 clean: ## remove what the targets made
 	rm -rf .venv .venv-proto .venv-lock uv.lock dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

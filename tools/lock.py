@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Resolve the dependencies again and write the two hashed locks.
+"""Resolve the dependencies again and write the hashed locks.
 
 The locks name no registry, so that they install from whichever one a machine uses.
+With ``--keep``, what the last run on this machine chose stays; only what is new is added.
 """
 
+import argparse
 import os
 import re
 import subprocess
@@ -15,18 +17,26 @@ ADDRESS = re.compile(r"^\s*--|[a-z]+://| @ ", re.MULTILINE)
 
 
 def main() -> int:
-    """Write requirements.lock and tools/proto.lock."""
+    """Write the locks of everybody, of an agency alone, and of the generator."""
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--keep", action="store_true", help="keep what uv.lock chose")
+    upgrade = [] if words.parse_args().keep else ["--upgrade"]
     uv = Path(sys.executable).with_name("uv")
     environment = os.environ | {"UV_PYTHON_DOWNLOADS": "never"}
     python = ["--python", sys.executable]
     form = ["--quiet", "--no-header"]
+    export = ["export", "--format=requirements-txt", "--no-emit-project"]
     commands = {
         "requirements.lock": [
-            *("export", "--format=requirements-txt", "--all-extras", "--all-groups"),
-            *("--no-emit-project", "--upgrade"),
+            *(*export, *upgrade, "--all-extras", "--all-groups"),
+            *("--no-extra", "spark"),  # half a gigabyte, for one test file
+        ],
+        # The same choice of versions: the first command has written it to uv.lock.
+        "deploy/agent/requirements.lock": [
+            *(*export, "--frozen", "--no-dev", "--extra", "agent"),
         ],
         "tools/proto.lock": [
-            *("pip", "compile", "--universal", "--generate-hashes", "--upgrade"),
+            *("pip", "compile", "--universal", "--generate-hashes", *upgrade),
             *("--python-version=3.11", "--no-emit-index-url", "tools/proto.in"),
         ],
     }

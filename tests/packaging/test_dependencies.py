@@ -11,19 +11,32 @@ from packaging.version import Version
 
 from tests.packaging.distributions import ROOT, project
 
-LOCKS = ("requirements.lock", "tools/proto.lock")
+AGENT_LOCK = "deploy/agent/requirements.lock"
+LOCKS = ("requirements.lock", AGENT_LOCK, "tools/proto.lock")
+UNLOCKED = "spark"
+"""The extra that is half a gigabyte; its tests run where somebody installed it."""
 PINNED = re.compile(r"^(?P<name>[a-z0-9._-]+)==(?P<version>[^ ;\\]+)", re.MULTILINE)
 
 
 def declared() -> list[Requirement]:
     """Return every requirement of the root project, extras and tools included."""
     table = project(ROOT)
-    extras: dict[str, list[str]] = table["optional-dependencies"]
+    extras: dict[str, list[str]] = dict(table["optional-dependencies"])
+    extras.pop(UNLOCKED)
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     groups: dict[str, list[str]] = tomllib.loads(text)["dependency-groups"]
     lists = [table["dependencies"], *extras.values(), *groups.values()]
     found = [Requirement(line) for lines in lists for line in lines]
     return [requirement for requirement in found if requirement.name != "accord"]
+
+
+def pins(lock: str) -> dict[str, list[Version]]:
+    """Return the versions of each package in a lock, one for each platform."""
+    found: dict[str, list[Version]] = {}
+    for match in PINNED.finditer((ROOT / lock).read_text(encoding="utf-8")):
+        name = canonicalize_name(match["name"])
+        found.setdefault(name, []).append(Version(match["version"]))
+    return found
 
 
 def floor(name: str) -> Version:
@@ -43,6 +56,27 @@ def test_slim_agent_needs_what_the_agent_extra_needs() -> None:
     slim = project(ROOT / "agent")
     assert set(slim["dependencies"]) == expected
     assert slim["requires-python"] == root["requires-python"]
+
+
+def test_extras_of_one_name_ask_for_the_same() -> None:
+    """Who installs everything and who installs the agent get one and the same page."""
+    extras = project(ROOT / "agent")["optional-dependencies"]
+    whole = project(ROOT)["optional-dependencies"]
+    assert set(extras) == {
+        *("excel", "metrics", "mysql", "page", "pkcs11", "postgresql", "spark"),
+        *("sqlite", "sqlserver", "tracing"),
+    }
+    for name, needed in extras.items():
+        assert needed == whole[name], name
+
+
+def test_an_agency_locks_what_everybody_locks() -> None:
+    agent, everybody = pins(AGENT_LOCK), pins("requirements.lock")
+    assert len(agent) < len(everybody) / 2
+    for name, versions in agent.items():
+        assert everybody[name] == versions, name
+    for line in project(ROOT / "agent")["dependencies"]:
+        assert canonicalize_name(Requirement(line).name) in agent
 
 
 def test_agent_needs_nothing_heavy() -> None:
@@ -68,8 +102,8 @@ def test_lock_names_no_registry(lock: str) -> None:
 @pytest.mark.parametrize("lock", LOCKS)
 def test_lock_pins_everything_by_hash(lock: str) -> None:
     text = (ROOT / lock).read_text(encoding="utf-8")
-    pins = re.sub(r"^ *#.*\n", "", text, flags=re.MULTILINE)
-    entries = re.split(r"\n(?=[a-z0-9])", pins)
+    bare = re.sub(r"^ *#.*\n", "", text, flags=re.MULTILINE)
+    entries = re.split(r"\n(?=[a-z0-9])", bare)
     assert len(entries) > 5
     for entry in entries:
         assert PINNED.match(entry), entry
@@ -77,11 +111,7 @@ def test_lock_pins_everything_by_hash(lock: str) -> None:
 
 
 def test_lock_is_in_step_with_the_declared_ranges() -> None:
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    pinned: dict[str, list[Version]] = {}
-    for match in PINNED.finditer(text):
-        name = canonicalize_name(match["name"])
-        pinned.setdefault(name, []).append(Version(match["version"]))
+    pinned = pins("requirements.lock")
     for requirement in declared():
         versions = pinned.get(canonicalize_name(requirement.name), [])
         assert versions, f"{requirement.name} is not in the lock: run `make lock`."
