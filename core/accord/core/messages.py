@@ -18,10 +18,19 @@ RIGHT_TO_LEFT: Final = frozenset({"ar", "dv", "fa", "he", "ps", "sd", "ug", "ur"
 
 
 @functools.cache
-def languages() -> frozenset[str]:
-    """Return the languages with catalogues."""
+def languages(subject: str | None = None) -> frozenset[str]:
+    """Return the languages with catalogues.
+
+    Args:
+        subject: count only those that have the catalogue of this subject.
+    """
     folder = importlib.resources.files("accord.core").joinpath("locale")
-    return frozenset(each.name for each in folder.iterdir() if each.is_dir())
+    return frozenset(
+        each.name
+        for each in folder.iterdir()
+        if each.is_dir()
+        and (subject is None or each.joinpath("LC_MESSAGES", f"{subject}.mo").is_file())
+    )
 
 
 def direction(language: str) -> str:

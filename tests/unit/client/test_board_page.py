@@ -17,19 +17,20 @@ from urllib.parse import urlencode
 
 import pytest
 
-from accord.client.board import language, visit
-from accord.client.board.guard import MOST_BODY, Session
+from accord.client.board import home
 from accord.client.board.launcher import write_launcher
 from accord.client.board.running import Board
 from accord.client.policy import desk
 from accord.core.errors import ConfigurationError
 from accord.core.messages import direction, sentence
+from accord.rpc.loopback import language
+from accord.rpc.loopback.guard import MOST_BODY, Session
 from accord.rpc.tokens import TokenKind, mint
 from accord.trust.keys import new_key, text_of
 from tests.unit.client.boards import PASSPHRASE, Office, make_office
 from tests.unit.client.test_agency_keys import lines, listed
 
-TEMPLATES = Path(visit.__file__).parent / "templates"
+TEMPLATES = Path(home.__file__).parent / "templates"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -298,7 +299,7 @@ class TestGuard:
 
     def test_secrets_are_in_no_repr(self) -> None:
         """Nor in a log by way of it."""
-        session = Session()
+        session = Session(cookie_name="accord_board")
         assert session.form_secret not in repr(session)
         assert str(session._invitation) not in repr(session)
 
@@ -431,7 +432,7 @@ class TestTexts:
         assert len(found) > 150
         for message in found - {"board.yaml", "board.css", "board.svg", "board.html"}:
             known(message)
-        for name in visit.DONE:
+        for name in home.DONE:
             known(f"board.done.{name}")
         for state in ("draft", "waiting", "complete", "published"):
             known(f"board.state.{state}")

@@ -5,17 +5,17 @@ from __future__ import annotations
 
 import importlib.resources
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from accord.client.board import changing, founding, overview, setting_up, signing
-from accord.client.board.guard import COOKIE, Guard
 from accord.client.board.home import Home
 from accord.client.board.visit import View, Visit, endpoint
+from accord.rpc.loopback.guard import ENTER, Guard
+from accord.rpc.loopback.visit import entrance, shipped
 
 BOTH = ["GET", "POST"]
 POST = ["POST"]
@@ -28,7 +28,7 @@ def board_app(home: Home, port: int) -> Guard:
         return Route(path, endpoint(home, view), methods=methods)
 
     routes = [
-        Route("/enter", _enter(home)),
+        Route(f"/{ENTER}", entrance(home)),
         Route("/board.css", _shipped("board.css", "text/css")),
         Route("/board.svg", _shipped("board.svg", "image/svg+xml")),
         at("/", overview.home),
@@ -54,38 +54,12 @@ def board_app(home: Home, port: int) -> Guard:
         at("/close", _close, POST),
     ]
     app = Starlette(routes=[Mount(home.session.base, routes=routes)])
-    return Guard(app, home.session, port)
-
-
-def _enter(home: Home) -> Callable[[Request], Awaitable[Response]]:
-    async def enter(request: Request) -> Response:
-        answer = RedirectResponse(f"{home.session.base}/", HTTPStatus.SEE_OTHER)
-        if request.scope.get("accord_known"):
-            return answer
-        cookie = home.session.enter(request.query_params.get("invitation", ""))
-        if cookie is None:
-            return Visit(home=home, language="en", where={}, query={}).page(
-                "uninvited.html", status=HTTPStatus.FORBIDDEN
-            )
-        answer.set_cookie(
-            COOKIE,
-            cookie,
-            path=home.session.base,
-            httponly=True,
-            samesite="strict",
-        )
-        return answer
-
-    return enter
+    return Guard(app, home.session, port, open_to_all=("board.css", "board.svg"))
 
 
 def _shipped(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
-    content = importlib.resources.files(__package__).joinpath(name).read_bytes()
-
-    async def shipped(_: Request) -> Response:
-        return Response(content, media_type=kind)
-
-    return shipped
+    package = importlib.resources.files(__package__)
+    return shipped(package.joinpath(name).read_bytes(), kind)
 
 
 def _close(visit: Visit) -> Response:

@@ -6,18 +6,30 @@ Nothing of a visitor's input is kept here; passphrases live as long as one reque
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from accord.client import profile as profiles
-from accord.client.board.guard import Session
 from accord.client.policy.desk import Desk, keys_folder
 from accord.client.policy.hub_access import HubPolicies
 from accord.core.errors import PreconditionFailed
 from accord.rpc.address import parse_address
+from accord.rpc.loopback.guard import Session
+from accord.rpc.loopback.visit import Frame, templates_of
 from accord.rpc.tokens import TokenKind, parse
+
+DONE = frozenset({"hub", "board", "signed", "kept", "offered", "published"})
+"""What a page can say about the form before it."""
+
+
+@functools.cache
+def _frame() -> Frame:
+    return Frame(
+        subject="board", templates=templates_of("accord.client.board"), done=DONE
+    )
 
 
 class Home:
@@ -32,7 +44,8 @@ class Home:
             profile: whose address and token are used, and saved on the page.
             close: ends the program.
         """
-        self.session = Session()
+        self.session = Session(cookie_name="accord_board")
+        self.frame = _frame()
         self.close = close or (lambda: None)
         self._profile = profile
         self._turn = threading.Lock()

@@ -3,18 +3,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-
-import uvicorn
-
 from accord.client.board.app import board_app
 from accord.client.board.home import Home
-from accord.core.errors import ConfigurationError
-
-LOOPBACK = "127.0.0.1"
-_BACKLOG = 64
-_CLOSING_SECONDS = 3
+from accord.rpc.loopback.serving import LoopbackServer
 
 
 class Board:
@@ -30,22 +21,9 @@ class Board:
         Raises:
             ConfigurationError: PORT_TAKEN.
         """
-        self._socket = _bound(port)
-        self.port: int = self._socket.getsockname()[1]
+        self._server = LoopbackServer(port)
+        self.port = self._server.port
         self.home = Home(profile, self.close)
-        config = uvicorn.Config(
-            board_app(self.home, self.port),
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=_CLOSING_SECONDS,
-            timeout_keep_alive=_CLOSING_SECONDS,
-        )
-        self._server = uvicorn.Server(config)
 
     @property
     def address(self) -> str:
@@ -54,25 +32,8 @@ class Board:
 
     def run(self) -> None:
         """Serve until `close`, Ctrl-C or the page's own button."""
-        with contextlib.suppress(KeyboardInterrupt):
-            self._server.run(sockets=[self._socket])
+        self._server.run(board_app(self.home, self.port))
 
     def close(self) -> None:
         """End after the answers that are being given."""
-        self._server.should_exit = True
-
-
-def _bound(port: int) -> socket.socket:
-    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind((LOOPBACK, port))
-        found.listen(_BACKLOG)
-    except OSError:
-        found.close()
-        raise ConfigurationError(
-            "PORT_TAKEN",
-            f"Port {port} of this machine cannot be used; leave out --port, or choose "
-            "another.",
-        ) from None
-    return found
+        self._server.close()

@@ -39,8 +39,8 @@ def export(
     A page that works offline, JSON and CSV. It names organisations, never analysts, and
     says of time only the day.
     """
-    if language not in languages():
-        known = ", ".join(sorted(languages()))
+    if language not in languages("export"):
+        known = ", ".join(sorted(languages("export")))
         raise InvalidQuery(
             "LANGUAGE_UNKNOWN",
             f"There is no catalogue for the language {language[:20]!r}; there is:"

@@ -8,8 +8,13 @@ from accord.core.messages import languages
 MOST_WANTED = 20
 
 
-def wanted(accept_language: str) -> str:
-    """Return the best language for an ``Accept-Language`` header; else English."""
+def wanted(accept_language: str, subject: str | None = None) -> str:
+    """Return the best language for an ``Accept-Language`` header; else English.
+
+    Args:
+        accept_language: the header.
+        subject: the catalogue that a page is written in; else any will do.
+    """
     offers: list[tuple[float, int, str]] = []
     for place, part in enumerate(accept_language.split(",")[:MOST_WANTED]):
         name, _, weight = part.partition(";")
@@ -19,6 +24,6 @@ def wanted(accept_language: str) -> str:
             quality = 0.0
         offers.append((-quality, place, name.strip().lower()))
     for quality, _, name in sorted(offers):
-        if quality < 0 and name.partition("-")[0] in languages():
+        if quality < 0 and name.partition("-")[0] in languages(subject):
             return name.partition("-")[0]
     return "en"

@@ -21,20 +21,18 @@ from __future__ import annotations
 import dataclasses
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-COOKIE = "accord_board"
-
-OPEN = ("enter", "board.css", "board.svg")
-"""What needs no cookie."""
+ENTER = "enter"
+"""Where the secret of the opened address is traded for a cookie."""
 
 MOST_BODY = 4 << 20
-"""Bytes of one request: a proposal file, or a folder of policies."""
+"""Bytes of one request, where a page does not say otherwise."""
 
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
@@ -55,6 +53,8 @@ HEADERS: Mapping[str, str] = {
 class Session:
     """The secrets of one run; there is one browser."""
 
+    cookie_name: str
+    """Tells the pages of different programs apart; a browser keeps one jar for all."""
     path: str = dataclasses.field(default_factory=lambda: secrets.token_urlsafe(16))
     _invitation: str | None = dataclasses.field(
         default_factory=lambda: secrets.token_urlsafe(32), repr=False
@@ -72,7 +72,9 @@ class Session:
 
     def address(self, port: int) -> str:
         """Return what to open, with the secret that works once."""
-        return f"http://127.0.0.1:{port}{self.base}/enter?invitation={self._invitation}"
+        return (
+            f"http://127.0.0.1:{port}{self.base}/{ENTER}?invitation={self._invitation}"
+        )
 
     def enter(self, invitation: str) -> str | None:
         """Trade the invitation for a cookie's value; a used one ends the session."""
@@ -100,12 +102,30 @@ class Session:
 class Guard:
     """Lets requests of the one browser through, and marks every answer."""
 
-    def __init__(self, app: ASGIApp, session: Session, port: int) -> None:
-        """Guard *app*, which listens on *port*."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        session: Session,
+        port: int,
+        *,
+        open_to_all: Iterable[str] = (),
+        most_body: int = MOST_BODY,
+    ) -> None:
+        """Guard *app*, which listens on *port*.
+
+        Args:
+            app: answers below the session's path.
+            session: of the one browser.
+            port: of loopback.
+            open_to_all: names below the path that need no cookie, such as a style
+                sheet.
+            most_body: bytes of one request.
+        """
         self._app = app
         self._session = session
         self._host = f"127.0.0.1:{port}"
-        self._open = {f"{session.base}/{name}" for name in OPEN}
+        self._open = {f"{session.base}/{name}" for name in (ENTER, *open_to_all)}
+        self._most_body = most_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass it on."""
@@ -117,7 +137,7 @@ class Guard:
             await refusal(scope, receive, marked)
             return
         scope["accord_known"] = self._known(Headers(scope=scope))
-        await self._app(scope, _limited(receive), marked)
+        await self._app(scope, _limited(receive, self._most_body), marked)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         path, method = scope["path"], scope["method"]
@@ -128,7 +148,7 @@ class Guard:
             (path in self._open or self._known(headers), 403, _UNINVITED),
             (method in {"GET", "HEAD", "POST"}, 405, _NOTHING),
             (method != "POST" or self._from_here(headers), 403, _FOREIGN),
-            (_is_size(length) and int(length) <= MOST_BODY, 413, _TOO_LARGE),
+            (_is_size(length, self._most_body), 413, _TOO_LARGE),
         )
         for passed, status, text in checks:
             if not passed:
@@ -137,7 +157,9 @@ class Guard:
 
     def _known(self, headers: Headers) -> bool:
         try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+            cookie = SimpleCookie(headers.get("cookie", "")).get(
+                self._session.cookie_name
+            )
         except CookieError:
             return False
         return self._session.knows(cookie.value if cookie is not None else None)
@@ -154,15 +176,16 @@ class Guard:
 _NOT_THIS_HOST = "This page answers to its own address only."
 _NOTHING = "There is nothing here."
 _UNINVITED = (
-    "This page belongs to the browser that `accord board` opened. Start it again to "
-    "open a new one."
+    "This page belongs to the browser that its program opened. Start the program again "
+    "to open a new one."
 )
 _FOREIGN = "This form was sent by another page."
 _TOO_LARGE = "This is more than the page takes."
 
 
-def _is_size(length: str) -> bool:
-    return length.isascii() and length.isdigit() and len(length) <= len(str(MOST_BODY))
+def _is_size(length: str, most: int) -> bool:
+    digits = length.isascii() and length.isdigit() and len(length) <= len(str(most))
+    return digits and int(length) <= most
 
 
 def _marking(send: Send) -> Send:
@@ -180,8 +203,8 @@ class TooLargeError(Exception):
     """A body without an honest length went on for too long."""
 
 
-def _limited(receive: Receive) -> Receive:
-    left = MOST_BODY
+def _limited(receive: Receive, most: int) -> Receive:
+    left = most
 
     async def limited() -> Message:
         nonlocal left
