@@ -18,9 +18,9 @@ from accord.agent.intake.mapping import (
     DimensionEntry,
     MappingForm,
     QuantityEntry,
-    SourceForm,
 )
 from accord.agent.intake.report import SENTENCES
+from accord.agent.sources.form import SourceForm
 from accord.agent.state import AgentState
 from accord.client.decode import result_of
 from accord.core.afford import Sensitivity, noise_of, width_for

@@ -16,6 +16,7 @@ PLANTED = (
     ("layers", "client/accord/client/planted.py", "import accord.hub"),
     ("pure-core", "core/accord/core/planted.py", "import sqlite3"),
     ("slim-agent", "agent/accord/agent/planted.py", "import sqlalchemy"),
+    ("slim-agent", "agent/accord/agent/sources/planted.py", "import pandas"),
     ("plain-ledger", "core/accord/ledger/planted.py", "import grpc"),
     ("plain-noise", "core/accord/noise/planted.py", "import grpc"),
     ("plain-secagg", "core/accord/secagg/planted.py", "import sqlite3"),

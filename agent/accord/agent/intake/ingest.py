@@ -20,8 +20,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import duckdb
-
 from accord.agent.intake.batches import RowBuilder
 from accord.agent.intake.build import Part, PartWriter, put_part, remove_part
 from accord.agent.intake.coders import coders
@@ -31,9 +29,10 @@ from accord.agent.intake.mapping import Mapping
 from accord.agent.intake.pseudonym import KeyedHash
 from accord.agent.intake.report import Report
 from accord.agent.intake.sandbox import sandbox
-from accord.agent.intake.sources import Table, open_table, with_header
 from accord.agent.intake.staging import Staging
 from accord.agent.settings import Ingest
+from accord.agent.sources.opening import open_file, with_header
+from accord.agent.sources.table import Table
 from accord.agent.state import AgentState, disk_trouble
 from accord.core.errors import SourceError
 
@@ -146,19 +145,23 @@ def _staged(
 ) -> Iterator[tuple[Staging, RowBuilder]]:
     """Read and order the sources, and prepare to code them."""
     key, store_key = KeyedHash(state.pseudonym_key()), KeyedHash(state.store_key())
-    tables = [
-        open_table(path, mapping.form.source, folder, number)
+    opened = [
+        source
         for number, path in enumerate(sources)
+        for source in open_file(path, mapping.form.source, folder, number)
     ]
     report = Report(
         mapping=mapping.name,
-        files=tuple(table.name for table in tables),
+        files=tuple(source.name for source in opened),
         dimensions=_mapped(mapping),
         names_persons=mapping.names_persons,
     )
-    with sandbox(folder, [table.path for table in tables], limits) as connection:
+    readable = [source.path for source in opened if isinstance(source, Table)]
+    with sandbox(folder, readable, limits) as connection:
         staging = Staging(connection=connection, mapping=mapping)
-        report.read = staging.load(_with_headers(tables, connection))
+        report.read = staging.load(
+            [with_header(source, connection) for source in opened]
+        )
         learned = _learned(staging, mapping)
         absent, first = staging.order(key)
         report.note("", Reason.NO_PERSON, absent, first)
@@ -173,12 +176,6 @@ def _staged(
                 report=report,
             ),
         )
-
-
-def _with_headers(
-    tables: Sequence[Table], connection: duckdb.DuckDBPyConnection
-) -> list[Table]:
-    return [with_header(table, connection) for table in tables]
 
 
 def _mapped(mapping: Mapping) -> tuple[str, ...]:

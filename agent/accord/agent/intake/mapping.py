@@ -2,23 +2,24 @@
 """Mapping files: how the columns and codes of one source become the data model.
 
 The forms here are the language; ``policies/mappings`` has examples. `load_mapping`
-checks a file against the data model, `check_header` against the columns of a source.
+checks a file against the data model.
 What a file does not name is never read from the source.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import pydantic
 
 from accord.agent.intake.dates import wrong_format
+from accord.agent.intake.header import some_of
+from accord.agent.sources.form import Column, Columns, SourceForm, Text, Texts, as_text
 from accord.core.dimension import UNKNOWN, Dimension
 from accord.core.document import (
     DocumentError,
-    Problem,
     Strict,
     parse_document,
     problem_at,
@@ -36,35 +37,11 @@ REFUSE = "refuse"
 PRECISIONS = ("day", "month", "quarter", "year")
 """What ``date`` can say in the place of a format."""
 
-_MOST_SHOWN = 30
-"""Names that one sentence lists."""
-
 NONE = "none"
 """Leaf of some dimensions: asked, and there was none."""
 
 Path = tuple[str | int, ...]
 """Where an entry stands in the document."""
-
-
-def _text(value: object) -> object:
-    """Take whole numbers as text: codes are often digits."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value
-
-
-def _texts(value: object) -> object:
-    """Take one text as a list of one."""
-    value = _text(value)
-    return [value] if isinstance(value, str) else value
-
-
-Text = Annotated[str, pydantic.BeforeValidator(_text), pydantic.Field(max_length=300)]
-Column = Annotated[Text, pydantic.Field(min_length=1)]
-Texts = Annotated[
-    list[Text], pydantic.BeforeValidator(_texts), pydantic.Field(min_length=1)
-]
-Columns = Annotated[list[Column], pydantic.Field(min_length=1, max_length=64)]
 
 
 PartName = Annotated[
@@ -81,7 +58,7 @@ def _person(value: object) -> object:
     if value in (ROW_NUMBER, CASES_ONLY):
         return value
     if isinstance(value, list) and value:
-        names = [_text(name) for name in value]
+        names = [as_text(name) for name in value]
         if all(isinstance(name, str) and name for name in names):
             return names
     message = (
@@ -89,14 +66,6 @@ def _person(value: object) -> object:
         "[given_name, family_name, birth_date]."
     )
     raise ValueError(message)
-
-
-class SourceForm(Strict):
-    """How the file is written; found out where it can be."""
-
-    format: Literal["csv", "parquet"] | None = None
-    encoding: Literal["utf-8", "utf-8-sig", "utf-16", "windows-1252"] = "utf-8"
-    separator: Annotated[str, pydantic.Field(min_length=1, max_length=1)] | None = None
 
 
 class DimensionEntry(Strict):
@@ -176,6 +145,11 @@ class Mapping:
         """Columns that dimensions and quantities are read from, each once."""
         return tuple(dict.fromkeys(name for name, _ in _coded(self.form)))
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns that are read from the source, each once."""
+        return tuple(dict.fromkeys(name for name, _ in self.uses()))
+
     def uses(self) -> Iterator[tuple[str, Path]]:
         """Yield every column that the source must have, with who asks for it."""
         for index, name in enumerate(self.person_columns):
@@ -225,41 +199,6 @@ def load_mapping(text: str, source: str, model: DataModel) -> Mapping:
     if problems:
         raise DocumentError(source, problems)
     return Mapping(form=form, model=model, text=text, source=source)
-
-
-def check_header(mapping: Mapping, header: Sequence[str], table: str) -> None:
-    """Refuse a source that lacks a column of the mapping.
-
-    Args:
-        mapping: what the columns are for.
-        header: names of the source's columns.
-        table: name of the source, for messages.
-
-    Raises:
-        DocumentError: one problem for each column that is missing or stands twice.
-    """
-    uses = list(mapping.uses())
-    if uses and not any(name in header for name, _ in uses):
-        # The first line may be a record: nothing of it is told.
-        name, path = uses[0]
-        sentence = (
-            f"{table} has none of the mapping's columns, such as {name!r}. A CSV file "
-            "must begin with the names of its columns."
-        )
-        raise DocumentError(mapping.source, [problem_at(mapping.text, path, sentence)])
-    problems: list[Problem] = []
-    for name, path in uses:
-        times = header.count(name)
-        if times == 1:
-            continue
-        if times:
-            sentence = f"{table} has {times} columns {name!r}; a mapping needs one."
-        else:
-            hint = suggestion(name, header) or _some(header)
-            sentence = f"{table} has no column {name!r}.{hint}"
-        problems.append(problem_at(mapping.text, path, sentence))
-    if problems:
-        raise DocumentError(mapping.source, problems)
 
 
 Misfit = tuple[Path, str]
@@ -339,7 +278,7 @@ def _wrong_values(
     nodes = [node for level in dimension.levels for node in dimension.domain(level)]
     for path, value in named:
         if value not in nodes:
-            hint = suggestion(value, nodes) or _some(
+            hint = suggestion(value, nodes) or some_of(
                 dimension.domain(dimension.levels[-1])
             )
             yield path, f"{dimension.name!r} has no value {value!r}.{hint}"
@@ -365,11 +304,6 @@ def _too_many(entry: DimensionEntry, place: Path) -> Iterator[Misfit]:
     for code, values in (entry.codes or {}).items():
         if len(values) > 1:
             yield (*place, "codes", code), sentence
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_MOST_SHOWN])
-    return f" It has: {shown}{', …' if len(names) > _MOST_SHOWN else ''}."
 
 
 def fold(code: str) -> str:

@@ -20,7 +20,8 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from accord.agent.intake.mapping import ROW_NUMBER, Mapping, check_header
+from accord.agent.intake.filling import Filling, places
+from accord.agent.intake.mapping import Mapping
 from accord.agent.intake.pseudonym import (
     KeyedHash,
     Kind,
@@ -31,20 +32,10 @@ from accord.agent.intake.pseudonym import (
     from_words,
     subject,
 )
-from accord.agent.intake.sandbox import reading
-from accord.agent.intake.sources import Table, explain, select_columns
-from accord.core.errors import SourceError
+from accord.agent.sources.table import Source
 
 BATCH_ROWS = 1 << 18
 """Rows that are in Python's memory at once."""
-
-_BLANKS = "".join(chr(point) for point in range(0x3001) if chr(point).isspace())
-
-# Nearly all texts begin with a printable character and can be left alone.
-_TRIMMED = (
-    "CASE WHEN ord({0}) BETWEEN 33 AND 126 THEN {0} "
-    "ELSE coalesce(trim({0}, $blanks), '') END"
-)
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -73,27 +64,14 @@ class Staging:
     connection: duckdb.DuckDBPyConnection
     mapping: Mapping
 
-    def load(self, tables: Sequence[Table]) -> int:
+    def load(self, sources: Sequence[Source]) -> int:
         """Read the columns that the mapping names; return the number of rows.
 
         Raises:
             DocumentError: the mapping names a column that a source lacks.
             SourceError: a source cannot be read to its end.
         """
-        for table in tables:
-            check_header(self.mapping, table.header, table.name)
-        columns = self._columns
-        fields = "".join(f", s{index} VARCHAR" for index in range(len(columns)))
-        self._run(
-            "CREATE TABLE raw (g UBIGINT, file USMALLINT, row UINTEGER, kind UTINYINT"
-            f"{fields})"
-        )
-        rows = 0
-        for number, table in enumerate(tables):
-            source, expressions = select_columns(table, columns)
-            self._read(table, number, rows, source, expressions)
-            rows = self._count("SELECT count(*) FROM raw")
-        return rows
+        return Filling(connection=self.connection, mapping=self.mapping).load(sources)
 
     def distinct(self) -> Iterator[tuple[str, int, Iterator[tuple[int, list[str]]]]]:
         """Yield each coded column, how many texts it has, and those in batches."""
@@ -185,58 +163,10 @@ class Staging:
     @property
     def _columns(self) -> list[str]:
         """Source columns in the order of ``s0``, ``s1``..."""
-        return list(dict.fromkeys(name for name, _ in self.mapping.uses()))
+        return list(self.mapping.columns)
 
     def _places(self, names: Sequence[str]) -> list[str]:
-        return [f"s{self._columns.index(name)}" for name in names]
-
-    def _read(
-        self, table: Table, number: int, before: int, source: str, columns: list[str]
-    ) -> None:
-        identity = {*self.mapping.person_columns, *self.mapping.case_columns}
-        chosen = [
-            f"{_TRIMMED.format(column)} AS {place}"
-            if name in identity
-            else f"coalesce({column}, '') AS {place}"
-            for name, place, column in zip(
-                self._columns, self._places(self._columns), columns, strict=True
-            )
-        ]
-        parameters: dict[str, Any] = {"path": str(table.path)}
-        if identity:
-            parameters["blanks"] = _BLANKS
-        listed = ", ".join(
-            [
-                f"{before} + row_number() OVER () - 1 AS g",
-                f"{number} AS file",
-                "row_number() OVER () AS row",
-                *chosen,
-                f"{self._kind()} AS kind",
-            ]
-        )
-        sql = f"INSERT INTO raw BY NAME SELECT {listed} FROM {source}"
-        try:
-            with reading(table.name):
-                self.connection.execute(sql, parameters)
-        except SourceError:
-            if table.kind == "csv":
-                raise explain(table) from None
-            raise
-
-    def _kind(self) -> str:
-        """Return the expression that tells whom a row of ``raw`` is about."""
-        form = self.mapping.form
-        person = self._places(self.mapping.person_columns)
-        case = self._places(self.mapping.case_columns)
-        cases = (
-            [] if form.person == ROW_NUMBER else [(Kind.CASE, place) for place in case]
-        )
-        rules = [(Kind.PERSON, place) for place in person]
-        alone = not person or form.without_person == "own_person"
-        rules += cases if alone else []
-        whens = [f"WHEN {place} <> '' THEN {kind.value}" for kind, place in rules]
-        whens.append(f"WHEN {str(alone).lower()} THEN {Kind.ROW.value}")
-        return f"CASE {' '.join(whens)} END"
+        return places(self.mapping, names)
 
     def _subjects(self) -> dict[str, tuple[Kind, list[str]]]:
         """Number the distinct persons and cases; return their tables.

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CSV files: checked before anything is made of them, and explained where they break.
+
+Every complaint names file and line, and never shows what stands there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from accord.agent.sources.encoding import as_utf8
+from accord.agent.sources.form import SourceForm
+from accord.agent.sources.table import Table
+from accord.core.errors import SourceError
+
+_SEPARATORS = (",", ";", "\t", "|")
+_LONGEST_FIELD = 1 << 20
+_MOST_COLUMNS = 4096
+
+
+def open_csv(path: Path, form: SourceForm, copy: Path) -> Table:
+    """Check a CSV file and return it with its header.
+
+    Args:
+        path: the file.
+        form: what the mapping says of it.
+        copy: where a UTF-8 copy goes, if one is needed.
+
+    Raises:
+        SourceError: SOURCE_EMPTY, SOURCE_ENCODING, SOURCE_MALFORMED or
+            SOURCE_UNREADABLE.
+    """
+    try:
+        text = as_utf8(path, form.encoding, copy)
+        separator = form.separator or _sniffed(text)
+        header = _header(text, separator, path.name)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise SourceError(
+            "SOURCE_UNREADABLE", f"{path.name} is a damaged gzip file."
+        ) from None
+    return Table(
+        name=path.name,
+        path=text.resolve(),
+        kind="csv",
+        header=header,
+        separator=separator,
+    )
+
+
+def csv_scan(table: Table, columns: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the FROM clause and the expressions of *columns*.
+
+    No name of a column is put into the statement.
+    """
+    fields = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(len(table.header)))
+    separator = table.separator.replace("'", "''")
+    source = (
+        f"read_csv($path, auto_detect = false, header = true, delim = '{separator}', "
+        f"quote = '\"', escape = '\"', strict_mode = true, null_padding = false, "
+        f"ignore_errors = false, compression = 'none', columns = {{{fields}}})"
+    )
+    return source, [f"c{table.header.index(name)}" for name in columns]
+
+
+def csv_fault(table: Table) -> SourceError:
+    """Say what is wrong with a CSV file that could not be read to its end."""
+    last_line = 0
+    count = len(table.header)
+    try:
+        with _text(table.path) as stream:
+            reader = csv.reader(stream, delimiter=table.separator, strict=True)
+            for number, fields in enumerate(reader):
+                line, last_line = last_line + 1, reader.line_num
+                if fields and len(fields) != count:
+                    return SourceError(
+                        "SOURCE_MALFORMED",
+                        f"{table.name}, line {line} (row {number}): it has "
+                        f"{len(fields)} fields, and the header has {count}. A text "
+                        "that holds the separator or a line break needs quotes.",
+                    )
+    except csv.Error:
+        return SourceError(
+            "SOURCE_MALFORMED",
+            f"{table.name}, line {last_line + 1}: a quote that begins here does not "
+            "end where it should. Quotes inside a quoted text are written twice.",
+        )
+    return SourceError(
+        "SOURCE_UNREADABLE",
+        f"{table.name} cannot be read as CSV with {_named(table.separator)} between "
+        "fields; the mapping can name another `separator`.",
+    )
+
+
+@contextlib.contextmanager
+def _text(path: Path) -> Iterator[io.TextIOBase]:
+    csv.field_size_limit(_LONGEST_FIELD)
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        yield stream
+
+
+def _sniffed(path: Path) -> str:
+    """Return the separator that stands most often in the first line."""
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        line = stream.readline(_LONGEST_FIELD)
+    outside = "".join(line.split('"')[::2])
+    return max(_SEPARATORS, key=outside.count)
+
+
+def _header(path: Path, separator: str, name: str) -> tuple[str, ...]:
+    try:
+        with _text(path) as stream:
+            fields = next(csv.reader(stream, delimiter=separator, strict=True), [])
+    except csv.Error:
+        raise SourceError(
+            "SOURCE_MALFORMED",
+            f"{name}, line 1: a quote in the header does not end where it should.",
+        ) from None
+    if not fields:
+        raise SourceError("SOURCE_EMPTY", f"{name} is empty: there is no header.")
+    if len(fields) > _MOST_COLUMNS:
+        raise SourceError(
+            "SOURCE_MALFORMED", f"{name} has more than {_MOST_COLUMNS} columns."
+        )
+    return tuple(field.strip() for field in fields)
+
+
+def _named(separator: str) -> str:
+    return {"\t": "tabs", ",": "commas", ";": "semicolons"}.get(separator, separator)

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Texts of files decoded as the mapping says, and copied as UTF-8 where they are not.
+
+A file that is clean UTF-8 already is read where it lies. Every complaint names file
+and line, and never shows what stands there.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from accord.core.errors import SourceError
+
+_CHUNK = 1 << 22
+
+
+def as_utf8(path: Path, encoding: str, copy: Path) -> Path:
+    """Return *path* if it is clean UTF-8, else a clean copy of it."""
+    packed = path.name.lower().endswith(".gz")
+    name = "utf-8-sig" if encoding == "utf-8" else encoding
+    if not packed and name == "utf-8-sig":
+        both = feeds = 0
+        for text in _decoded(path, name):
+            both += text.count("\r\n")
+            feeds += text.count("\n")
+        if both in (0, feeds):
+            return path
+    # DuckDB takes one kind of line end in a file; the copy has one.
+    with copy.open("x", encoding="utf-8", newline="") as file:
+        held = ""
+        for text in _decoded(path, name):
+            whole = held + text
+            held = "\r" if whole.endswith("\r") else ""
+            file.write(whole.removesuffix("\r").replace("\r\n", "\n"))
+        file.write("\n" if held else "")
+    return copy
+
+
+def _decoded(path: Path, encoding: str) -> Iterator[str]:
+    """Yield the file's text in pieces.
+
+    Raises:
+        SourceError: SOURCE_ENCODING or SOURCE_MALFORMED, with the line.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)()
+    line = 1
+    with _opened(path) as file:
+        start = file.read(4)
+        _check_mark(start, encoding, path.name)
+        chunk = start + file.read(_CHUNK)
+        final = False
+        while not final:
+            following = file.read(_CHUNK)
+            final = not following
+            try:
+                text = decoder.decode(chunk, final)
+            except UnicodeDecodeError as error:
+                before = error.object[: error.start].decode(encoding, "ignore")
+                raise _undecodable(path, line + before.count("\n"), encoding) from None
+            if "\0" in text:
+                line += text[: text.index("\0")].count("\n")
+                raise SourceError(
+                    "SOURCE_MALFORMED",
+                    f"{path.name}, line {line}: there is a NUL character, which no "
+                    "text has. The file may be damaged, or UTF-16 (then say "
+                    "`source: {encoding: utf-16}`).",
+                )
+            line += text.count("\n")
+            chunk = following
+            yield text
+
+
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+def _check_mark(start: bytes, encoding: str, name: str) -> None:
+    """Refuse a file whose first bytes say that it has another encoding."""
+    for mark, meant in _MARKS.items():
+        if start.startswith(mark) and not encoding.startswith(meant):
+            raise SourceError(
+                "SOURCE_ENCODING",
+                f"{name}, line 1: the file begins with the mark of {meant}, and the "
+                f"mapping says {encoding.removesuffix('-sig')}. Say "
+                f"`source: {{encoding: {meant}}}` in the mapping.",
+            )
+
+
+def _undecodable(path: Path, line: int, encoding: str) -> SourceError:
+    if encoding == "utf-8-sig":
+        return SourceError(
+            "SOURCE_ENCODING",
+            f"{path.name}, line {line}: this is not UTF-8. If the file comes from an "
+            "older Windows program, say `source: {encoding: windows-1252}` in the "
+            "mapping.",
+        )
+    return SourceError(
+        "SOURCE_ENCODING",
+        f"{path.name}, line {line}: this is not {encoding}, as the mapping says; "
+        "another encoding may be.",
+    )
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("rb") as file:
+        if path.name.lower().endswith(".gz"):
+            with gzip.open(file) as unpacked:
+                yield unpacked  # type: ignore[misc]  # a GzipFile reads like a file
+        else:
+            yield file
