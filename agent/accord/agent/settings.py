@@ -13,7 +13,8 @@ import tomllib
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
 
 import pydantic
 import pydantic_settings
@@ -85,6 +86,59 @@ class Audit(Strict):
     keep_days: Annotated[int, pydantic.Field(ge=1, le=36_500)] = 400
 
 
+DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "mssql")
+"""Schemes of the databases that records can be read from."""
+
+
+def _plain_url(value: object) -> object:
+    """Refuse a URL with a password, with options, or of a database that is unknown."""
+    if not isinstance(value, str):
+        return value
+    try:
+        parts = urlsplit(value)
+        named, _ = parts.password, parts.port
+    except ValueError:
+        message = "this is no URL, such as postgresql://reader@db.example.org/cases."
+        raise ValueError(message) from None
+    if named is not None:
+        message = (
+            "a password stands in the URL, where others can read it. Take it out, "
+            "change it at the database, and name a file with `password_file`."
+        )
+        raise ValueError(message)
+    if parts.scheme not in DATABASES:
+        message = f"the URL begins with none of {', '.join(DATABASES)}, each with ://."
+        raise ValueError(message)
+    if parts.query or parts.fragment:
+        message = (
+            "the URL has options behind a ? or #; here they are entries of their own: "
+            "`password_file`, `tls`, `ca_file`, `socket`."
+        )
+        raise ValueError(message)
+    if not parts.path.strip("/"):
+        message = "the URL names no database; its name stands behind the last /."
+        raise ValueError(message)
+    return value
+
+
+class Database(Strict):
+    """A database of the agency that records are read from."""
+
+    url: Annotated[str, pydantic.BeforeValidator(_plain_url)]
+    """Without a password."""
+    password_file: str | None = None
+    """Else the systemd credential of the database's name, if there is one."""
+    socket: str | None = None
+    """Unix socket of a server on this machine: a folder for PostgreSQL, else a file."""
+    tls: Literal["verify", "encrypt", "off"] = "verify"
+    """What a server on another machine must do; one on this machine may do without."""
+    ca_file: str | None = None
+    """Who signs the server's certificate; else whom this machine trusts."""
+
+
+DatabaseName = Annotated[str, pydantic.Field(pattern="^[a-z0-9][a-z0-9_-]{0,62}$")]
+
+
 _SLOT = Fraction(1, 10)
 
 
@@ -110,6 +164,7 @@ class Settings(pydantic_settings.BaseSettings):
     lifetime: Lifetime = Lifetime()
     ingest: Ingest = Ingest()
     audit: Audit = Audit()
+    databases: dict[DatabaseName, Database] = {}
 
     @classmethod
     def settings_customise_sources(
@@ -169,7 +224,7 @@ def _names(form: type[pydantic.BaseModel], prefix: str) -> list[str]:
         name = f"{prefix}{field.upper()}"
         if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel):
             names.extend(_names(kind, f"{name}__"))
-        else:
+        elif get_origin(kind) is not dict:  # named tables are for the file alone
             names.append(name)
     return names
 
@@ -193,10 +248,17 @@ def _sentence(kind: str, message: str, place: tuple[int | str, ...]) -> str:
     if kind == "extra_forbidden":
         form: Any = Settings
         for part in place[:-1]:
-            form = form.model_fields[str(part)].annotation
+            if get_origin(form) is dict:
+                form = get_args(form)[1]
+            else:
+                form = form.model_fields[str(part)].annotation
         known = list(form.model_fields)
         hint = suggestion(str(place[-1]), known) or f" Known here: {', '.join(known)}."
         return f"there is no such setting.{hint}"
+    if place[0] == "databases" and kind == "string_pattern_mismatch":
+        return "a name has lower-case letters, digits, - and _, at most 63 of them."
+    if kind == "value_error":
+        message = message.removeprefix("Value error, ")
     if kind == "string_pattern_mismatch":
         return "a size is expected here, such as 512MiB or 4GiB."
     return message[:1].lower() + message[1:].rstrip(".") + "."
