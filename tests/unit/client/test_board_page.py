@@ -430,7 +430,7 @@ class TestTexts:
             text = path.read_text("utf-8")
             found |= set(re.findall(r"[\"'](board(?:\.[a-z-]+)+)[\"']", text))
         assert len(found) > 150
-        for message in found - {"board.yaml", "board.css", "board.svg", "board.html"}:
+        for message in found - {"board.yaml", "board.html", "board.page"}:
             known(message)
         for name in home.DONE:
             known(f"board.done.{name}")

@@ -3,19 +3,15 @@
 
 from __future__ import annotations
 
-import importlib.resources
-from collections.abc import Awaitable, Callable
-
 from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from accord.client.board import changing, founding, overview, setting_up, signing
 from accord.client.board.home import Home
 from accord.client.board.visit import View, Visit, endpoint
-from accord.rpc.loopback.guard import ENTER, Guard
-from accord.rpc.loopback.visit import entrance, shipped
+from accord.rpc.loopback.guard import Guard
+from accord.rpc.loopback.visit import STYLE, entry_routes
 
 BOTH = ["GET", "POST"]
 POST = ["POST"]
@@ -28,9 +24,7 @@ def board_app(home: Home, port: int) -> Guard:
         return Route(path, endpoint(home, view), methods=methods)
 
     routes = [
-        Route(f"/{ENTER}", entrance(home)),
-        Route("/board.css", _shipped("board.css", "text/css")),
-        Route("/board.svg", _shipped("board.svg", "image/svg+xml")),
+        *entry_routes(home),
         at("/", overview.home),
         at("/hub", setting_up.hub, BOTH),
         at("/board", setting_up.board, BOTH),
@@ -54,12 +48,7 @@ def board_app(home: Home, port: int) -> Guard:
         at("/close", _close, POST),
     ]
     app = Starlette(routes=[Mount(home.session.base, routes=routes)])
-    return Guard(app, home.session, port, open_to_all=("board.css", "board.svg"))
-
-
-def _shipped(name: str, kind: str) -> Callable[[Request], Awaitable[Response]]:
-    package = importlib.resources.files(__package__)
-    return shipped(package.joinpath(name).read_bytes(), kind)
+    return Guard(app, home.session, port, open_to_all=STYLE)
 
 
 def _close(visit: Visit) -> Response:

@@ -28,7 +28,10 @@ DONE = frozenset({"hub", "board", "signed", "kept", "offered", "published"})
 @functools.cache
 def _frame() -> Frame:
     return Frame(
-        subject="board", templates=templates_of("accord.client.board"), done=DONE
+        subject="board",
+        sentences="board.page",
+        templates=templates_of("accord.client.board"),
+        done=DONE,
     )
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.resources
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Generic, Protocol, Self, TypeVar
@@ -14,10 +15,11 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
 
 from accord.core.errors import AccordError, InternalError, PolicyDenied
 from accord.core.messages import direction, sentence
-from accord.rpc.loopback.guard import Session, TooLargeError
+from accord.rpc.loopback.guard import ENTER, Session, TooLargeError
 from accord.rpc.loopback.language import wanted
 
 STATUS = {
@@ -37,9 +39,10 @@ class Frame:
     """What all pages of one program share."""
 
     subject: str
-    """Catalogue of its sentences. It has ``SUBJECT.page.`` with the endings
-    ``too-large``, ``mistake`` and ``foreign-form``, and ``SUBJECT.done.`` with those
-    of *done*."""
+    """Catalogue of its sentences; its languages are those of the pages."""
+    sentences: str
+    """Ids of the sentences that every page needs: this with ``.too-large``,
+    ``.mistake`` and ``.foreign-form`` behind it."""
     templates: jinja2.Environment
     """``problem.html`` and ``uninvited.html`` are among them."""
     done: frozenset[str] = frozenset()
@@ -117,6 +120,7 @@ class Visit(Generic[H]):
             "t": self.say,
             "lang": self.language,
             "dir": direction(self.language),
+            "subject": frame.subject,
             "base": self.home.session.base,
             "form_secret": self.home.session.form_secret,
             "done": done if done in frame.done else None,
@@ -148,10 +152,12 @@ class Visit(Generic[H]):
 def templates_of(*packages: str) -> jinja2.Environment:
     """Return the templates of *packages*, the first one's before the next one's.
 
-    Every value that they print is escaped.
+    ``parts.html``, what many pages have, is behind them. Every value that they print is
+    escaped.
     """
+    loaders = [jinja2.PackageLoader(name) for name in (*packages, __package__)]
     return jinja2.Environment(
-        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in packages]),
+        loader=jinja2.ChoiceLoader(loaders),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -168,7 +174,7 @@ def endpoint(
     """
 
     def say(visit: Visit[H], ending: str, **values: object) -> str:
-        return visit.say(f"{home.frame.subject}.page.{ending}", **values)
+        return visit.say(f"{home.frame.sentences}.{ending}", **values)
 
     async def answer(request: Request) -> Response:
         accept = request.headers.get("accept-language", "")
@@ -219,9 +225,23 @@ def entrance(home: H) -> Callable[[Request], Awaitable[Response]]:
     return enter
 
 
-def shipped(content: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
-    """Return what gives out a file of the program's own, such as a style sheet."""
+STYLE = {"page.css": "text/css", "page.svg": "image/svg+xml"}
+"""How all pages look. Needs no cookie: it is the same for everybody."""
 
+
+def entry_routes(home: H) -> list[Route]:
+    """Return what every page answers beside its own: the entrance, and its looks."""
+    package = importlib.resources.files(__package__)
+    return [
+        Route(f"/{ENTER}", entrance(home)),
+        *(
+            Route(f"/{name}", _shipped(package.joinpath(name).read_bytes(), kind))
+            for name, kind in STYLE.items()
+        ),
+    ]
+
+
+def _shipped(content: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
     async def given(_: Request) -> Response:
         return Response(content, media_type=kind)
 
@@ -251,7 +271,5 @@ async def _with_form(request: Request, visit: Visit[H]) -> Visit[H]:
             else:
                 fields.setdefault(name, value)
     if not visit.home.session.wrote(fields.get("form_secret")):
-        raise PolicyDenied(
-            "FORM_FOREIGN", visit.say(f"{frame.subject}.page.foreign-form")
-        )
+        raise PolicyDenied("FORM_FOREIGN", visit.say(f"{frame.sentences}.foreign-form"))
     return visit.with_form(fields, {name: tuple(each) for name, each in files.items()})
