@@ -2,7 +2,7 @@
 """Resolve the dependencies again and write the hashed locks.
 
 The locks name no registry, so that they install from whichever one a machine uses.
-With ``--keep``, what the last run on this machine chose stays; only what is new is added.
+With ``--keep``, what the last run on this machine chose stays; only new names come in.
 """
 
 import argparse

@@ -3,6 +3,8 @@
 
 Results go to standard output, everything else to standard error. Every error is a
 sentence with a way out and the exit status of its kind; a traceback is never shown.
+What reads sources, and DuckDB with it, is loaded by the commands that do so: an agent
+that runs stays small.
 """
 
 from __future__ import annotations
@@ -15,11 +17,8 @@ import typer
 
 from accord.agent.answer import utc_now
 from accord.agent.enrolment import board_check, require_way_to_confirm
-from accord.agent.intake.build import parts_of
-from accord.agent.intake.ingest import check as check_sources
-from accord.agent.intake.ingest import ingest as ingest_sources
-from accord.agent.intake.ingest import remove as remove_from_store
 from accord.agent.intake.mapping import Mapping, load_mapping, peek_model
+from accord.agent.intake.parts import parts_of
 from accord.agent.network.enrol import enrol as join_hub
 from accord.agent.network.identity import IdentityFiles
 from accord.agent.network.presence import OneContact
@@ -189,6 +188,8 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Show what a mapping would make of a source; nothing is stored."""
+    from accord.agent.intake.ingest import check as check_sources
+
     opened = AgentState.open(state_root(state))
     limits = opened.settings().ingest
     report = check_sources(opened, _mapping(opened, mapping, model), sources, limits)
@@ -209,6 +210,8 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Store what a mapping makes of a source, in the place of its earlier part."""
+    from accord.agent.intake.ingest import ingest as ingest_sources
+
     opened = AgentState.open(state_root(state))
     limits = opened.settings().ingest
     done = ingest_sources(
@@ -230,6 +233,8 @@ def remove(
     as_json: AsJson = False,
 ) -> None:
     """Take what a mapping stored out of the store; frozen editions keep it."""
+    from accord.agent.intake.ingest import remove as remove_from_store
+
     opened = AgentState.open(state_root(state))
     left = remove_from_store(opened, part, opened.settings().ingest, utc_now())
     if as_json:

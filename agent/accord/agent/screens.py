@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from accord.agent.intake.build import Part
+from accord.agent.intake.parts import Part
 from accord.agent.intake.report import SENTENCES, Report
 from accord.agent.store.editions import Edition, Waiting
 

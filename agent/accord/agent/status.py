@@ -8,7 +8,7 @@ import datetime
 from collections.abc import Iterator
 from typing import Any
 
-from accord.agent.intake.build import Part, parts_of
+from accord.agent.intake.parts import Part, parts_of
 from accord.agent.network.identity import IdentityFiles
 from accord.agent.policies import (
     AgencyPolicies,

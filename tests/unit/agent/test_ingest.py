@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from accord.agent.intake.build import parts_of
 from accord.agent.intake.codes import Reason
 from accord.agent.intake.ingest import check, ingest, remove
+from accord.agent.intake.parts import parts_of
 from accord.agent.store.columns import Columns
 from accord.core.document import DocumentError
 from accord.core.errors import (

@@ -21,14 +21,14 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
-import pydantic
 
 from accord.agent.intake.batches import Rows
+from accord.agent.intake.parts import PART, PARTS, Part, parts_of
 from accord.agent.intake.pseudonym import DIGEST_BYTES, as_words, from_words
 from accord.agent.intake.sandbox import sandbox
 from accord.agent.intake.staging import BATCH_ROWS, Staging
@@ -36,13 +36,10 @@ from accord.agent.settings import Ingest
 from accord.agent.state import AgentState
 from accord.agent.store.columns import write_columns
 from accord.agent.store.durable import sync_directory
-from accord.core.document import Strict
-from accord.core.errors import IntegrityError, NotFound, PreconditionFailed
+from accord.core.errors import NotFound, PreconditionFailed
 
 CASES = "cases.parquet"
 PERSONS = "persons.npy"
-PART = "part.json"
-PARTS = "parts"
 
 _TYPES = {
     "|u1": "UTINYINT",
@@ -51,17 +48,6 @@ _TYPES = {
     "<u8": "UBIGINT",
     "<i4": "INTEGER",
 }
-
-
-class Part(Strict):
-    """What ``part.json`` says of the cases beside it."""
-
-    name: str
-    data_model: str
-    model_digest: Annotated[str, pydantic.Field(pattern="^[0-9a-f]{64}$")]
-    rows: Annotated[int, pydantic.Field(ge=0)]
-    persons: Annotated[int, pydantic.Field(ge=0)]
-    ingested_at: pydantic.AwareDatetime
 
 
 class PartWriter:
@@ -113,29 +99,6 @@ class PartWriter:
         _write_persons(self._folder / PERSONS, _mapped_raw(raw))
         raw.unlink()
         (self._folder / PART).write_text(part.model_dump_json(indent=1), "utf-8")
-
-
-def parts_of(build: Path) -> dict[str, Part]:
-    """Return the parts of a build by name.
-
-    Raises:
-        IntegrityError: STORE_BROKEN, a part cannot be read.
-    """
-    found: dict[str, Part] = {}
-    folder = build / PARTS
-    if not folder.is_dir():
-        return found
-    for entry in sorted(folder.iterdir()):
-        try:
-            part = Part.model_validate_json((entry / PART).read_bytes())
-        except (OSError, pydantic.ValidationError):
-            raise IntegrityError(
-                "STORE_BROKEN",
-                f"The part {entry.name!r} of the store is damaged. Ingest its mapping "
-                "again.",
-            ) from None
-        found[part.name] = part
-    return found
 
 
 def put_part(

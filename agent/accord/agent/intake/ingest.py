@@ -21,11 +21,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from accord.agent.intake.batches import RowBuilder
-from accord.agent.intake.build import Part, PartWriter, put_part, remove_part
+from accord.agent.intake.build import PartWriter, put_part, remove_part
 from accord.agent.intake.coders import coders
 from accord.agent.intake.codes import Reason
 from accord.agent.intake.coding import Coder
 from accord.agent.intake.mapping import Mapping
+from accord.agent.intake.parts import Part
 from accord.agent.intake.pseudonym import KeyedHash
 from accord.agent.intake.report import Report
 from accord.agent.intake.sandbox import sandbox

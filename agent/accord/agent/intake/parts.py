@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a build says of its parts, for those who show it; `build` makes and joins them.
+
+Needs no DuckDB: an agent that answers, or shows its status, does not load it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import pydantic
+
+from accord.core.document import Strict
+from accord.core.errors import IntegrityError
+
+PART = "part.json"
+PARTS = "parts"
+
+
+class Part(Strict):
+    """What ``part.json`` says of the cases beside it."""
+
+    name: str
+    data_model: str
+    model_digest: Annotated[str, pydantic.Field(pattern="^[0-9a-f]{64}$")]
+    rows: Annotated[int, pydantic.Field(ge=0)]
+    persons: Annotated[int, pydantic.Field(ge=0)]
+    ingested_at: pydantic.AwareDatetime
+
+
+def parts_of(build: Path) -> dict[str, Part]:
+    """Return the parts of a build by name.
+
+    Raises:
+        IntegrityError: STORE_BROKEN, a part cannot be read.
+    """
+    found: dict[str, Part] = {}
+    folder = build / PARTS
+    if not folder.is_dir():
+        return found
+    for entry in sorted(folder.iterdir()):
+        try:
+            part = Part.model_validate_json((entry / PART).read_bytes())
+        except (OSError, pydantic.ValidationError):
+            raise IntegrityError(
+                "STORE_BROKEN",
+                f"The part {entry.name!r} of the store is damaged. Ingest its mapping "
+                "again.",
+            ) from None
+        found[part.name] = part
+    return found
