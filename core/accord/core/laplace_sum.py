@@ -26,6 +26,7 @@ from __future__ import annotations
 import cmath
 import functools
 import math
+from collections.abc import Callable
 
 _SUMMED_UP_TO = 1.0
 """Scale up to which terms are summed."""
@@ -90,15 +91,34 @@ def _integrated(scale: float, shape: float, value: int) -> float:
     place = value - 0.5
     saddle = _saddle(half, shape, place)
     curvature = 2.0 * shape * (1.0 + saddle**2) / (1.0 - saddle**2) ** 2 + saddle**-2
+
+    def logarithm(w: complex) -> complex:
+        s = 2.0 * cmath.asinh(w * half)
+        powers = cmath.log(1.0 - w) + cmath.log(1.0 + w)
+        return -shape * powers - place * s - cmath.log(cmath.cosh(s / 2.0))
+
+    return around_the_cut(logarithm, saddle, curvature)
+
+
+def around_the_cut(
+    logarithm: Callable[[complex], complex], saddle: float, curvature: float
+) -> float:
+    """Return 1/(2 pi i) times the integral of exp(logarithm(w)) / w.
+
+    Upwards between 0 and the branch point at 1, on the hyperbola around the cut.
+
+    Args:
+        logarithm: real on the real axis, and the same upside down below it.
+        saddle: where the integrand is least between 0 and 1.
+        curvature: second derivative of its logarithm there.
+    """
     height = _WIDTH / math.sqrt(curvature)
 
     def at(parameter: float) -> float:
         sinh, cosh = math.sinh(parameter), math.cosh(parameter)
         w = complex(saddle + _SLOPE * height * (cosh - 1.0), height * sinh)
         slope = complex(_SLOPE * height * sinh, height * cosh)
-        s = 2.0 * cmath.asinh(w * half)
-        logarithm = -shape * (cmath.log(1.0 - w) + cmath.log(1.0 + w)) - place * s
-        return (cmath.exp(logarithm) / (w * cmath.cosh(s / 2.0)) * slope).imag
+        return (cmath.exp(logarithm(w)) / w * slope).imag
 
     # The path is symmetric to the real axis: twice the upper half, once the middle.
     total = 0.5 * at(0.0)
