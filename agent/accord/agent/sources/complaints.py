@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What drivers of databases complain about, sorted into sentences of ours.
+
+Their own words quote hosts, statements and values of records, and go no further.
+"""
+
+from __future__ import annotations
+
+from accord.core.errors import (
+    AccordError,
+    ConfigurationError,
+    SourceError,
+    Unreachable,
+)
+
+
+def sorted_out(error: Exception, name: str, *, connecting: bool) -> AccordError:
+    """Return our sentence for what a driver raised.
+
+    Args:
+        error: the driver's, or SQLAlchemy's around it.
+        name: of the database in the settings.
+        connecting: whether it happened before anything was asked.
+    """
+    inner = getattr(error, "orig", None) or error
+    # Without SQLAlchemy's part, which quotes the statement.
+    said = str(inner).lower()
+    for words, kind in _COMPLAINTS:
+        if any(word in said for word in words):
+            return kind(name)
+    if connecting:
+        return _unreachable(name)
+    return SourceError(
+        "DATABASE_FAILED",
+        f"The database {name!r} ended the reading with {type(inner).__name__}. Nothing "
+        "was stored; its own log says more.",
+    )
+
+
+def _unreachable(name: str) -> AccordError:
+    return Unreachable(
+        "DATABASE_UNREACHABLE",
+        f"The database {name!r} cannot be reached at the place that its url names. "
+        "See whether the server runs, whether a firewall is in between, and whether "
+        "host, port and name of the database are right.",
+    )
+
+
+def _login(name: str) -> AccordError:
+    return ConfigurationError(
+        "DATABASE_LOGIN",
+        f"The database {name!r} does not let this user in: see the user in its url "
+        "and the password in password_file (or the systemd credential of that name), "
+        "and from where the server lets the user connect.",
+    )
+
+
+def _untrusted(name: str) -> AccordError:
+    return ConfigurationError(
+        "DATABASE_TLS",
+        f"The server of the database {name!r} does not prove who it is over TLS. Name "
+        "the file of the authority that signed its certificate with `ca_file`, and "
+        "call it by the host name in the certificate. Without TLS names and birth "
+        'dates are sent for all to read; `tls = "off"` would allow even that.',
+    )
+
+
+def _forbidden(name: str) -> AccordError:
+    return SourceError(
+        "DATABASE_RIGHTS",
+        f"The user of the database {name!r} may not read what the mapping names. "
+        f"`accord-agent databases grants {name} --mapping FILE` prints the statements "
+        "that allow it.",
+    )
+
+
+_COMPLAINTS = (
+    (
+        (
+            "certificate",
+            "ssl error",
+            "does not support ssl",
+            "doesn't support it",
+            "tls",
+            "wrong version number",
+        ),
+        _untrusted,
+    ),
+    (
+        (
+            "password authentication failed",
+            "no password supplied",
+            "authentication failed",
+            "pg_hba.conf",
+            "access denied for user",
+            "login failed",
+            "is not allowed to connect",
+            'role "',
+        ),
+        _login,
+    ),
+    (
+        (
+            "permission denied",
+            "command denied",
+            "permission was denied",
+        ),
+        _forbidden,
+    ),
+)
+"""Words of drivers, in lower case, and what they mean."""
