@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import random
 import tempfile
 from pathlib import Path
 
@@ -14,128 +12,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accord.agent.store.bound import bounded_vector
-from accord.agent.store.columns import Columns, write_columns
+from accord.agent.store.columns import Columns
 from accord.agent.store.entries import leaf_filters
 from accord.core.layout import lay_out
-from accord.core.measure import Bounding, Bounds, ComponentVector, component_vector
-from accord.core.model import NOT_RECORDED, load_model
-from accord.core.query import Query, canonical_query
-from tests.unit.agent.reference_bound import Case
+from accord.core.measure import Bounding, Bounds
 from tests.unit.agent.reference_slots import EXTRA, Record, reference
-from tests.unit.agent.small_stores import CREATED, Shape, to_columns
-
-MODEL = load_model(
-    """
-data_model: test-v1
-dimensions:
-  year:
-    title: Year
-    levels: [year]
-    values: [y1, y2, y3]
-  means:
-    title: Means
-    levels: [fine, broad]
-    values: {force: [threat, violence], debt: [debt bondage], other: [none]}
-    multi: 3
-  work:
-    title: Work
-    levels: [fine, broad]
-    values: {labour: [farm, house], sexual: [street, online]}
-    multi: 2
-  gender:
-    title: Gender
-    levels: [gender]
-    values: [woman, man, none]
-    constant: true
-quantities:
-  days: {title: Days, unit: days, bounds: [0, 90], bins: [7, 30]}
-  change: {title: Change, unit: points, bounds: [-2, 3], scale: 10}
-""",
-    "model.yaml",
+from tests.unit.agent.small_questions import (
+    MODEL,
+    Asked,
+    question,
+    questions,
+    write_store,
 )
-MEASURES = [
-    *("sum(days)", "mean(days)", "quantile(days)"),
-    *("sum(change)", "mean(change)", "quantile(change)"),
-    *("share(means)", "share(means:broad)", "values(means)", "values(means:broad)"),
-    *("share(gender)", "values(gender)", "persons", "cases"),
-]
-GROUPS = ["year", "work", "work:broad"]
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """Records of one agency and a question."""
-
-    records: list[Record]
-    query: Query
-    bounds: Bounds
-    bounding: Bounding
-
-    @property
-    def vector(self) -> ComponentVector:
-        return component_vector(self.query, MODEL, self.bounds, self.bounding)
-
-
-def question(
-    measure: str, groups: list[str], where: dict[str, list[str]] | None = None
-) -> Query:
-    return canonical_query(
-        agreement="test",
-        edition="2026-01",
-        measure=measure,
-        group_by=[
-            (name, level or None)
-            for name, _, level in (group.partition(":") for group in groups)
-        ],
-        where=where or {},
-        model=MODEL,
-    )
 
 
 def answer(asked: Asked, chunk: int, records: list[Record] | None = None) -> list[int]:
     """Write the records as a store and ask the kernel."""
-    kept = asked.records if records is None else records
-    kept = sorted(kept, key=lambda each: (each.person, each.key))
-    cases = [
-        Case(
-            person=each.person,
-            known=each.known,
-            key=each.key,
-            leaves={
-                name: frozenset(MODEL.dimension(name).code(leaf) for leaf in leaves)
-                for name, leaves in each.leaves.items()
-            },
-        )
-        for each in kept
-    ]
-    shapes = {
-        name: Shape(leaves=len(dimension.leaves), multi=not dimension.single)
-        for name, dimension in MODEL.dimensions.items()
-    }
-    order = sorted(
-        range(len(kept)),
-        key=lambda i: (
-            cases[i].person,
-            cases[i].key,
-            tuple(tuple(sorted(cases[i].leaves[name])) for name in shapes),
-        ),
-    )
     layout = lay_out(asked.query, MODEL)
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "store")
-        write_columns(
-            path,
-            [
-                *to_columns(cases, shapes),
-                *(
-                    (name, np.array([_held(kept[i], name) for i in order], np.int32))
-                    for name in MODEL.quantities
-                ),
-            ],
-            model=MODEL.name,
-            model_digest=MODEL.digest,
-            created_at=CREATED,
-        )
+        write_store(path, asked.records if records is None else records)
         with Columns.open(path) as columns:
             found = bounded_vector(
                 columns,
@@ -149,11 +45,6 @@ def answer(asked: Asked, chunk: int, records: list[Record] | None = None) -> lis
     return [int(each) for each in found]
 
 
-def _held(record: Record, name: str) -> int:
-    held = record.numbers[name]
-    return NOT_RECORDED if held is None else held
-
-
 def expected(asked: Asked) -> list[int]:
     layout = lay_out(asked.query, MODEL)
     found = reference(asked.records, asked.query, MODEL, asked.vector)
@@ -164,62 +55,6 @@ def expected(asked: Asked) -> list[int]:
     assert not found
     assert all(int(each) == each for each in flat)
     return [int(each) for each in (*flat, *extra)]
-
-
-@st.composite
-def questions(draw: st.DrawFn, *, ties: bool = False) -> Asked:
-    measure = draw(st.sampled_from(MEASURES))
-    groups = draw(st.lists(st.sampled_from(GROUPS), max_size=2, unique=True))
-    names = [group.partition(":")[0] for group in groups]
-    groups = [g for i, g in enumerate(groups) if names[i] not in names[:i]]
-    where = draw(
-        st.sampled_from(
-            [{}, {"year": ["y1", "y3"]}, {"means": ["force"]}, {"gender": ["woman"]}]
-        )
-    )
-    weigh = measure == "persons" and draw(st.booleans())
-    rng = random.Random(draw(st.integers(0, 2**32)))
-    most_key = 3 if ties else rng.choice([2**20, 2**64 - 1])
-    keys = set[int]()
-    records: list[Record] = []
-    few = rng.random() < 0.5
-    for person in range(draw(st.integers(0, 7))):
-        known = rng.random() < 0.8
-        for _ in range(rng.randint(1, 9) if known else 1):
-            key = rng.randint(0, most_key)
-            while key in keys and not ties:
-                key = rng.randint(0, most_key)
-            keys.add(key)
-            records.append(
-                Record(
-                    person=person,
-                    known=known,
-                    key=key,
-                    leaves={
-                        name: _leaves(rng, name, few=few) for name in MODEL.dimensions
-                    },
-                    numbers={
-                        "days": rng.choice([None, 0, 6, 7, 30, 90, rng.randint(0, 90)]),
-                        "change": rng.choice([None, -20, 30, rng.randint(-20, 30)]),
-                    },
-                )
-            )
-    return Asked(
-        records=records,
-        query=question(measure, groups, where),
-        bounds=Bounds(
-            groups_per_person=draw(st.integers(1, 3)),
-            cases_per_group=draw(st.integers(1, 3)),
-            drop_cap=draw(st.integers(1, 4)),
-        ),
-        bounding=Bounding.WEIGH if weigh else Bounding.KEEP,
-    )
-
-
-def _leaves(rng: random.Random, name: str, *, few: bool) -> frozenset[str]:
-    dimension = MODEL.dimension(name)
-    leaves = dimension.leaves[:2] if few and rng.random() < 0.8 else dimension.leaves
-    return frozenset(rng.choices(leaves, k=rng.randint(1, dimension.max_values)))
 
 
 chunks = st.sampled_from([1, 2, 5, 20, 1 << 16])

@@ -70,12 +70,9 @@ def bounded_vector(
     if layout.n_entries > MOST_CELLS:
         raise InternalError("LAYOUT_INVALID", "The layout has too many cells.")
     try:
-        if (
-            layout.measure.kind in (Kind.PERSONS, Kind.CASES)
-            and vector.bounding is Bounding.KEEP
-        ):
-            return _plain_counts(columns, layout, where, vector, chunk_entries)
-        checked = _checked(vector, LARGEST_ENTRY)
+        checked = checked_vector(layout, vector)
+        if is_plain(layout, vector):
+            return _plain_counts(columns, layout, where, checked, chunk_entries)
         return SlotTally.prepare(columns, layout, where, checked, chunk_entries).run()
     except IndexError:
         raise IntegrityError(
@@ -99,15 +96,22 @@ def _plain_counts(
         reader=reader,
         walk=Walk(columns=columns, sizes=reader.sizes, limit=chunk_entries),
         measure=layout.measure,
-        vector=_checked(vector, 2**62 // _MOST_UNITS - 1),
+        vector=vector,
         linf=vector.cases,
         counts=np.zeros(layout.n_cells, np.int64),
     )
     tally.run()
+    return plain_vector(layout, vector, tally.counts, tally.persons, tally.dropped)
+
+
+def plain_vector(
+    layout: Layout, vector: ComponentVector, counts: Vector, persons: int, dropped: int
+) -> Vector:
+    """Return the vector of `persons` or `cases` as stored, from whole counts."""
     scaled = np.empty(layout.size, np.int64)
-    scaled[:-2] = tally.counts * vector.slots[0].scale
-    scaled[-2] = tally.persons * vector.persons.scale
-    scaled[-1] = tally.dropped * vector.dropped.scale
+    scaled[:-2] = counts * vector.slots[0].scale
+    scaled[-2] = persons * vector.persons.scale
+    scaled[-1] = dropped * vector.dropped.scale
     most = np.empty(layout.size, np.int64)
     most[:-2] = vector.slots[0].largest * _MOST_UNITS
     most[-2] = vector.persons.largest * _MOST_UNITS
@@ -115,11 +119,22 @@ def _plain_counts(
     return np.clip(scaled, 0, most)
 
 
-def _checked(vector: ComponentVector, most: int) -> ComponentVector:
-    """Return *vector* if the kernel can keep what it declares, without overflow.
+def is_plain(layout: Layout, vector: ComponentVector) -> bool:
+    """Return whether cells have one count each, which nothing weighs."""
+    return (
+        layout.measure.kind in (Kind.PERSONS, Kind.CASES)
+        and vector.bounding is Bounding.KEEP
+    )
 
-    *most* is what a unit may add to an entry, as stored.
+
+def checked_vector(layout: Layout, vector: ComponentVector) -> ComponentVector:
+    """Return *vector* if what it declares can be kept, without overflow.
+
+    Raises:
+        InternalError: BOUNDS_INVALID
     """
+    # What a unit may add to an entry, as stored.
+    most = 2**62 // _MOST_UNITS - 1 if is_plain(layout, vector) else LARGEST_ENTRY
     parts = (*vector.slots, vector.persons, vector.dropped)
     if (
         vector.groups < 1

@@ -101,36 +101,9 @@ class SlotTally:
                 self._add_units(chunk.start, chunk.stop)
             else:
                 self._add_one_unit(chunk.start, chunk.stop)
-        return self._scaled()
-
-    def _scaled(self) -> Numbers:
-        """Return the vector as stored: clamped, so that nothing can overflow."""
-        per_slot = [self._multiplier(slot) for slot in range(len(self.layout.slots))]
-        factors = np.array(
-            [
-                *(per_slot * self.layout.n_cells),
-                self.vector.persons.scale,
-                self.vector.dropped.scale,
-            ],
-            np.int64,
+        return slot_vector(
+            self.layout, self.vector, self.added, self.persons, self.dropped
         )
-        whole = np.append(self.added, [self.persons, self.dropped])
-        most = LARGEST_ENTRY // factors
-        scaled: Numbers = np.clip(whole, -most, most) * factors
-        return scaled
-
-    def _multiplier(self, slot: int) -> int:
-        """Return the stored integer of one in ``added``."""
-        numbers = self.layout.numbers
-        if self.vector.bounding is Bounding.WEIGH:
-            return 1
-        if numbers is None or self.layout.slots[slot] != "sum" or slot != 0:
-            return self.vector.slots[slot].scale
-        if self.layout.measure.kind is Kind.SUM:
-            largest = max(abs(numbers.lower), abs(numbers.upper))
-        else:
-            largest = numbers.upper - numbers.lower
-        return self.vector.slots[0].largest // (largest * self.vector.cases)
 
     def _read(self, start: int, stop: int) -> tuple[Rows, Cells, Keys]:
         known = None
@@ -312,6 +285,43 @@ class SlotTally:
             return
         number = np.bincount(found.owner.compress(counted), minlength=len(cell))
         np.add.at(self.added, base.take(spoken) + number.take(spoken), 1)
+
+
+def slot_vector(
+    layout: Layout, vector: ComponentVector, added: Numbers, persons: int, dropped: int
+) -> Numbers:
+    """Return the vector as stored: clamped, so that nothing can overflow.
+
+    Args:
+        layout: slots and cells.
+        vector: their scales.
+        added: one whole number for every entry of the cells.
+        persons: persons with a cell.
+        dropped: groups that the bound left out.
+    """
+    per_slot = [_multiplier(layout, vector, slot) for slot in range(len(layout.slots))]
+    factors = np.array(
+        [*(per_slot * layout.n_cells), vector.persons.scale, vector.dropped.scale],
+        np.int64,
+    )
+    whole = np.append(added, [persons, dropped])
+    most = LARGEST_ENTRY // factors
+    scaled: Numbers = np.clip(whole, -most, most) * factors
+    return scaled
+
+
+def _multiplier(layout: Layout, vector: ComponentVector, slot: int) -> int:
+    """Return the stored integer of one in what is added."""
+    numbers = layout.numbers
+    if vector.bounding is Bounding.WEIGH:
+        return 1
+    if numbers is None or layout.slots[slot] != "sum" or slot != 0:
+        return vector.slots[slot].scale
+    if layout.measure.kind is Kind.SUM:
+        largest = max(abs(numbers.lower), abs(numbers.upper))
+    else:
+        largest = numbers.upper - numbers.lower
+    return vector.slots[0].largest // (largest * vector.cases)
 
 
 def _merged(one: Ranked, other: Ranked, items: int) -> Ranked:
