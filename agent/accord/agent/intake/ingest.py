@@ -13,10 +13,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import fcntl
-import os
-import secrets
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -31,10 +27,11 @@ from accord.agent.intake.pseudonym import KeyedHash
 from accord.agent.intake.report import Report
 from accord.agent.intake.sandbox import sandbox
 from accord.agent.intake.staging import Staging
+from accord.agent.intake.workspace import workspace
 from accord.agent.settings import Ingest
 from accord.agent.sources.opening import open_file, with_header
 from accord.agent.sources.table import Table
-from accord.agent.state import AgentState, disk_trouble
+from accord.agent.state import AgentState
 from accord.core.errors import SourceError
 
 
@@ -58,7 +55,7 @@ def check(
         PreconditionFailed: the disk is full, or the limits are too tight.
     """
     with (
-        _workspace(state) as folder,
+        workspace(state) as folder,
         _staged(folder, mapping, sources, limits, state) as (staging, builder),
     ):
         for batch in staging.batches():
@@ -83,7 +80,7 @@ def ingest(
         PreconditionFailed: the disk is full, or another part of the store was made
             with another version of the data model.
     """
-    with state.exclusive(), _workspace(state) as folder:
+    with state.exclusive(), workspace(state) as folder:
         with _staged(folder, mapping, sources, limits, state) as (staging, builder):
             part = _write_part(folder, staging, builder, mapping, now)
         report = builder.report
@@ -107,7 +104,7 @@ def remove(
         NotFound: PART_UNKNOWN.
         PreconditionFailed: the disk is full.
     """
-    with state.exclusive(), _workspace(state) as folder:
+    with state.exclusive(), workspace(state) as folder:
         return remove_part(state, name, folder, limits, now)
 
 
@@ -198,53 +195,3 @@ def _learned(staging: Staging, mapping: Mapping) -> list[Coder]:
             for coder in readers:
                 coder.learn(column, start, texts)
     return found
-
-
-@contextlib.contextmanager
-def _workspace(state: AgentState) -> Iterator[Path]:
-    """Make a private folder that is gone afterwards, whatever happens."""
-    folder = state.scratch / f"ingest-{secrets.token_hex(6)}"
-    owner: int | None = None
-    try:
-        with _locked(state.scratch):
-            _sweep(state)
-            folder.mkdir(mode=0o700)
-            owner = _lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield folder
-    except OSError as error:
-        raise disk_trouble(error, state) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        if owner is not None:
-            os.close(owner)
-
-
-def _sweep(state: AgentState) -> None:
-    """Remove what killed runs left behind; a living one holds a lock on its folder."""
-    for folder in state.scratch.iterdir():
-        try:
-            owner = _lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, FileNotFoundError, NotADirectoryError):
-            continue
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(owner)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    owner = _lock(folder, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        os.close(owner)
-
-
-def _lock(folder: Path, how: int) -> int:
-    """Return a descriptor of *folder* that holds its lock until it is closed."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, how)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor

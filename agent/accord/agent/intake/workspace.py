@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A private folder in the state directory for as long as sources are read.
+
+Whatever ends the program, the folder is removed, at the latest by the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from accord.agent.state import AgentState, disk_trouble
+
+
+@contextlib.contextmanager
+def workspace(state: AgentState) -> Iterator[Path]:
+    """Make a private folder that is gone afterwards, whatever happens."""
+    folder = state.scratch / f"ingest-{secrets.token_hex(6)}"
+    owner: int | None = None
+    try:
+        with _locked(state.scratch):
+            _sweep(state)
+            folder.mkdir(mode=0o700)
+            owner = _lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield folder
+    except OSError as error:
+        raise disk_trouble(error, state) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if owner is not None:
+            os.close(owner)
+
+
+def _sweep(state: AgentState) -> None:
+    """Remove what killed runs left behind; a living one holds a lock on its folder."""
+    for folder in state.scratch.iterdir():
+        try:
+            owner = _lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, FileNotFoundError, NotADirectoryError):
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(owner)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    owner = _lock(folder, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        os.close(owner)
+
+
+def _lock(folder: Path, how: int) -> int:
+    """Return a descriptor of *folder* that holds its lock until it is closed."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, how)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
