@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Connections to an agency's databases: read-only, encrypted, and silent in errors.
+"""Connections to an agency's databases: encrypted, silent in errors, and read-only.
+
+Only tables of the agent's own are ever written (`accord.agent.pushdown`).
 
 A connection to another machine is refused unless the server proves who it is; what is
 sent there are records of persons. Passwords come from a file or a systemd credential.
@@ -49,6 +51,8 @@ class Access:
     database: Database
     folder: Path
     """State directory: relative paths in the settings begin there."""
+    writes: bool = False
+    """Whether the agent's own tables there are made or changed; else it only reads."""
 
     @property
     def kind(self) -> str:
@@ -72,7 +76,7 @@ class Access:
         try:
             if self.kind == "sqlite":
                 file = self._file(url)
-                options["creator"] = lambda: open_sqlite(file)
+                options["creator"] = lambda: open_sqlite(file, writes=self.writes)
             else:
                 password = self._password()
                 if password is not None:
@@ -83,7 +87,8 @@ class Access:
             engine = sa.create_engine(url, **options)
         except ImportError:
             raise self._no_driver() from None
-        sa.event.listen(engine, "connect", PREPARING[DRIVERS[self.kind]])
+        if not self.writes:
+            sa.event.listen(engine, "connect", PREPARING[DRIVERS[self.kind]])
         if self.kind == "sqlite":
             sa.event.listen(engine, "begin", begin_sqlite)
         return engine
@@ -100,7 +105,7 @@ class Access:
         with self.explained(connecting=True):
             connection = engine.connect()
         try:
-            if self.kind == "postgresql":
+            if self.kind == "postgresql" and not self.writes:
                 connection = connection.execution_options(postgresql_readonly=True)
             yield connection
         finally:
@@ -189,7 +194,7 @@ class Access:
             return {
                 "login_timeout": CONNECT_SECONDS,
                 "appname": "accord-agent",
-                "read_only": True,
+                "read_only": not self.writes,
                 "encryption": "require" if tls == "encrypt" else "off",
             }
         return {

@@ -63,12 +63,12 @@ def mysql_tls(
     return {"ssl_disabled": True} if remote else {}
 
 
-def open_sqlite(file: Path) -> Any:  # noqa: ANN401 - the driver's own type
+def open_sqlite(file: Path, *, writes: bool = False) -> Any:  # noqa: ANN401 - the driver's own type
     import sqlite3
     from urllib.parse import quote
 
     connection = sqlite3.connect(
-        f"file:{quote(str(file))}?mode=ro",
+        f"file:{quote(str(file))}?mode={'rw' if writes else 'ro'}",
         uri=True,
         timeout=CONNECT_SECONDS,
         isolation_level=None,
