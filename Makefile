@@ -9,7 +9,7 @@ PIP := -m pip --disable-pip-version-check --require-virtualenv install --quiet
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-days test-pythons check format messages schemas proto proto-baseline bench lock clean
+.PHONY: help setup demo test test-all test-days test-pythons check format messages schemas proto proto-baseline bench bench-peers lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' Makefile
@@ -50,13 +50,16 @@ proto-baseline: setup .venv-proto/.stamp ## on a release: what `make check` comp
 	.venv-proto/bin/python -m tools.stubs baseline
 
 bench: setup ## print the figures that the project answers for
-	@set -e; for file in $$(grep -l __main__ benchmarks/*.py); do $(BIN)/python -m benchmarks.$$(basename $$file .py); done
+	@set -e; for file in $$(grep -l __main__ benchmarks/*.py | grep -v /accuracy_peers.py); do $(BIN)/python -m benchmarks.$$(basename $$file .py); done
+
+bench-peers: setup ## other engines' accuracy beside ours; installs them in .venv-peers, one of them needs Java
+	$(BIN)/python -m benchmarks.accuracy_peers
 
 lock: .venv-lock/.stamp ## resolve again: requirements.lock and those of an agency and of the stubs; KEEP=--keep adds only
 	.venv-lock/bin/python -m tools.lock $(KEEP)
 
 clean: ## remove what the targets made
-	rm -rf .venv .venv-proto .venv-lock uv.lock dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-proto .venv-lock .venv-peers uv.lock dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.stamp: requirements.lock pyproject.toml

@@ -11,7 +11,8 @@ cells) at every bound from 1 to 8 groups of a person. Every figure is compared
   to hold in at least 95 % of the figures; beside it stands what peers advertise at this
   bound (their noise alone), and how often that holds the same truth;
 * for counts, in mean absolute error, with the best known mechanism at the same
-  guarantee: the exact discrete Laplace or Gaussian with the cells alone::
+  guarantee: the exact discrete Laplace or Gaussian with the cells alone
+  (`benchmarks.accuracy_peers` asks the peers themselves)::
 
     python -m benchmarks.accuracy            1 M rows, epsilon 1
     python -m benchmarks.accuracy --large    1 M and 10 M rows
@@ -67,12 +68,6 @@ and each has 30 cells."""
 NOISE_GOAL, WHOLE_GOAL, ERROR_GOAL = 0.01, 0.95, 1.05
 CELLS = ("month", "region")
 ACCOUNTING = ("pure", "zcdp")
-
-PEERS = {"SmartNoise": 7.2, "Tumult": 6.77, "OpenDP Context": 6.75, "PipelineDP": 6.85}
-"""Mean absolute error against the raw truth at 1 M rows, epsilon 1, three groups: each
-was measured on this table in an environment of its own, and is not run again here."""
-
-PEERS_BOUND = 3
 
 Figures = npt.NDArray[np.float64]
 
@@ -323,9 +318,6 @@ def measure(rows: int, drop_cap: int, chosen: Sequence[str], *, as_json: bool) -
                             print(json.dumps({"rows": rows, **found}), flush=True)
                         else:
                             show(found)
-    if not as_json and rows == SMALL:
-        listed = ", ".join(f"{name} {error:.2f}" for name, error in PEERS.items())
-        print(f"  peers' error at L0={PEERS_BOUND}, 1 M rows: {listed}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

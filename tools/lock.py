@@ -17,7 +17,7 @@ ADDRESS = re.compile(r"^\s*--|[a-z]+://| @ ", re.MULTILINE)
 
 
 def main() -> int:
-    """Write the locks of everybody, of an agency alone, and of the generator."""
+    """Write the locks of everybody, an agency alone, the generator, other engines."""
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--keep", action="store_true", help="keep what uv.lock chose")
     upgrade = [] if words.parse_args().keep else ["--upgrade"]
@@ -26,6 +26,10 @@ def main() -> int:
     python = ["--python", sys.executable]
     form = ["--quiet", "--no-header"]
     export = ["export", "--format=requirements-txt", "--no-emit-project"]
+    compiled = [
+        *("pip", "compile", "--universal", "--generate-hashes"),
+        *("--python-version=3.11", "--no-emit-index-url"),
+    ]
     commands = {
         "requirements.lock": [
             *(*export, *upgrade, "--all-extras", "--all-groups"),
@@ -35,11 +39,12 @@ def main() -> int:
         "deploy/agent/requirements.lock": [
             *(*export, "--frozen", "--no-dev", "--extra", "agent"),
         ],
-        "tools/proto.lock": [
-            *("pip", "compile", "--universal", "--generate-hashes", *upgrade),
-            *("--python-version=3.11", "--no-emit-index-url", "tools/proto.in"),
-        ],
+        "tools/proto.lock": [*compiled, *upgrade, "tools/proto.in"],
     }
+    # What was measured stays, whatever else moves: never upgraded.
+    for wanted in sorted((ROOT / "benchmarks" / "peers").glob("*.in")):
+        name = wanted.relative_to(ROOT)
+        commands[str(name.with_suffix(".lock"))] = [*compiled, str(name)]
     for lock, command in commands.items():
         subprocess.run(
             [uv, *command, *form, *python, "--output-file", lock],

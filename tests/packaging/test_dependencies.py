@@ -12,7 +12,11 @@ from packaging.version import Version
 from tests.packaging.distributions import ROOT, project
 
 AGENT_LOCK = "deploy/agent/requirements.lock"
-LOCKS = ("requirements.lock", AGENT_LOCK, "tools/proto.lock")
+PEERS = tuple(sorted(path.stem for path in (ROOT / "benchmarks/peers").glob("*.in")))
+LOCKS = (
+    *("requirements.lock", AGENT_LOCK, "tools/proto.lock"),
+    *(f"benchmarks/peers/{name}.lock" for name in PEERS),
+)
 UNLOCKED = "spark"
 """The extra that is half a gigabyte; its tests run where somebody installed it."""
 PINNED = re.compile(r"^(?P<name>[a-z0-9._-]+)==(?P<version>[^ ;\\]+)", re.MULTILINE)
@@ -117,6 +121,18 @@ def test_lock_is_in_step_with_the_declared_ranges() -> None:
         assert versions, f"{requirement.name} is not in the lock: run `make lock`."
         for version in versions:
             assert requirement.specifier.contains(version), f"{requirement}: {version}"
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_lock_of_another_engine_has_the_release_that_was_measured(name: str) -> None:
+    folder = ROOT / "benchmarks" / "peers"
+    lines = (folder / f"{name}.in").read_text(encoding="utf-8").splitlines()
+    (wanted,) = (Requirement(line) for line in lines if not line.startswith("#"))
+    text = (folder / f"{name}.lock").read_text(encoding="utf-8")
+    found = {
+        canonicalize_name(pin["name"]): pin["version"] for pin in PINNED.finditer(text)
+    }
+    assert str(wanted.specifier) == f"=={found[canonicalize_name(wanted.name)]}"
 
 
 def test_stubs_run_on_the_lowest_versions_that_are_accepted() -> None:
