@@ -205,7 +205,8 @@ def _found(access: Access, connection: sa.Connection, named: str) -> DatabaseTab
     hint = suggestion(named, tables) or _some_of(tables)
     raise SourceError(
         "DATABASE_TABLE",
-        f"The database {access.name!r} shows its user no table or view {named!r}.{hint}",
+        f"The database {access.name!r} shows its user no table or view "
+        f"{named!r}.{hint}",
     )
 
 
