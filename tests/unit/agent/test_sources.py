@@ -76,7 +76,7 @@ def test_a_byte_that_windows_1252_lacks_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "source", "meant"),
     [
-        ("name,region\n".encode("utf-16"), "{}", "utf-16"),
+        ("name,region\n".encode("utf-16"), "{encoding: utf-8}", "utf-16"),
         ("name,region\n".encode("utf-8-sig"), "{encoding: windows-1252}", "utf-8"),
         ("name,region\n".encode("utf-8-sig"), "{encoding: utf-16}", "utf-8"),
     ],

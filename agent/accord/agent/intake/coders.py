@@ -10,6 +10,7 @@ from accord.agent.intake.coding import (
     QuantityCoder,
     SingleCoder,
 )
+from accord.agent.intake.dates import Zone, zone_called
 from accord.agent.intake.mapping import DimensionEntry, Mapping
 from accord.agent.intake.sets import MultiCoder
 from accord.core.dimension import UNKNOWN, Dimension
@@ -21,19 +22,21 @@ def coders(mapping: Mapping) -> list[Coder]:
     A dimension that the mapping does not name is not recorded.
     """
     found: list[Coder] = []
+    named = mapping.form.source.zone
+    zone = None if named is None else zone_called(named)
     for name, dimension in mapping.model.dimensions.items():
         entry = mapping.form.dimensions.get(name) or DimensionEntry(value=UNKNOWN)
-        found.append(_dimension_coder(dimension, entry))
+        found.append(_dimension_coder(dimension, entry, zone))
     for name, quantity in mapping.model.quantities.items():
         found.append(QuantityCoder(quantity, mapping.form.quantities.get(name)))
     return found
 
 
-def _dimension_coder(dimension: Dimension, entry: DimensionEntry) -> Coder:
+def _dimension_coder(dimension: Dimension, entry: DimensionEntry, zone: Zone) -> Coder:
     if entry.value is not None:
         return ConstantCoder(dimension, entry.value)
     if entry.birth_date is not None and entry.at is not None:
-        return AgeCoder(dimension, entry, entry.birth_date, entry.at)
+        return AgeCoder(dimension, entry, entry.birth_date, entry.at, zone)
     if dimension.single and entry.column is not None:
-        return SingleCoder(dimension, entry, entry.column)
+        return SingleCoder(dimension, entry, entry.column, zone)
     return MultiCoder(dimension, entry)

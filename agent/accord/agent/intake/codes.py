@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from accord.agent.intake.dates import first_that_reads, period_reader
+from accord.agent.intake.dates import Zone, first_that_reads, period_reader
 from accord.agent.intake.mapping import REFUSE, DimensionEntry, fold
 from accord.agent.store.columns import LEAVES_PER_WORD
 from accord.core.dimension import Dimension
@@ -27,6 +27,8 @@ class Reason(enum.IntEnum):
     TOO_MANY_VALUES = 5
     NO_PERSON = 6
     CASE_CONFLICT = 7
+    UNREADABLE = 8
+    TOTAL_LINE = 9
 
     @property
     def word(self) -> str:
@@ -78,10 +80,12 @@ def mask_of(dimension: Dimension, codes: Iterable[int]) -> Masks:
     return words
 
 
-def _leaf_reader(dimension: Dimension, entry: DimensionEntry) -> Callable[..., Any]:
+def _leaf_reader(
+    dimension: Dimension, entry: DimensionEntry, zone: Zone
+) -> Callable[..., Any]:
     """Return the function from a text, not empty, to its leaf codes."""
     if entry.date is not None:
-        read = first_that_reads([period_reader(form) for form in entry.date])
+        read = first_that_reads([period_reader(form, zone) for form in entry.date])
 
         def by_date(text: str) -> tuple[int, ...]:
             period = read(text)
@@ -114,13 +118,13 @@ def _leaf_reader(dimension: Dimension, entry: DimensionEntry) -> Callable[..., A
 
 
 def placer(
-    dimension: Dimension, entry: DimensionEntry
+    dimension: Dimension, entry: DimensionEntry, zone: Zone = None
 ) -> Callable[[str], tuple[int, ...]]:
     """Return the reader with the mapping's word on empty and unplaced texts.
 
     The codes may name the empty text themselves.
     """
-    read = _leaf_reader(dimension, entry)
+    read = _leaf_reader(dimension, entry, zone)
     empty = (dimension.code(entry.empty),)
     names_empty = entry.codes is not None and any(
         not fold(code) for code in entry.codes

@@ -25,7 +25,7 @@ from accord.agent.intake.codes import (
     mask_of,
     placer,
 )
-from accord.agent.intake.dates import ISO_DAY, day_number
+from accord.agent.intake.dates import ISO_DAY, Zone, day_number
 from accord.agent.intake.mapping import (
     OLDEST,
     REFUSE,
@@ -116,13 +116,13 @@ class SingleCoder:
     """One column, one value."""
 
     def __init__(
-        self, dimension: Dimension, entry: DimensionEntry, column: str
+        self, dimension: Dimension, entry: DimensionEntry, column: str, zone: Zone
     ) -> None:
         """Prepare the codes of *column*."""
         self.name = dimension.name
         self.inputs: tuple[str, ...] = (column,)
         self._dimension = dimension
-        self._place = placer(dimension, entry)
+        self._place = placer(dimension, entry, zone)
         self._unknown = dimension.code(UNKNOWN)
         self._table = np.empty(0, np.int32)
 
@@ -157,12 +157,17 @@ class AgeCoder:
     _WRONG = -2
 
     def __init__(
-        self, dimension: Dimension, entry: DimensionEntry, birth: str, at: str
+        self,
+        dimension: Dimension,
+        entry: DimensionEntry,
+        birth: str,
+        at: str,
+        zone: Zone,
     ) -> None:
         """Prepare the bands."""
         self.name = dimension.name
         self.inputs: tuple[str, ...] = tuple(dict.fromkeys((birth, at)))
-        self._birth, self._at = birth, at
+        self._birth, self._at, self._zone = birth, at, zone
         self._dimension = dimension
         self._formats: Sequence[str] = entry.format or (ISO_DAY,)
         self._empty = dimension.code(entry.empty)
@@ -189,7 +194,7 @@ class AgeCoder:
             if not stripped:
                 table[index] = self._EMPTY
                 continue
-            day = day_number(stripped, self._formats)
+            day = day_number(stripped, self._formats, self._zone)
             table[index] = self._WRONG if day is None else day
 
     def code(self, ids: Ids, rows: int) -> Coded:

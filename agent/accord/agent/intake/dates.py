@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import zoneinfo
 from collections.abc import Callable, Sequence
 
 Reader = Callable[[str], str | None]
@@ -20,21 +21,40 @@ _QUARTER = re.compile(r"(?P<year>\d{4})[- ]?[Qq](?P<quarter>[1-4])")
 _MONTH = re.compile(r"(?P<year>\d{4})-?(?P<month>0[1-9]|1[0-2])")
 _DAY = re.compile(
     r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})"
-    r"(?:[T ][0-9:.,]+(?:Z|[+-][0-9:]+)?)?"
+    r"(?:[T ][0-9:.,]+ ?(?P<offset>Z|UTC|[+-][0-9:]+)?)?"
 )
+_TIME = re.compile(r"[T ](?P<time>\d{1,2}:\d{2}(?::\d{2})?)")
+_OFFSET = re.compile(r"(?P<sign>[+-])(?P<hours>\d{2}):?(?P<minutes>\d{2})?")
+
+Zone = zoneinfo.ZoneInfo | None
+"""Where a moment's day is sought; none: as it is written."""
 
 _ALLOWED = frozenset("YmdbBHMSfpzZ%")
 
 
-def period_reader(form: str) -> Reader:
-    """Return the reader for a word (day, month, quarter, year) or a format."""
+def zone_called(name: str) -> Zone:
+    """Return a time zone, or nothing where none is called so."""
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (OSError, ValueError):
+        return None
+
+
+def period_reader(form: str, zone: Zone = None) -> Reader:
+    """Return the reader for a word (day, month, quarter, year) or a format.
+
+    Args:
+        form: the word or format.
+        zone: a time with an offset is counted to the day that it was there.
+    """
     readers: dict[str, Reader] = {
-        "day": _day,
         "month": _month,
         "quarter": _quarter,
         "year": _year,
     }
-    return readers.get(form) or _formatted(form)
+    if form == "day":
+        return _by_day(zone)
+    return readers.get(form) or _formatted(form, zone)
 
 
 def first_that_reads(readers: Sequence[Reader]) -> Reader:
@@ -49,14 +69,14 @@ def first_that_reads(readers: Sequence[Reader]) -> Reader:
     return read
 
 
-def day_number(text: str, formats: Sequence[str]) -> int | None:
+def day_number(text: str, formats: Sequence[str], zone: Zone = None) -> int | None:
     """Return a day as the number 20260131, or nothing where no format fits.
 
     The difference of two such numbers, divided by 10000 and rounded down, is an age in
     full years.
     """
     for form in formats:
-        day = _parsed(text, form)
+        day = _parsed(text, form, zone)
         if day is not None:
             return day.year * 10_000 + day.month * 100 + day.day
     return None
@@ -108,26 +128,53 @@ def _month(text: str) -> str | None:
     return f"{match['year']}-{match['month']}" if match else None
 
 
-def _day(text: str) -> str | None:
-    day = _iso_day(text)
-    return f"{day.year:04d}-{day.month:02d}" if day else None
+def _by_day(zone: Zone) -> Reader:
+    def read(text: str) -> str | None:
+        day = _iso_day(text, zone)
+        return f"{day.year:04d}-{day.month:02d}" if day else None
+
+    return read
 
 
-def _iso_day(text: str) -> datetime.date | None:
+def _iso_day(text: str, zone: Zone) -> datetime.date | None:
     match = _DAY.fullmatch(text)
     if match is None:
         return None
     try:
-        return datetime.date(int(match["year"]), int(match["month"]), int(match["day"]))
-    except ValueError:
+        day = datetime.date(int(match["year"]), int(match["month"]), int(match["day"]))
+        if zone is None or match["offset"] is None:
+            return day
+        return _day_in(zone, day, text, match["offset"])
+    except (ValueError, OverflowError):
         return None
 
 
-def _formatted(form: str) -> Reader:
+def _day_in(
+    zone: zoneinfo.ZoneInfo, day: datetime.date, text: str, offset: str
+) -> datetime.date | None:
+    """Return the day that a moment fell on in *zone*."""
+    time = _TIME.search(text)
+    if time is None:
+        return None
+    found = _OFFSET.fullmatch(offset)
+    if found is None and offset not in {"Z", "UTC"}:
+        return None
+    away = datetime.timedelta()
+    if found is not None:
+        away = datetime.timedelta(
+            hours=int(found["hours"]), minutes=int(found["minutes"] or 0)
+        )
+        away = -away if found["sign"] == "-" else away
+    clock = datetime.time.fromisoformat(time["time"].zfill(5))
+    moment = datetime.datetime.combine(day, clock, datetime.timezone(away))
+    return moment.astimezone(zone).date()
+
+
+def _formatted(form: str, zone: Zone) -> Reader:
     whole = any(f"%{letter}" in form for letter in "mbB")
 
     def read(text: str) -> str | None:
-        day = _parsed(text, form)
+        day = _parsed(text, form, zone)
         if day is None:
             return None
         return f"{day.year:04d}-{day.month:02d}" if whole else f"{day.year:04d}"
@@ -135,14 +182,17 @@ def _formatted(form: str) -> Reader:
     return read
 
 
-def _parsed(text: str, form: str) -> datetime.date | None:
+def _parsed(text: str, form: str, zone: Zone) -> datetime.date | None:
     if form == ISO_DAY:
-        return _iso_day(text)
+        return _iso_day(text, zone)
     try:
-        # A day has no time zone, and none is asked for.
-        return datetime.datetime.strptime(text, form).date()  # noqa: DTZ007
-    except ValueError:
+        moment = datetime.datetime.strptime(text, form)  # noqa: DTZ007  # see below
+        # Without an offset it is a day where it was written, and needs no zone.
+        if zone is not None and moment.tzinfo is not None:
+            moment = moment.astimezone(zone)
+    except (ValueError, OverflowError):
         return None
+    return moment.date()
 
 
 ISO_DAY = "%Y-%m-%d"

@@ -23,7 +23,8 @@ from accord.agent.sources.opening import fault, scan
 from accord.agent.sources.table import Source, Stream, Table
 from accord.core.errors import SourceError
 
-_BLANKS = "".join(chr(point) for point in range(0x3001) if chr(point).isspace())
+BLANKS = "".join(chr(point) for point in range(0x3001) if chr(point).isspace())
+"""What is cut off at both ends of a text."""
 
 # Nearly all texts begin with a printable character and can be left alone.
 _TRIMMED = (
@@ -141,7 +142,7 @@ class Filling:
 
     def _values(self) -> dict[str, Any]:
         """Return the parameters of a filling statement, but for the path."""
-        return {"blanks": _BLANKS} if self._identity else {}
+        return {"blanks": BLANKS} if self._identity else {}
 
     @property
     def _identity(self) -> set[str]:

@@ -32,23 +32,33 @@ def check_header(mapping: Mapping, header: Sequence[str], table: str) -> None:
         # The first line may be a record: nothing of it is told.
         name, path = uses[0]
         sentence = (
-            f"{table} has none of the mapping's columns, such as {name!r}. A CSV file "
-            "must begin with the names of its columns."
+            f"{table} has none of the mapping's columns, such as {name!r}. A source "
+            "begins with the names of its columns; if they stand further down, say "
+            "where: `source: {header_row: 3}`."
         )
         raise DocumentError(mapping.source, [problem_at(mapping.text, path, sentence)])
     problems: list[Problem] = []
     for name, path in uses:
-        times = header.count(name)
-        if times == 1:
+        if header.count(name) == 1:
             continue
-        if times:
-            sentence = f"{table} has {times} columns {name!r}; a mapping needs one."
+        apart = [each for each in header if _numbered(each, name)]
+        if apart:
+            sentence = (
+                f"{table} has {len(apart)} columns {name!r}; a mapping needs one. In "
+                f"their order they are called {', '.join(map(repr, apart))} here."
+            )
         else:
             hint = suggestion(name, header) or some_of(header)
             sentence = f"{table} has no column {name!r}.{hint}"
         problems.append(problem_at(mapping.text, path, sentence))
     if problems:
         raise DocumentError(mapping.source, problems)
+
+
+def _numbered(column: str, name: str) -> bool:
+    """Return whether *column* is one of several called *name*."""
+    number = column.removeprefix(f"{name} [").removesuffix("]")
+    return number.isdecimal() and column == f"{name} [{number}]"
 
 
 def some_of(names: Sequence[str]) -> str:

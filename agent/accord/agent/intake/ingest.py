@@ -27,6 +27,7 @@ from accord.agent.intake.pseudonym import KeyedHash
 from accord.agent.intake.report import Report
 from accord.agent.intake.sandbox import sandbox
 from accord.agent.intake.staging import Staging
+from accord.agent.intake.striking import strike
 from accord.agent.intake.workspace import workspace
 from accord.agent.settings import Ingest
 from accord.agent.sources.opening import open_file, with_header
@@ -151,15 +152,16 @@ def _staged(
     report = Report(
         mapping=mapping.name,
         files=tuple(source.name for source in opened),
+        counted=tuple(source.counted for source in opened),
         dimensions=_mapped(mapping),
         names_persons=mapping.names_persons,
     )
     readable = [source.path for source in opened if isinstance(source, Table)]
     with sandbox(folder, readable, limits) as connection:
         staging = Staging(connection=connection, mapping=mapping)
-        report.read = staging.load(
-            [with_header(source, connection) for source in opened]
-        )
+        headed = [with_header(source, connection) for source in opened]
+        report.read = staging.load(headed)
+        strike(connection, mapping, headed, report)
         learned = _learned(staging, mapping)
         absent, first = staging.order(key)
         report.note("", Reason.NO_PERSON, absent, first)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from accord.agent.intake.dates import wrong_format
+from accord.agent.intake.dates import wrong_format, zone_called
 from accord.agent.intake.header import some_of
 from accord.agent.sources.form import Column, Columns, SourceForm, Text, Texts, as_text
 from accord.core.dimension import UNKNOWN, Dimension
@@ -83,6 +83,8 @@ class DimensionEntry(Strict):
     at: Column | None = None
     format: Texts | None = None
     flags: Annotated[dict[str, Text], pydantic.Field(min_length=1)] | None = None
+    yes: Texts | None = None
+    no: Texts | None = None
     none: bool = True
     value: Text | None = None
     empty: Text = UNKNOWN
@@ -156,6 +158,8 @@ class Mapping:
             yield name, ("person", index)
         for index, name in enumerate(self.case_columns):
             yield name, ("case", index)
+        for name in self.form.source.totals:
+            yield name, ("source", "totals", name)
         yield from _coded(self.form)
 
 
@@ -222,6 +226,8 @@ def _misfits(form: MappingForm, model: DataModel) -> Iterator[Misfit]:
             known = ", ".join(model.quantities) or "none"
             hint = suggestion(name, model.quantities) or f" It has: {known}."
             yield ("quantities", name), f"the data model has no such quantity.{hint}"
+    if form.source.zone is not None and zone_called(form.source.zone) is None:
+        yield ("source", "zone"), "no such time zone; names are like `Europe/Vienna`."
     if form.without_person != REFUSE and not isinstance(form.person, list):
         yield ("without_person",), "this goes only with `person: [columns]`."
 
@@ -233,6 +239,8 @@ _GOES_WITH = {
     "date": ("column",),
     "at": ("birth_date",),
     "format": ("birth_date",),
+    "yes": ("flags",),
+    "no": ("flags",),
     "none": ("flags", "column", "columns"),
 }
 

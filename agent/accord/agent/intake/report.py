@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ SENTENCES = {
     Reason.TOO_MANY_VALUES: "more values than the data model allows for one case",
     Reason.NO_PERSON: "all columns that identify the person are empty",
     Reason.CASE_CONFLICT: "rows of the same person and case that contradict each other",
+    Reason.UNREADABLE: "a value that cannot be read, such as a formula's error",
+    Reason.TOTAL_LINE: "a line of totals, which is no record",
 }
 
 
@@ -51,6 +54,8 @@ class Report:
     mapping: str
     files: tuple[str, ...]
     """Names of the sources."""
+    counted: tuple[Callable[[int], int], ...] = ()
+    """For each source, how its owner counts its rows."""
     dimensions: tuple[str, ...] = ()
     """What the mapping names, in the order of the data model."""
     read: int = 0
@@ -99,10 +104,14 @@ class Report:
         several = len(self.files) > 1
         names = [
             f"{self.files[file]}:{row}" if several else str(row)
-            for file, row in refusal.first
+            for file, row in self._places(refusal)
         ]
         more = ", …" if refusal.rows > len(names) else ""
         return ", ".join(names) + more
+
+    def _places(self, refusal: Refusal) -> Iterator[tuple[int, int]]:
+        for file, row in refusal.first:
+            yield file, self.counted[file](row) if self.counted else row
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for machines."""
@@ -124,7 +133,7 @@ class Report:
                     "rows": refusal.rows,
                     "first_rows": [
                         {"source": self.files[file], "row": row}
-                        for file, row in refusal.first
+                        for file, row in self._places(refusal)
                     ],
                 }
                 for (place, reason), refusal in sorted(self.refusals.items())

@@ -64,6 +64,7 @@ def sandbox(
             f"threads = {limits.threads}",
             "preserve_insertion_order = true",
             "enable_progress_bar = false",
+            "TimeZone = 'UTC'",
             f"allowed_directories = [{_quoted(str(folder))}]",
             f"allowed_paths = [{paths}]",
             "enable_external_access = false",

@@ -20,8 +20,8 @@ from accord.agent.intake.coding import Coded, Flags, Ids
 from accord.agent.intake.mapping import NONE, REFUSE, DimensionEntry, fold
 from accord.core.dimension import UNKNOWN, Dimension
 
-_YES = frozenset({"1", "true", "yes", "t", "y"})
-_NO = frozenset({"0", "false", "no", "f", "n"})
+_YES = ("1", "true", "yes", "t", "y")
+_NO = ("0", "false", "no", "f", "n")
 
 
 class MultiCoder:
@@ -43,6 +43,8 @@ class MultiCoder:
             column: dimension.code(value)
             for column, value in (entry.flags or {}).items()
         }
+        self._yes = frozenset(map(fold, entry.yes or _YES))
+        self._no = frozenset(map(fold, entry.no or _NO)) - self._yes
         named = entry.columns or ([entry.column] if entry.column else [])
         self.inputs: tuple[str, ...] = tuple(self._flags) or tuple(named)
         self._otherwise = entry.otherwise
@@ -88,9 +90,9 @@ class MultiCoder:
         return known, self._ASKED if known else self._NOTHING
 
     def _read_flag(self, column: str, text: str) -> tuple[Sequence[int], int]:
-        if text in _YES:
+        if text in self._yes:
             return (self._flags[column],), self._ASKED
-        if text in _NO:
+        if text in self._no:
             return (), self._ASKED
         if not text:
             return (), self._NOTHING

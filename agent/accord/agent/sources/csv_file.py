@@ -10,17 +10,19 @@ import contextlib
 import csv
 import gzip
 import io
+import shutil
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from accord.agent.sources.encoding import as_utf8
 from accord.agent.sources.form import SourceForm
-from accord.agent.sources.table import Table
+from accord.agent.sources.table import Table, told_apart
 from accord.core.errors import SourceError
 
 _SEPARATORS = (",", ";", "\t", "|")
 _LONGEST_FIELD = 1 << 20
+_LONGEST_LINE = 2 << 20
 _MOST_COLUMNS = 4096
 
 
@@ -37,20 +39,40 @@ def open_csv(path: Path, form: SourceForm, copy: Path) -> Table:
             SOURCE_UNREADABLE.
     """
     try:
-        text = as_utf8(path, form.encoding, copy)
+        above = (form.header_row or 1) - 1
+        text = as_utf8(path, form.encoding, copy, above=above)
         separator = form.separator or _sniffed(text)
-        header = _header(text, separator, path.name)
+        header = _header(text, separator, path.name, above)
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise SourceError(
             "SOURCE_UNREADABLE", f"{path.name} is a damaged gzip file."
         ) from None
+    if form.totals:
+        text = _with_whole_end(text, copy, separator, len(header))
     return Table(
         name=path.name,
         path=text.resolve(),
         kind="csv",
         header=header,
         separator=separator,
+        above=above,
     )
+
+
+def _with_whole_end(text: Path, copy: Path, separator: str, columns: int) -> Path:
+    """Return a copy whose last line has all fields: totals are often cut short."""
+    if text != copy:
+        shutil.copyfile(text, copy)
+    with copy.open("r+b") as file:
+        file.seek(max(0, copy.stat().st_size - _LONGEST_FIELD))
+        last = file.read().rstrip(b"\n").rpartition(b"\n")[2].decode("utf-8", "replace")
+        short = columns - len(next(csv.reader([last], delimiter=separator), []))
+        if 0 < short < columns and last.count('"') % 2 == 0:
+            file.seek(-1, 2)
+            if file.read() == b"\n":
+                file.seek(-1, 2)
+            file.write((separator * short + "\n").encode())
+    return copy
 
 
 def csv_scan(table: Table, columns: Sequence[str]) -> tuple[str, list[str]]:
@@ -63,20 +85,21 @@ def csv_scan(table: Table, columns: Sequence[str]) -> tuple[str, list[str]]:
     source = (
         f"read_csv($path, auto_detect = false, header = true, delim = '{separator}', "
         f"quote = '\"', escape = '\"', strict_mode = true, null_padding = false, "
-        f"ignore_errors = false, compression = 'none', columns = {{{fields}}})"
+        f"ignore_errors = false, compression = 'none', "
+        f"max_line_size = {_LONGEST_LINE}, columns = {{{fields}}})"
     )
     return source, [f"c{table.header.index(name)}" for name in columns]
 
 
 def csv_fault(table: Table) -> SourceError:
     """Say what is wrong with a CSV file that could not be read to its end."""
-    last_line = 0
+    last_line = table.above
     count = len(table.header)
     try:
         with _text(table.path) as stream:
             reader = csv.reader(stream, delimiter=table.separator, strict=True)
             for number, fields in enumerate(reader):
-                line, last_line = last_line + 1, reader.line_num
+                line, last_line = last_line + 1, table.above + reader.line_num
                 if fields and len(fields) != count:
                     return SourceError(
                         "SOURCE_MALFORMED",
@@ -84,7 +107,14 @@ def csv_fault(table: Table) -> SourceError:
                         f"{len(fields)} fields, and the header has {count}. A text "
                         "that holds the separator or a line break needs quotes.",
                     )
-    except csv.Error:
+                if sum(map(len, fields)) * 4 > _LONGEST_LINE:
+                    size = sum(len(field.encode()) for field in fields)
+                    if size + count > _LONGEST_LINE:
+                        return _too_long(table, line)
+    except csv.Error as error:
+        # The reader's own words; they hold numbers alone.
+        if "field limit" in str(error):
+            return _too_long(table, last_line + 1)
         return SourceError(
             "SOURCE_MALFORMED",
             f"{table.name}, line {last_line + 1}: a quote that begins here does not "
@@ -94,6 +124,15 @@ def csv_fault(table: Table) -> SourceError:
         "SOURCE_UNREADABLE",
         f"{table.name} cannot be read as CSV with {_named(table.separator)} between "
         "fields; the mapping can name another `separator`.",
+    )
+
+
+def _too_long(table: Table, line: int) -> SourceError:
+    return SourceError(
+        "SOURCE_MALFORMED",
+        f"{table.name}, line {line}: a field has more than {_LONGEST_FIELD:,} "
+        f"characters, or the row more than {_LONGEST_LINE:,} bytes. Export the file "
+        "without that column, or see whether a quote was left open.",
     )
 
 
@@ -112,22 +151,28 @@ def _sniffed(path: Path) -> str:
     return max(_SEPARATORS, key=outside.count)
 
 
-def _header(path: Path, separator: str, name: str) -> tuple[str, ...]:
+def _header(path: Path, separator: str, name: str, above: int) -> tuple[str, ...]:
     try:
         with _text(path) as stream:
             fields = next(csv.reader(stream, delimiter=separator, strict=True), [])
-    except csv.Error:
+    except csv.Error as error:
         raise SourceError(
             "SOURCE_MALFORMED",
-            f"{name}, line 1: a quote in the header does not end where it should.",
+            f"{name}, line {above + 1}: the header is too long."
+            if "field limit" in str(error)
+            else f"{name}, line {above + 1}: a quote in the header does not end where "
+            "it should.",
         ) from None
     if not fields:
-        raise SourceError("SOURCE_EMPTY", f"{name} is empty: there is no header.")
+        where = f" in line {above + 1}" if above else ""
+        raise SourceError(
+            "SOURCE_EMPTY", f"{name} is empty: there is no header{where}."
+        )
     if len(fields) > _MOST_COLUMNS:
         raise SourceError(
             "SOURCE_MALFORMED", f"{name} has more than {_MOST_COLUMNS} columns."
         )
-    return tuple(field.strip() for field in fields)
+    return told_apart(fields)
 
 
 def _named(separator: str) -> str:

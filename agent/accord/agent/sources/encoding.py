@@ -19,26 +19,54 @@ from accord.core.errors import SourceError
 _CHUNK = 1 << 22
 
 
-def as_utf8(path: Path, encoding: str, copy: Path) -> Path:
-    """Return *path* if it is clean UTF-8, else a clean copy of it."""
+def as_utf8(path: Path, encoding: str | None, copy: Path, *, above: int = 0) -> Path:
+    """Return *path* if it is clean UTF-8, else a clean copy of it.
+
+    Args:
+        path: the file.
+        encoding: as the mapping says; none: by the file's own mark, else UTF-8.
+        copy: where a copy goes.
+        above: lines to leave away at the top; with any there is always a copy.
+
+    Raises:
+        SourceError: SOURCE_ENCODING or SOURCE_MALFORMED, with the line.
+    """
     packed = path.name.lower().endswith(".gz")
-    name = "utf-8-sig" if encoding == "utf-8" else encoding
-    if not packed and name == "utf-8-sig":
-        both = feeds = 0
+    name = encoding or _marked(path)
+    name = "utf-8-sig" if name == "utf-8" else name
+    both = feeds = returns = 0
+    if not packed and not above and name == "utf-8-sig":
         for text in _decoded(path, name):
             both += text.count("\r\n")
             feeds += text.count("\n")
-        if both in (0, feeds):
+            returns += text.count("\r")
+        if both in (0, feeds) and (feeds or not returns):
             return path
+    # A file whose lines end in returns alone comes from an old Macintosh.
+    alone = bool(returns) and not feeds
     # DuckDB takes one kind of line end in a file; the copy has one.
     with copy.open("x", encoding="utf-8", newline="") as file:
         held = ""
         for text in _decoded(path, name):
             whole = held + text
             held = "\r" if whole.endswith("\r") else ""
-            file.write(whole.removesuffix("\r").replace("\r\n", "\n"))
+            lines = whole.removesuffix("\r").replace("\r\n", "\n")
+            lines = lines.replace("\r", "\n") if alone else lines
+            while above and lines:
+                _, end, lines = lines.partition("\n")
+                above -= len(end)
+            file.write(lines)
         file.write("\n" if held else "")
     return copy
+
+
+def _marked(path: Path) -> str:
+    """Return the encoding that the file's first bytes name, or UTF-8."""
+    with _opened(path) as file:
+        start = file.read(4)
+    return next(
+        (name for mark, name in _MARKS.items() if start[: len(mark)] == mark), "utf-8"
+    )
 
 
 def _decoded(path: Path, encoding: str) -> Iterator[str]:
@@ -53,7 +81,7 @@ def _decoded(path: Path, encoding: str) -> Iterator[str]:
         start = file.read(4)
         _check_mark(start, encoding, path.name)
         chunk = start + file.read(_CHUNK)
-        final = False
+        final, first = False, True
         while not final:
             following = file.read(_CHUNK)
             final = not following
@@ -72,7 +100,8 @@ def _decoded(path: Path, encoding: str) -> Iterator[str]:
                 )
             line += text.count("\n")
             chunk = following
-            yield text
+            yield text.removeprefix("\ufeff") if first else text
+            first = False
 
 
 _MARKS = {
@@ -100,7 +129,8 @@ def _undecodable(path: Path, line: int, encoding: str) -> SourceError:
             "SOURCE_ENCODING",
             f"{path.name}, line {line}: this is not UTF-8. If the file comes from an "
             "older Windows program, say `source: {encoding: windows-1252}` in the "
-            "mapping.",
+            "mapping; windows-1250 for Central Europe, -1251 for Cyrillic, -1256 for "
+            "Arabic.",
         )
     return SourceError(
         "SOURCE_ENCODING",

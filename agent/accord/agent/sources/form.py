@@ -31,9 +31,53 @@ Texts = Annotated[
 Columns = Annotated[list[Column], pydantic.Field(min_length=1, max_length=64)]
 
 
+Encoding = Literal[
+    "utf-8",
+    "utf-8-sig",
+    "utf-16",
+    "utf-16-le",
+    "utf-16-be",
+    "windows-1250",
+    "windows-1251",
+    "windows-1252",
+    "windows-1253",
+    "windows-1254",
+    "windows-1255",
+    "windows-1256",
+    "windows-1257",
+    "windows-1258",
+    "windows-874",
+    "iso-8859-1",
+    "iso-8859-2",
+    "iso-8859-5",
+    "iso-8859-6",
+    "iso-8859-7",
+    "iso-8859-8",
+    "iso-8859-9",
+    "iso-8859-13",
+    "iso-8859-15",
+    "koi8-r",
+    "koi8-u",
+    "cp850",
+    "cp852",
+    "cp866",
+    "mac-roman",
+    "big5",
+    "gb18030",
+    "shift_jis",
+    "euc-kr",
+]
+
+
 class SourceForm(Strict):
     """How the file is written; found out where it can be."""
 
-    format: Literal["csv", "parquet"] | None = None
-    encoding: Literal["utf-8", "utf-8-sig", "utf-16", "windows-1252"] = "utf-8"
+    format: Literal["csv", "excel", "parquet"] | None = None
+    encoding: Encoding | None = None
     separator: Annotated[str, pydantic.Field(min_length=1, max_length=1)] | None = None
+    header_row: Annotated[int, pydantic.Field(ge=1, le=1000)] | None = None
+    sheets: Literal["all"] | Annotated[list[Column], pydantic.Field(min_length=1)] = (
+        "all"
+    )
+    totals: dict[Column, Texts] = {}
+    zone: Annotated[str, pydantic.Field(min_length=1, max_length=64)] | None = None

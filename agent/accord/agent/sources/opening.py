@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,10 +13,11 @@ from accord.agent.sources.csv_file import csv_fault, csv_scan, open_csv
 from accord.agent.sources.form import SourceForm
 from accord.agent.sources.parquet_file import (
     open_parquet,
-    parquet_header,
     parquet_scan,
+    with_columns,
 )
 from accord.agent.sources.table import Source, Table
+from accord.agent.sources.workbook import ENDINGS, open_workbook
 from accord.core.errors import SourceError
 
 
@@ -34,7 +34,7 @@ def open_file(
 
     Raises:
         SourceError: SOURCE_ABSENT, SOURCE_EMPTY, SOURCE_ENCODING, SOURCE_FORMAT,
-            SOURCE_MALFORMED or SOURCE_UNREADABLE.
+            SOURCE_LOCKED, SOURCE_MALFORMED, SOURCE_SHEET or SOURCE_UNREADABLE.
     """
     if not path.is_file():
         raise SourceError("SOURCE_ABSENT", f"There is no file {path}.")
@@ -42,6 +42,8 @@ def open_file(
     try:
         if kind == "parquet":
             return [open_parquet(path)]
+        if kind == "excel":
+            return open_workbook(path, form)
         return [open_csv(path, form, folder / f"source-{number}.csv")]
     except PermissionError:
         raise SourceError(
@@ -52,14 +54,14 @@ def open_file(
 def with_header(source: Source, connection: duckdb.DuckDBPyConnection) -> Source:
     """Return *source* with the header that only DuckDB can find."""
     if isinstance(source, Table) and source.kind == "parquet":
-        return dataclasses.replace(source, header=parquet_header(source, connection))
+        return with_columns(source, connection)
     return source
 
 
 def scan(table: Table, columns: Sequence[str]) -> tuple[str, list[str]]:
     """Return the FROM clause and the expressions of *columns*, both without values."""
     if table.kind == "parquet":
-        return parquet_scan(columns)
+        return parquet_scan(table, columns)
     return csv_scan(table, columns)
 
 
@@ -68,14 +70,16 @@ def fault(table: Table, found: SourceError) -> SourceError:
     return csv_fault(table) if table.kind == "csv" else found
 
 
-def _kind_of(path: Path) -> Literal["csv", "parquet"]:
+def _kind_of(path: Path) -> Literal["csv", "excel", "parquet"]:
     name = path.name.lower()
     if name.endswith((".parquet", ".pq")):
         return "parquet"
+    if name.endswith(ENDINGS):
+        return "excel"
     if name.endswith((".csv", ".csv.gz", ".tsv", ".txt")):
         return "csv"
     raise SourceError(
         "SOURCE_FORMAT",
-        f"{path.name} ends neither in .csv nor in .parquet; say in the mapping what it "
-        "is, such as `source: {format: csv}`.",
+        f"{path.name} ends neither in .csv nor in .parquet, .xlsx, .xlsb, .xls or .ods;"
+        " say in the mapping what it is, such as `source: {format: csv}`.",
     )

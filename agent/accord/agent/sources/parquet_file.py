@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,17 +11,23 @@ import duckdb
 
 from accord.agent.intake.sandbox import reading
 from accord.agent.sources.table import Table
+from accord.core.errors import SourceError
+
+_NESTED = ("STRUCT", "MAP", "UNION", "BLOB", "BIT", "VARIANT", "GEOMETRY")
+
+
+_FLOATS = frozenset({"FLOAT", "DOUBLE"})
+_EXACT = 10**15
+"""Whole numbers below have all their digits in a float."""
 
 
 def open_parquet(path: Path) -> Table:
-    """Return a Parquet file; `parquet_header` finds its header, in the sandbox."""
+    """Return a Parquet file; `with_columns` finds its header, in the sandbox."""
     return Table(name=path.name, path=path.resolve(), kind="parquet", header=())
 
 
-def parquet_header(
-    table: Table, connection: duckdb.DuckDBPyConnection
-) -> tuple[str, ...]:
-    """Return the names of the file's columns.
+def with_columns(table: Table, connection: duckdb.DuckDBPyConnection) -> Table:
+    """Return *table* with the names and types of its columns.
 
     Raises:
         SourceError: SOURCE_UNREADABLE.
@@ -29,10 +36,40 @@ def parquet_header(
         rows = connection.execute(
             "DESCRIBE SELECT * FROM read_parquet(?)", [str(table.path)]
         ).fetchall()
-    return tuple(str(row[0]) for row in rows)
+    return dataclasses.replace(
+        table,
+        header=tuple(str(row[0]) for row in rows),
+        kinds=tuple(str(row[1]) for row in rows),
+    )
 
 
-def parquet_scan(columns: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the FROM clause and the expressions of *columns*, quoted as names."""
-    names = ['"' + name.replace('"', '""') + '"' for name in columns]
-    return "read_parquet($path)", [f"CAST({name} AS VARCHAR)" for name in names]
+def parquet_scan(table: Table, columns: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the FROM clause and the expressions of *columns*, quoted as names.
+
+    Raises:
+        SourceError: SOURCE_MALFORMED, a column holds no simple values.
+    """
+    kinds = dict(zip(table.header, table.kinds, strict=True))
+    expressions = [_text(table, name, kinds[name]) for name in columns]
+    return "read_parquet($path)", expressions
+
+
+def _text(table: Table, name: str, kind: str) -> str:
+    """Return the expression of a column as text."""
+    if kind.endswith("]") or kind.startswith(_NESTED):
+        raise SourceError(
+            "SOURCE_MALFORMED",
+            f"{table.name}: the column {name!r} holds lists, structures or bytes, and "
+            "a mapping reads single texts, numbers and dates. Write it as text, several "
+            "values with a separator between them.",
+        )
+    column = '"' + name.replace('"', '""') + '"'
+    text = f"CAST({column} AS VARCHAR)"
+    if kind not in _FLOATS:
+        return text
+    # Programs that know no absent whole numbers write floats instead.
+    return (
+        f"CASE WHEN isnan({column}) THEN '' WHEN abs({column}) < {_EXACT} AND "
+        f"trunc({column}) = {column} THEN CAST(CAST({column} AS BIGINT) AS VARCHAR) "
+        f"ELSE {text} END"
+    )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -13,6 +14,12 @@ Batch: TypeAlias = list[list[str]]
 
 BATCH_ROWS = 1 << 14
 """Rows that a stream should put into a batch."""
+
+UNREADABLE = "\0"
+"""Stands for a value that cannot be read, such as a formula's error.
+
+No text has a NUL; a row with one in a column of the mapping is left out and counted.
+"""
 
 
 def _as_counted(row: int) -> int:
@@ -29,7 +36,15 @@ class Table:
     """What is read: the file itself, or its UTF-8 copy."""
     kind: Literal["csv", "parquet"]
     header: tuple[str, ...]
+    kinds: tuple[str, ...] = ()
+    """Parquet: DuckDB's name of each column's type."""
     separator: str = ","
+    above: int = 0
+    """Lines of the file above the header, which are not in what is read."""
+
+    def counted(self, row: int) -> int:
+        """Return the number of a row as its owner sees it: from 1 below the header."""
+        return row
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,3 +61,15 @@ class Stream:
 
 
 Source: TypeAlias = Table | Stream
+
+
+def told_apart(names: Sequence[str]) -> tuple[str, ...]:
+    """Return a header in which columns of one name are numbered: ``name [2]``."""
+    stripped = [name.strip() for name in names]
+    several = {name for name, times in Counter(stripped).items() if times > 1 and name}
+    seen: Counter[str] = Counter()
+    found: list[str] = []
+    for name in stripped:
+        seen[name] += 1
+        found.append(f"{name} [{seen[name]}]" if name in several else name)
+    return tuple(found)
