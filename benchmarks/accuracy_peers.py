@@ -182,7 +182,7 @@ def _run(engine: Engine, command: list[str], folder: Path) -> None:
         said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         errors = [line for line in said if line.startswith("ERROR: ")] or said[-1:]
         first = errors[0] if errors else f"it ended with status {done.returncode}"
-        raise LeftOut(f"{first} (all of it in {log.relative_to(ROOT)})")
+        raise LeftOut(f"{first.rstrip('.')} (all of it in {log.relative_to(ROOT)})")
 
 
 def ours(
@@ -198,6 +198,13 @@ def ours(
     bounded = column(one.target(), "estimate")
     best = [drawn_alone(one, 1, bounded) for _ in range(releases)]
     yield measured("the cells' noise alone", "", best, true)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
 
 
 def show(found: Sequence[Measured]) -> None:
@@ -218,13 +225,12 @@ def show(found: Sequence[Measured]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Ask everybody and print how they did."""
     parser = argparse.ArgumentParser(prog="benchmarks.accuracy_peers")
-    parser.add_argument("--rows", type=int, default=SMALL, help="case rows")
-    parser.add_argument(
-        "--bound", type=int, default=BOUND, help="cells of one person that count"
-    )
-    parser.add_argument(
-        "--releases", type=int, default=RELEASES, help="the median of so many"
-    )
+    for option, usual, meaning in (
+        ("--rows", SMALL, "case rows"),
+        ("--bound", BOUND, "cells of one person that count"),
+        ("--releases", RELEASES, "the median of so many"),
+    ):
+        parser.add_argument(option, type=_positive, default=usual, help=meaning)
     names = [engine.name for engine in ENGINES]
     parser.add_argument("--engines", nargs="*", choices=names, default=names)
     parser.add_argument("--json", action="store_true", help="figures for programs")
