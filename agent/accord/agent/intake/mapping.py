@@ -158,6 +158,8 @@ class Mapping:
             yield name, ("person", index)
         for index, name in enumerate(self.case_columns):
             yield name, ("case", index)
+        if self.form.source.changed is not None:
+            yield self.form.source.changed, ("source", "changed")
         for name in self.form.source.totals:
             yield name, ("source", "totals", name)
         yield from _coded(self.form)
@@ -187,6 +189,7 @@ def peek_model(text: str, source: str) -> str:
     Raises:
         DocumentError: with every problem of form.
     """
+    refuse_open(text, source)
     return parse_document(text, MappingForm, source=source).data_model
 
 
@@ -196,6 +199,7 @@ def load_mapping(text: str, source: str, model: DataModel) -> Mapping:
     Raises:
         DocumentError: with every problem found.
     """
+    refuse_open(text, source)
     form = parse_document(text, MappingForm, source=source)
     problems = [
         problem_at(text, path, sentence) for path, sentence in _misfits(form, model)
@@ -228,8 +232,27 @@ def _misfits(form: MappingForm, model: DataModel) -> Iterator[Misfit]:
             yield ("quantities", name), f"the data model has no such quantity.{hint}"
     if form.source.zone is not None and zone_called(form.source.zone) is None:
         yield ("source", "zone"), "no such time zone; names are like `Europe/Vienna`."
+    yield from _wrong_source(form)
     if form.without_person != REFUSE and not isinstance(form.person, list):
         yield ("without_person",), "this goes only with `person: [columns]`."
+
+
+def _wrong_source(form: MappingForm) -> Iterator[Misfit]:
+    """Find entries of the source that contradict each other."""
+    source = form.source
+    if source.database is not None and source.table is None:
+        yield ("source", "database"), "name the `table` or view to read, too."
+    if source.table is not None and source.database is None:
+        yield ("source", "table"), "this goes only with `database`."
+    if source.database is not None:
+        for name in sorted(source.of_files):
+            yield ("source", name), "this goes with files, not with `database`."
+    if source.changed is not None and form.case is None:
+        sentence = "this needs `case`: the columns that tell one case from another."
+        yield ("source", "changed"), sentence
+    if source.changed is not None and form.person == ROW_NUMBER:
+        sentence = f"this does not go with `person: {ROW_NUMBER}`: numbers shift."
+        yield ("source", "changed"), sentence
 
 
 _ORIGINS = ("column", "columns", "flags", "birth_date", "value")

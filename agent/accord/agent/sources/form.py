@@ -70,7 +70,7 @@ Encoding = Literal[
 
 
 class SourceForm(Strict):
-    """How the file is written; found out where it can be."""
+    """How a file is written, found out where it can be; or which table is read."""
 
     format: Literal["csv", "excel", "parquet"] | None = None
     encoding: Encoding | None = None
@@ -81,3 +81,11 @@ class SourceForm(Strict):
     )
     totals: dict[Column, Texts] = {}
     zone: Annotated[str, pydantic.Field(min_length=1, max_length=64)] | None = None
+    database: Annotated[str, pydantic.Field(min_length=1, max_length=63)] | None = None
+    table: Column | None = None
+    changed: Column | None = None
+
+    @property
+    def of_files(self) -> frozenset[str]:
+        """Entries that were written and go with files only."""
+        return self.model_fields_set - {"database", "table", "changed", "zone"}
