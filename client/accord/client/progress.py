@@ -12,8 +12,14 @@ from rich.progress import Progress as Bars
 
 from accord.client.pending import Pending
 from accord.client.result import Result
+from accord.client.sending import Sent
 from accord.client.stages import Progress
-from accord.core.errors import AccordError
+from accord.core.errors import (
+    AccordError,
+    DeadlineExceeded,
+    NotFound,
+    Unreachable,
+)
 
 LONG_SECONDS: Final = 15
 """After so long a wait it is said how to come back; somebody may be away."""
@@ -21,6 +27,17 @@ LONG_SECONDS: Final = 15
 _HOW_TO_LEAVE: Final = (
     "Ctrl-C ends the question. To let it go on, close this terminal, or ask with"
     " --no-wait."
+)
+
+
+_NOT_TAKEN: Final = (
+    "The hub does not have the question so far. Whether that is still so says: accord"
+    " submission {id}"
+)
+
+_ENDING: Final = (
+    "The question is ended as soon as the hub has taken it. Ctrl-C once more leaves it"
+    " alone."
 )
 
 
@@ -47,6 +64,32 @@ def waiting(
         raise
 
 
+def end_early(sent: Sent, screen: Console) -> None:
+    """End a question that was interrupted before the hub had said anything.
+
+    Once the hub has taken it, it is ended by its id; what became of it is said.
+    """
+    try:
+        screen.print(_ENDING, soft_wrap=True)
+        lines = _ended(sent)
+    except KeyboardInterrupt:
+        lines = _goes_on(sent.unsure(), "Interrupted.")
+    for line in lines:
+        screen.print(line, soft_wrap=True)
+
+
+def _ended(sent: Sent) -> list[str]:
+    """Return what became of a question that was interrupted while it was sent."""
+    try:
+        pending = sent.pending()
+    except (Unreachable, DeadlineExceeded):
+        pending = sent.unsure()  # the hub may have it, and then knows the id
+    except AccordError as refusal:
+        sent.forget()
+        return [f"The hub has not taken the question: {refusal.sentence}"]
+    return _left(pending, cancels=True)
+
+
 def _left(pending: Pending, *, cancels: bool) -> list[str]:
     """Return what becomes of a question that nobody waits for any more."""
     if not cancels:
@@ -54,15 +97,22 @@ def _left(pending: Pending, *, cancels: bool) -> list[str]:
     try:
         if pending.cancel():
             return [str(pending.failure)]
+    except NotFound:
+        return [_NOT_TAKEN.format(id=pending.id)]
     except (AccordError, KeyboardInterrupt) as error:
         why = error.sentence if isinstance(error, AccordError) else "Interrupted."
-        return [f"It could not be ended: {why}", pending.receipt()[-1]]
+        return _goes_on(pending, why)
     if pending.done:
         return pending.receipt()
     return [
         "Too late to give anything back: the answer is being opened and paid for.",
         pending.receipt()[-1],
     ]
+
+
+def _goes_on(pending: Pending, why: str) -> list[str]:
+    """Return that a question could not be ended, and how to come back to it."""
+    return [f"It could not be ended: {why}", pending.receipt()[-1]]
 
 
 def _waiting(

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Literal, overload
 
-from accord.client.asked import Asked, AskedQuestions
+from accord.client.asked import Asked
 from accord.client.budget import Price
 from accord.client.covered import Covered, covered_of
 from accord.client.decode import cost_of, result_of
@@ -17,6 +17,7 @@ from accord.client.notes import title_of
 from accord.client.pending import Pending
 from accord.client.result import Result
 from accord.client.reviewed import review_of
+from accord.client.sending import Interrupted, Sent
 from accord.client.stages import Progress
 from accord.client.wire import Wire
 from accord.core.errors import InvalidQuery
@@ -219,6 +220,7 @@ class Question:
             DeadlineExceeded: STILL_WAITING after the timeout; RELEASE_HELD, also
                 without one, where a reviewer has to let the answer go. One comes back
                 later with ``hub.release(id)``.
+            Interrupted: Ctrl-C before the hub has said whether it takes the question.
         """
         if accept_derived and not complete:
             price = self.price(epsilon=epsilon, error=error, purpose=purpose)
@@ -233,18 +235,18 @@ class Question:
             purpose=purpose,
             complete_only=complete,
         )
-        response = self.wire.call(self.wire.stub.SubmitQuery, request)
         asked = Asked(
             id=request.id,
             agreement=self.agreement,
             question=self.title(),
             asked_at=utc_now(),
         )
-        pending = Pending(
-            self.wire, response.submission, asked=asked, complete=complete
-        )
-        if not pending.done:
-            AskedQuestions(self.wire.hub_identity).keep(asked)
+        sent = Sent(self.wire, request, asked=asked)
+        try:
+            pending = sent.pending()
+        except KeyboardInterrupt:
+            sent.keep()
+            raise Interrupted(sent) from None
         if not wait:
             return pending
         return pending.wait(timeout=timeout, on_progress=on_progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -55,6 +55,22 @@ class Wire:
         """
         with _typed_errors():
             return method(request, timeout=_deadline(request))
+
+    def begin(
+        self, method: grpc.UnaryUnaryMultiCallable[Any, Response], request: Message
+    ) -> Callable[[], Response]:
+        """Call *method* without waiting; what is returned waits, as often as it is.
+
+        An interrupted wait leaves the call alone, unlike one of `call`: it can be
+        waited for again.
+        """
+        answer = method.future(request, timeout=_deadline(request))
+
+        def wait() -> Response:
+            with _typed_errors():
+                return answer.result()
+
+        return wait
 
     def close(self) -> None:
         """Close the channel."""

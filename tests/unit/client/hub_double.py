@@ -22,7 +22,7 @@ from typing import Any
 import structlog
 from google.protobuf.message import Message
 
-from accord.core.errors import NotFound, PreconditionFailed
+from accord.core.errors import AccordError, NotFound, PreconditionFailed
 from accord.rpc import pki
 from accord.rpc.interceptors import ErrorBoundary
 from accord.rpc.logs import configure
@@ -159,6 +159,8 @@ class AnalystHub(AnalystServiceServicer):
         self.script: list[pb.Submission] = []
         self.requests: list[Any] = []
         self.ending: pb.Submission | None = None
+        # until it is set, nobody hears whether a question is taken
+        self.answering = threading.Event()
         self.begin_anew()
         self._said: dict[str, list[pb.Submission]] = {}
         self._releases: dict[str, pb.Release] = {}
@@ -182,6 +184,8 @@ class AnalystHub(AnalystServiceServicer):
         self.derived = None
         # what becomes of a question that is cancelled; nothing where it is too late
         self.ending = failed("CANCELLED", "You ended it. Nothing was charged.")
+        self.refusal: AccordError | None = None
+        self.answering.set()
         self.requests.clear()
 
     def store(self, answer: pb.Release) -> str:
@@ -225,6 +229,9 @@ class AnalystHub(AnalystServiceServicer):
         self, request: pb.SubmitQueryRequest, context: object
     ) -> pb.SubmitQueryResponse:
         self.requests.append(request)
+        await asyncio.to_thread(self.answering.wait)
+        if self.refusal is not None:
+            raise self.refusal
         self._said[request.id] = list(self.script)
         return pb.SubmitQueryResponse(submission=self._now(request.id))
 
@@ -246,6 +253,8 @@ class AnalystHub(AnalystServiceServicer):
         self, request: pb.CancelSubmissionRequest, context: object
     ) -> pb.CancelSubmissionResponse:
         self.requests.append(request)
+        if request.id not in self._said:
+            raise NotFound("SUBMISSION_UNKNOWN", "You have no such submission.")
         if self.ending is not None:
             self._said[request.id] = [self.ending]
         return pb.CancelSubmissionResponse(submission=self._now(request.id))

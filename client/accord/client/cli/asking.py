@@ -30,8 +30,9 @@ from accord.client.cli.options import (
     require_spending,
 )
 from accord.client.cli.returning import print_pending, print_result
-from accord.client.progress import waiting
+from accord.client.progress import end_early, waiting
 from accord.client.question import Question
+from accord.client.sending import Interrupted
 from accord.client.tables import records_table
 from accord.core.errors import InvalidQuery
 
@@ -74,13 +75,17 @@ def query(
         if free is not None:
             print_result(free, as_json=as_json)
             return
-        pending = question.release(
-            epsilon=epsilon,
-            error=error,
-            purpose=purpose,
-            complete=complete,
-            wait=False,
-        )
+        try:
+            pending = question.release(
+                epsilon=epsilon,
+                error=error,
+                purpose=purpose,
+                complete=complete,
+                wait=False,
+            )
+        except Interrupted as early:
+            end_early(early.sent, notices)
+            raise
         if not wait and not pending.done:
             print_pending(pending, as_json=as_json)
             return
