@@ -20,7 +20,7 @@ demo: setup ## a hub and five agencies on this machine: ask, refuse, repeat
 	$(BIN)/accord demo
 
 test: setup ## every test but the slow ones
-	$(BIN)/python -m pytest -m "not slow" $(AT_ONCE) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not slow" --hypothesis-profile=quick $(AT_ONCE) $(PYTEST_ARGS)
 
 test-all: setup ## every test
 	$(BIN)/python -m pytest $(AT_ONCE) $(PYTEST_ARGS)

@@ -13,6 +13,10 @@ import structlog
 
 # A shared or slow machine is no reason for a property to fail.
 hypothesis.settings.register_profile("accord", deadline=None, print_blob=True)
+# `make test`: what has to pass often; `make test-all` looks at all examples.
+hypothesis.settings.register_profile(
+    "quick", hypothesis.settings.get_profile("accord"), max_examples=30
+)
 hypothesis.settings.load_profile("accord")
 
 ROOT = Path(__file__).resolve().parent.parent
