@@ -17,22 +17,16 @@ import typer
 
 from accord.agent.answer import utc_now
 from accord.agent.enrolment import board_check, require_way_to_confirm
-from accord.agent.intake.mapping import Mapping, load_mapping, peek_model
 from accord.agent.intake.parts import parts_of
+from accord.agent.joining_commands import draft, init
+from accord.agent.mapping_file import mapping_from
 from accord.agent.network.enrol import enrol as join_hub
 from accord.agent.network.identity import IdentityFiles
 from accord.agent.network.presence import OneContact
 from accord.agent.options import AsJson, StateOption, console, screen
-from accord.agent.policies import model_for_mapping, policies_of, read_document
+from accord.agent.policies import policies_of
 from accord.agent.receipt_commands import log_app, show_receipts
-from accord.agent.round_commands import (
-    audit,
-    confirm_restore,
-    key_lines,
-    keys,
-    keys_json,
-)
-from accord.agent.rounds.sealing import AUDIT_KEY
+from accord.agent.round_commands import audit, confirm_restore, keys
 from accord.agent.rule_commands import resume_sharing, rules_app, stop_sharing
 from accord.agent.running import run_agent
 from accord.agent.screens import (
@@ -59,6 +53,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command("init")(init)
+app.command("draft")(draft)
 app.add_typer(rules_app)
 app.add_typer(log_app)
 app.command("receipts")(show_receipts)
@@ -88,47 +84,6 @@ Sources = Annotated[
 
 FROM_INPUT = "-"
 """In the place of a token, which else can be seen in the list of processes."""
-
-
-@app.command()
-def init(
-    *,
-    new_agency_key: Annotated[
-        bool,
-        typer.Option(
-            "--new-agency-key",
-            help="Make another agency key where the one that the board knew is gone.",
-        ),
-    ] = False,
-    state: StateOption = None,
-    as_json: AsJson = False,
-) -> None:
-    """Make the state directory with the agency's own keys."""
-    made = AgentState.create(state_root(state), new_agency_key=new_agency_key)
-    public = made.secret_keys("").public
-    if as_json:
-        print_json(console, {"state": str(made.root), **keys_json(public)})
-        return
-    print_line(console, f"The agent's state is in {made.root}.")
-    print_line(
-        console,
-        "Keep a copy of its folder `keys` in a safe place: without the pseudonym key "
-        "no later store knows the same persons, and without the agency key the board "
-        "has to list this agency anew.",
-    )
-    print_line(
-        console,
-        f"The key of audits, {AUDIT_KEY} in that folder, is needed for audits only: it "
-        "may be moved to a place of its own.",
-    )
-    print_line(
-        console,
-        "Give these lines to your board, in person or by another way that you trust, "
-        "so that it signs a list of members with them; until then this agency cannot "
-        "join. `accord-agent keys` prints them again:",
-    )
-    for line in key_lines(public):
-        print_line(console, line)
 
 
 @app.command()
@@ -175,7 +130,9 @@ def enrol(
         print_json(console, found)
         return
     print_line(console, f"This agent is now {found['agency']!r} at {found['hub']}.")
-    print_line(console, "Next: `accord-agent ingest`, then `accord-agent run`.")
+    ingested = made.current.is_symlink()
+    first = "" if ingested else "`accord-agent ingest`, then "
+    print_line(console, f"Next: {first}`accord-agent run`.")
 
 
 @app.command()
@@ -192,7 +149,9 @@ def check(
 
     opened = AgentState.open(state_root(state))
     limits = opened.settings().ingest
-    report = check_sources(opened, _mapping(opened, mapping, model), sources, limits)
+    report = check_sources(
+        opened, mapping_from(opened, mapping, model), sources, limits
+    )
     if as_json:
         print_json(console, report.as_json())
         return
@@ -215,7 +174,7 @@ def ingest(
     opened = AgentState.open(state_root(state))
     limits = opened.settings().ingest
     done = ingest_sources(
-        opened, _mapping(opened, mapping, model), sources, limits, utc_now()
+        opened, mapping_from(opened, mapping, model), sources, limits, utc_now()
     )
     if as_json:
         content = {"report": done.report.as_json(), "parts": parts_json(done.parts)}
@@ -317,12 +276,6 @@ UNSAFE = (
     "UNSAFE TEST MODE: this agent's own caps are lifted. Its answers protect nobody. "
     "Use it only on records that nobody is in."
 )
-
-
-def _mapping(state: AgentState, file: Path, model: Path | None) -> Mapping:
-    text = read_document(file)
-    name = peek_model(text, file.name)
-    return load_mapping(text, file.name, model_for_mapping(state, name, model))
 
 
 def _show_status(state: AgentState, found: Status) -> None:

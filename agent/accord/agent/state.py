@@ -12,6 +12,7 @@
     store/current          -> builds/ID, switched in one step
     store/builds/ID/       one complete store: columns, persons, and its parts
     store/editions/C/E/    frozen snapshots, hard links into the build that they froze
+    mappings/              drafted mappings, which staff completes and keeps
     scratch/               private, of a running ingest; emptied by the next one
 
 The directory belongs to one user. Nothing in it is meant for the hub.
@@ -127,6 +128,11 @@ class AgentState:
     def editions(self) -> Path:
         """Frozen snapshots by calendar."""
         return self.store / "editions"
+
+    @property
+    def mappings(self) -> Path:
+        """Mappings that were drafted here."""
+        return self.root / "mappings"
 
     @property
     def scratch(self) -> Path:

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: S608
+"""What the columns of a source look like, found within the sandbox.
+
+A column whose name says that it names people or holds free text is not read. Of the
+others, numbers of rows are counted here, and texts are fetched from one kind alone:
+a list of codes, that is few short texts that stand there again and again. Statements
+are put together from numbers of our own; values and paths are parameters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from accord.agent.drafting.words import Words
+from accord.agent.intake.sandbox import reading, sandbox
+from accord.agent.intake.workspace import workspace
+from accord.agent.settings import Ingest
+from accord.agent.sources.form import SourceForm
+from accord.agent.sources.opening import fault, open_file, scan, with_header
+from accord.agent.sources.table import Source, Stream
+from accord.agent.state import AgentState
+from accord.core.errors import SourceError
+
+SAMPLE = 100_000
+"""Rows of each file from which the form of a column is told."""
+
+MOST_CODES = 800
+"""Distinct texts that a list of codes has at most."""
+
+LONGEST_CODE = 120
+
+SEPARATORS = (";", "|", ",")
+"""What may stand between several codes in one field."""
+
+_BLANK = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
+
+DATES = {
+    "year": r"\d{4}",
+    "quarter": r"\d{4}[- ]?[Qq][1-4]",
+    "month": r"\d{4}-?(0[1-9]|1[0-2])",
+    "%Y-%m-%d": r"\d{4}-\d{2}-\d{2}([T ][0-9:.,]+(Z|[+-][0-9:]+)?)?",
+    "%d/%m/%Y": r"(0?[1-9]|[12]\d|3[01])/(0?[1-9]|1[0-2])/\d{4}",
+    "%m/%d/%Y": r"(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])/\d{4}",
+    "%d.%m.%Y": r"(0?[1-9]|[12]\d|3[01])\.(0?[1-9]|1[0-2])\.\d{4}",
+    "%d-%m-%Y": r"(0?[1-9]|[12]\d|3[01])-(0?[1-9]|1[0-2])-\d{4}",
+    "%m-%d-%Y": r"(0?[1-9]|1[0-2])-(0?[1-9]|[12]\d|3[01])-\d{4}",
+    "%Y/%m/%d": r"\d{4}/(0?[1-9]|1[0-2])/(0?[1-9]|[12]\d|3[01])",
+    "%Y%m%d": r"(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])",
+    "%d %b %Y": r"\d{1,2} [A-Za-z]{3} \d{4}",
+    "%d %B %Y": r"\d{1,2} [A-Za-z]{4,9} \d{4}",
+}
+"""Forms of dates that are looked for, with the texts that have them."""
+
+WHOLE_DAYS = frozenset(form for form in DATES if form.startswith("%"))
+
+_NUMBER = r"-?\d{1,12}([.,]\d{1,6})?"
+_FLAG = "('1', '0', 'true', 'false', 'yes', 'no', 't', 'f', 'y', 'n')"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One column."""
+
+    name: str
+    filled: int
+    """Rows of the sample that hold something."""
+    distinct: int
+    longest: int
+    dates: dict[str, float]
+    """Share of the filled rows that have each form."""
+    numbers: float
+    comma: bool
+    """Whether any number has a decimal comma."""
+    flag: bool
+    """Whether it says yes and no only."""
+    separated: dict[str, float]
+    """Share of the filled rows in which each separator stands."""
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it may be a list of codes."""
+        few = self.distinct <= MOST_CODES
+        return bool(self.filled) and few and self.longest <= LONGEST_CODE
+
+    @property
+    def repeats(self) -> bool:
+        """Whether its texts stand there again and again, as codes do."""
+        return self.is_list and self.filled >= 3 * self.distinct
+
+    def separator(self) -> str | None:
+        """Return what stands between several codes in one field."""
+        found = max(SEPARATORS, key=lambda each: self.separated[each])
+        return found if self.separated[found] >= LEAST_SEPARATED else None
+
+
+LEAST_SEPARATED = 0.02
+
+
+class Sighting:
+    """The sources of one draft, open for as long as a block lasts."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        sources: Sequence[Source],
+        form: SourceForm,
+        words: Words,
+    ) -> None:
+        """Look at the columns that all *sources* have and that may be read."""
+        self.form = form
+        self.header = common_header(sources)
+        self._connection = connection
+        self._sources = sources
+        self.unread = tuple(name for name in self.header if words.is_private(name))
+        self.looks = {look.name: look for look in self._looks()}
+
+    def values(self, name: str, separator: str | None = None) -> tuple[str, ...] | None:
+        """Return the codes of a column in all rows; none where it is no list of them.
+
+        Args:
+            name: a column that was looked at.
+            separator: what stands between several codes in one field.
+        """
+        look = self.looks[name]
+        if not look.is_list and separator is None:
+            return None
+        found: set[str] = set()
+        for source in self._sources:
+            found |= self._distinct(source, name, separator)
+            if len(found) > MOST_CODES:
+                return None
+        codes = {text for text in found if text}
+        if any(len(code) > LONGEST_CODE for code in codes):
+            return None
+        return tuple(sorted(codes, key=lambda code: (code.casefold(), code)))
+
+    def _distinct(self, source: Source, name: str, separator: str | None) -> set[str]:
+        if isinstance(source, Stream):
+            found: set[str] = set()
+            for (texts,) in source.rows([name]):
+                for text in texts:
+                    parts = text.split(separator) if separator else [text]
+                    found.update(part.strip() for part in parts)
+                if len(found) > MOST_CODES:
+                    break
+            return found
+        origin, (column,) = scan(source, [name])
+        expression = column
+        parameters: dict[str, Any] = {"path": str(source.path)}
+        if separator is not None:
+            expression = f"unnest(string_split({column}, $separator))"
+            parameters["separator"] = separator
+        sql = (
+            f"SELECT DISTINCT trim(part, {_BLANK}) FROM (SELECT {expression} AS part "
+            f"FROM {origin}) WHERE part IS NOT NULL LIMIT {MOST_CODES + 2}"
+        )
+        try:
+            with reading(source.name):
+                rows = self._connection.execute(sql, parameters).fetchall()
+        except SourceError as error:
+            raise fault(source, error) from None
+        return {str(row[0]) for row in rows}
+
+    def _looks(self) -> Iterator[Look]:
+        names = [name for name in self.header if name not in set(self.unread)]
+        if not names:
+            return
+        self._sample(names)
+        for index, name in enumerate(names):
+            yield self._look(index, name)
+        self._connection.execute("DROP TABLE seen")
+
+    def _sample(self, names: Sequence[str]) -> None:
+        fields = ", ".join(f"s{index} VARCHAR" for index in range(len(names)))
+        self._connection.execute(f"CREATE TABLE seen ({fields})")
+        for source in self._sources:
+            if isinstance(source, Stream):
+                self._sample_stream(source, names)
+                continue
+            origin, found = scan(source, names)
+            listed = ", ".join(f"trim({column}, {_BLANK})" for column in found)
+            sql = f"INSERT INTO seen SELECT {listed} FROM {origin} LIMIT {SAMPLE}"
+            try:
+                with reading(source.name):
+                    self._connection.execute(sql, {"path": str(source.path)})
+            except SourceError as error:
+                raise fault(source, error) from None
+
+    def _sample_stream(self, stream: Stream, names: Sequence[str]) -> None:
+        listed = ", ".join(f"trim(s{index}, {_BLANK})" for index in range(len(names)))
+        taken = 0
+        for batch in stream.rows(names):
+            arriving = {
+                f"s{index}": np.array(texts, dtype=object)
+                for index, texts in enumerate(batch)
+            }
+            self._connection.register("arriving", arriving)
+            try:
+                with reading(stream.name):
+                    self._connection.execute(
+                        f"INSERT INTO seen SELECT {listed} FROM arriving"
+                    )
+            finally:
+                self._connection.unregister("arriving")
+            taken += len(batch[0])
+            if taken >= SAMPLE:
+                break
+
+    def _look(self, index: int, name: str) -> Look:
+        column = f"s{index}"
+        counted = [
+            "count(*)",
+            f"approx_count_distinct({column})",
+            f"coalesce(max(length({column})), 0)",
+            f"count(*) FILTER (lower({column}) IN {_FLAG})",
+            f"count(*) FILTER (regexp_full_match({column}, '{_NUMBER}'))",
+            f"count(*) FILTER (contains({column}, ','))",
+        ]
+        counted += [
+            f"count(*) FILTER (contains({column}, '{separator}'))"
+            for separator in SEPARATORS
+        ]
+        counted += [
+            f"count(*) FILTER (regexp_full_match({column}, '{text}'))"
+            for text in DATES.values()
+        ]
+        (row,) = self._connection.execute(
+            f"SELECT {', '.join(counted)} FROM seen WHERE {column} <> ''"
+        ).fetchall()
+        filled, distinct, longest, flags, numbers, commas, *shares = map(int, row)
+        if distinct <= 2 * MOST_CODES:
+            ((distinct,),) = self._connection.execute(
+                f"SELECT count(DISTINCT {column}) FROM seen WHERE {column} <> ''"
+            ).fetchall()
+        whole = max(filled, 1)
+        separated, dates = shares[: len(SEPARATORS)], shares[len(SEPARATORS) :]
+        return Look(
+            name=name,
+            filled=filled,
+            distinct=distinct,
+            longest=longest,
+            dates={form: n / whole for form, n in zip(DATES, dates, strict=True)},
+            numbers=numbers / whole,
+            comma=bool(commas),
+            flag=bool(filled) and flags == filled,
+            separated={
+                each: n / whole for each, n in zip(SEPARATORS, separated, strict=True)
+            },
+        )
+
+
+@contextlib.contextmanager
+def sighting(
+    state: AgentState, paths: Sequence[Path], limits: Ingest, words: Words
+) -> Iterator[Sighting]:
+    """Open files for a draft; how they are written is found out.
+
+    Raises:
+        SourceError: a file cannot be read.
+        PreconditionFailed: the disk is full, or the limits are too tight.
+    """
+    with workspace(state) as folder:
+        sources, form = _opened(paths, folder)
+        readable = [each.path for each in sources if not isinstance(each, Stream)]
+        with sandbox(folder, readable, limits) as connection:
+            opened = [with_header(source, connection) for source in sources]
+            yield Sighting(connection, opened, form, words)
+
+
+def common_header(sources: Sequence[Source]) -> tuple[str, ...]:
+    """Return the columns that all sources have once, in the order of the first."""
+    return tuple(
+        name
+        for name in sources[0].header
+        if name and all(source.header.count(name) == 1 for source in sources)
+    )
+
+
+def _opened(paths: Sequence[Path], folder: Path) -> tuple[list[Source], SourceForm]:
+    """Try the encodings in turn; Windows' own takes any bytes, so it comes last."""
+    for attempt, encoding in enumerate(("utf-8", "utf-16", "windows-1252")):
+        form = SourceForm.model_validate({"encoding": encoding} if attempt else {})
+        apart = folder / f"read-{attempt}"
+        apart.mkdir(mode=0o700)
+        try:
+            return [
+                source
+                for number, path in enumerate(paths)
+                for source in open_file(path, form, apart, number)
+            ], form
+        except SourceError as error:
+            if error.reason != "SOURCE_ENCODING" or encoding == "windows-1252":
+                if error.reason == "SOURCE_MALFORMED" and encoding == "utf-8":
+                    continue  # NUL characters: it may be UTF-16 without a mark
+                raise
+    raise AssertionError  # the last attempt returns or raises

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The first day of an agent: a draft of its mapping, and where that lies.
+
+The command, and the page for those without a terminal, take the same steps.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from accord.agent.drafting.asking import person_typed
+from accord.agent.drafting.draft import Draft
+from accord.agent.drafting.drafting import draft_mapping, part_name
+from accord.agent.drafting.writing import written
+from accord.agent.policies import (
+    model_for_mapping,
+    policies_of,
+    read_document,
+)
+from accord.agent.state import AgentState
+from accord.core.errors import ConfigurationError, Conflict
+from accord.core.model import DataModel, load_model
+
+SAMPLE_MODEL = "cases-v1"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the staff has said of a draft beforehand."""
+
+    person: str | None = None
+    profile: str | None = None
+    model: Path | None = None
+
+
+def draft_of(state: AgentState, sources: Sequence[Path], wishes: Wishes) -> Draft:
+    """Draft a mapping of *sources*, which are together one source.
+
+    Raises:
+        SourceError: a file cannot be read, or nothing in it fits the data model.
+        InvalidQuery: PROFILE_UNKNOWN or PERSON_COLUMN_UNKNOWN.
+        ConfigurationError: the data model cannot be read.
+    """
+    person = None if wishes.person is None else person_typed(wishes.person)
+    return draft_mapping(
+        state,
+        sources,
+        model_of(state, wishes.model),
+        profile_name=wishes.profile,
+        person=person,
+    )
+
+
+def model_of(state: AgentState, file: Path | None) -> DataModel:
+    """Return the data model to draft for: named, of an agreement, or the sample.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    if file is not None:
+        return load_model(read_document(file), file.name)
+    for _, model in policies_of(state).agreements():
+        return model
+    return model_for_mapping(state, SAMPLE_MODEL, None)
+
+
+def mapping_place(state: AgentState, sources: Sequence[Path]) -> Path:
+    """Return where a mapping of *sources* lies that nobody gave another place."""
+    return state.mappings / f"{part_name(sources[0])}.yaml"
+
+
+def write_draft(draft: Draft, file: Path) -> None:
+    """Write a new mapping file; an old one is never overwritten.
+
+    Raises:
+        Conflict: MAPPING_EXISTS.
+        ConfigurationError: MAPPING_NOT_WRITABLE.
+    """
+    try:
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(written(draft))
+    except FileExistsError:
+        raise Conflict(
+            "MAPPING_EXISTS",
+            f"{file} is there already and is not overwritten. Name another file with "
+            "-o, or remove that one.",
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(
+            "MAPPING_NOT_WRITABLE", f"{file} cannot be written: {error.strerror}."
+        ) from None
