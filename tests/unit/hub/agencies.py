@@ -172,7 +172,8 @@ class Agency:
             call.readies, spec_digest=spec.digest, attempt=call.attempt
         )
         check_readies(spec, call.attempt, readies, members, self.directory, part.ready)
-        found = terms(policy.agreement, policy.model, part.requisition.query)
+        asked = part.requisition
+        found = terms(policy.agreement, policy.model, asked.query, asked.bounding)
         plan = noise_plan(
             policy.agreement, found, part.requisition.mechanism, len(members)
         )

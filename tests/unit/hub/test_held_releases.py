@@ -19,10 +19,12 @@ from accord.core.errors import (
     PolicyDenied,
     PreconditionFailed,
 )
+from accord.core.measure import Bounding
 from accord.hub.contact.standing import Cause, begin_doubt
 from accord.hub.db.engine import Store
 from accord.hub.db.tables_held import HELD
 from accord.hub.log.verifying import verify_log
+from accord.hub.questions import asking
 from accord.hub.serve import utc_now
 from accord.hub.transparency.publication import AskedQuestion, publication
 from accord.v1 import analyst_pb2, common_pb2, review_pb2
@@ -274,6 +276,50 @@ async def test_those_who_follow_a_collecting_question_wait_with_it(
     await decide(rita, waiting.release.id, let_go=True)
     assert not (await submission(ana, first.id)).reply.from_archive
     assert (await submission(ben, second.id)).reply.from_archive
+
+
+@pytest.mark.parametrize("first", [Bounding.KEEP, Bounding.WEIGH])
+@pytest.mark.parametrize("spending", [{"epsilon": 1.0}, {"error": 150.0}], ids=str)
+@pytest.mark.parametrize("is_held", [True, False], ids=["held", "on its way"])
+async def test_a_repeat_follows_however_the_bound_is_kept_meanwhile(
+    world: World,
+    ana: AnalystStub,
+    rita: ReviewStub,
+    monkeypatch: pytest.MonkeyPatch,
+    first: Bounding,
+    spending: dict[str, float],
+    is_held: bool,
+) -> None:
+    """Between a question and its repeat another release can change what is chosen."""
+    chosen = [first]
+    monkeypatch.setattr(asking, "choose_bounding", lambda *_: chosen[0])
+    if not is_held:
+        await world.agent("shelter-north", silent)
+    ben = world.analyst(add_analyst(world.state, "ben"))
+    questions = []
+    for stub in (ana, ben):
+        question = a_submission()
+        question.spending.CopyFrom(analyst_pb2.Spending(**spending))
+        questions.append(question)
+        await call(stub.SubmitQuery(question))
+        if is_held:
+            assert (await finished(stub, question.id)).state == HELD_STATE
+        (chosen[0],) = {*Bounding} - {first}
+    if not is_held:
+        await world.agent("shelter-north")
+    for stub, question in zip((ana, ben), questions, strict=True):
+        assert (await finished(stub, question.id)).state == HELD_STATE
+    (accepted,) = audited(world, "query.accepted")
+    (followed,) = audited(world, "query.followed")
+    assert followed["follows"] == accepted["submission"] == questions[0].id
+    assert [len(each.asked) for each in world.agents.values()] == [1] * 5
+    whole = account(world, f"agreement/{AGREEMENT}")
+    assert whole == (accepted["nano_rho"], 0)
+    assert account(world, "agency/city-police") == whole
+    assert account(world, f"agreement/{AGREEMENT}/analyst/ben") == (0, 0)
+    (waiting,) = await listed(rita)
+    seen = await look(rita, waiting.release.id)
+    assert seen.bounding == first.value
 
 
 async def test_only_reviewers_see_it_and_nobody_decides_on_their_own_question(
