@@ -10,9 +10,13 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+UNLOCKED = "spark"
+"""An extra of half a gigabyte: who has a Spark cluster has its package as well."""
+
 ADDRESS = re.compile(r"^\s*--|[a-z]+://| @ ", re.MULTILINE)
 
 
@@ -30,15 +34,19 @@ def main() -> int:
         *("pip", "compile", "--universal", "--generate-hashes"),
         *("--python-version=3.11", "--no-emit-index-url"),
     ]
+    agency = [*export, "--frozen", "--no-dev"]
     commands = {
         "requirements.lock": [
             *(*export, *upgrade, "--all-extras", "--all-groups"),
-            *("--no-extra", "spark"),  # half a gigabyte, for one test file
+            *("--no-extra", UNLOCKED),
         ],
         # The same choice of versions: the first command has written it to uv.lock.
-        "deploy/agent/requirements.lock": [
-            *(*export, "--frozen", "--no-dev", "--extra", "agent"),
+        "deploy/agent/requirements.lock": [*agency, "--extra", "agent"],
+        "deploy/agent/extras.lock": [
+            *(*agency, "--extra", "agent"),
+            *(word for name in extras_of_agents() for word in ("--extra", name)),
         ],
+        "deploy/agent/build.lock": [*export, "--frozen", "--only-group", "build"],
         "tools/proto.lock": [*compiled, *upgrade, "tools/proto.in"],
     }
     # What was measured stays, whatever else moves: never upgraded.
@@ -63,6 +71,13 @@ def main() -> int:
             return 1
         print(f"wrote {lock}")
     return 0
+
+
+def extras_of_agents() -> list[str]:
+    """Return the extras of the agent's wheel that are locked."""
+    text = (ROOT / "agent/pyproject.toml").read_text(encoding="utf-8")
+    extras = tomllib.loads(text)["project"]["optional-dependencies"]
+    return sorted(set(extras) - {UNLOCKED})
 
 
 if __name__ == "__main__":

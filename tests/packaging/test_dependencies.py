@@ -10,15 +10,17 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from tests.packaging.distributions import ROOT, project
+from tools.lock import UNLOCKED
 
 AGENT_LOCK = "deploy/agent/requirements.lock"
+EXTRAS_LOCK = "deploy/agent/extras.lock"
+BUILD_LOCK = "deploy/agent/build.lock"
+AT_AN_AGENCY = (AGENT_LOCK, EXTRAS_LOCK, BUILD_LOCK)
 PEERS = tuple(sorted(path.stem for path in (ROOT / "benchmarks/peers").glob("*.in")))
 LOCKS = (
-    *("requirements.lock", AGENT_LOCK, "tools/proto.lock"),
+    *("requirements.lock", *AT_AN_AGENCY, "tools/proto.lock"),
     *(f"benchmarks/peers/{name}.lock" for name in PEERS),
 )
-UNLOCKED = "spark"
-"""The extra that is half a gigabyte; its tests run where somebody installed it."""
 PINNED = re.compile(r"^(?P<name>[a-z0-9._-]+)==(?P<version>[^ ;\\]+)", re.MULTILINE)
 
 
@@ -74,13 +76,26 @@ def test_extras_of_one_name_ask_for_the_same() -> None:
         assert needed == whole[name], name
 
 
-def test_an_agency_locks_what_everybody_locks() -> None:
-    agent, everybody = pins(AGENT_LOCK), pins("requirements.lock")
-    assert len(agent) < len(everybody) / 2
-    for name, versions in agent.items():
+@pytest.mark.parametrize("lock", AT_AN_AGENCY)
+def test_an_agency_locks_what_everybody_locks(lock: str) -> None:
+    agency, everybody = pins(lock), pins("requirements.lock")
+    assert len(agency) < len(everybody) / 2
+    for name, versions in agency.items():
         assert everybody[name] == versions, name
-    for line in project(ROOT / "agent")["dependencies"]:
-        assert canonicalize_name(Requirement(line).name) in agent
+
+
+def test_the_locks_of_an_agency_have_what_its_wheel_asks_for() -> None:
+    table = project(ROOT / "agent")
+    alone, extras = pins(AGENT_LOCK), pins(EXTRAS_LOCK)
+    for line in table["dependencies"]:
+        assert canonicalize_name(Requirement(line).name) in alone
+    for name, lines in table["optional-dependencies"].items():
+        for line in lines if name != UNLOCKED else []:
+            assert canonicalize_name(Requirement(line).name) in extras
+    assert set(alone) < set(extras)
+    text = (ROOT / "agent/pyproject.toml").read_text(encoding="utf-8")
+    for line in tomllib.loads(text)["build-system"]["requires"]:
+        assert canonicalize_name(Requirement(line).name) in pins(BUILD_LOCK)
 
 
 def test_agent_needs_nothing_heavy() -> None:

@@ -22,7 +22,7 @@ from accord.agent.settings import load_settings as load_agent_settings
 from accord.hub.settings import PREFIX, HubSettings
 from accord.hub.settings import load_settings as load_hub_settings
 from accord.hub.state import STATE_VARIABLE as HUB_STATE_VARIABLE
-from tests.packaging.distributions import ROOT
+from tests.packaging.distributions import ROOT, project
 
 DEPLOY = ROOT / "deploy"
 PARTS = ("hub", "agent")
@@ -226,10 +226,33 @@ def test_systemd_accepts_the_unit(part: str, name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_an_image_stands_on_a_plain_python(part: str) -> None:
-    images = [rest for word, rest in instructions(part) if word == "FROM"]
+    """The agent's can be given by its digest, which nobody can know beforehand."""
+    found = instructions(part)
+    given = dict(rest.split("=", 1) for word, rest in found if word == "ARG")
+    images = [rest for word, rest in found if word == "FROM"]
     assert images
     for image in images:
-        assert re.fullmatch(r"python:3\.\d+-slim( AS \w+)?", image), image
+        plain = image.replace("${PYTHON}", given.get("PYTHON", ""))
+        assert re.fullmatch(r"python:3\.\d+-slim( AS \w+)?", plain), image
+
+
+def test_the_agents_image_says_what_it_is_and_how_it_is() -> None:
+    rests = dict(instructions("agent"))
+    labels = dict(
+        re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', rests["LABEL"])
+    )
+    assert labels["licenses"] == project(ROOT / "agent")["license"]
+    assert labels["description"] == project(ROOT / "agent")["description"]
+    _, _, command = rests["HEALTHCHECK"].partition(" CMD ")
+    program, word = json.loads(command)
+    assert is_command(program, word)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_an_image_holds_no_secret(part: str) -> None:
+    for word, rest in instructions(part):
+        if word in {"ARG", "ENV", "COPY"}:
+            assert not re.search(r"(?i)secret|password|token|\.key\b|\.pem\b", rest)
 
 
 @pytest.mark.parametrize("part", PARTS)
