@@ -21,6 +21,7 @@ from accord.core.errors import AccordError, IntegrityError, Unauthenticated, Unr
 from accord.rpc.address import Address
 from accord.rpc.limits import FIRST_CONTACT_SECONDS
 from accord.rpc.pki import SERVER_NAME, certificate_pem, check_issued, fingerprint
+from accord.rpc.proxy import dial
 
 
 def fetch_authority(
@@ -35,9 +36,10 @@ def fetch_authority(
 
     Raises:
         Unauthenticated: WRONG_AUTHORITY.
-        Unreachable: HUB_UNREACHABLE.
+        Unreachable: HUB_UNREACHABLE, PROXY_REFUSED or PROXY_LOGIN.
+        ConfigurationError: PROXY_INVALID.
     """
-    chain = _chain(address, time.monotonic() + timeout)
+    chain = presented_chain(address, timeout)
     for certificate in chain:
         if hmac.compare_digest(fingerprint(certificate), expected):
             try:
@@ -53,14 +55,22 @@ def fetch_authority(
     )
 
 
-def _chain(address: Address, end: float) -> list[x509.Certificate]:
+def presented_chain(
+    address: Address, timeout: float = FIRST_CONTACT_SECONDS
+) -> list[x509.Certificate]:
+    """Return the certificates that whoever answers shows; none of them is trusted.
+
+    Raises:
+        Unreachable: HUB_UNREACHABLE, PROXY_REFUSED or PROXY_LOGIN.
+        ConfigurationError: PROXY_INVALID.
+    """
+    end = time.monotonic() + timeout
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_verify(SSL.VERIFY_NONE)
     context.set_alpn_protos([b"h2"])
     try:
-        left = max(end - time.monotonic(), 0.001)
-        with socket.create_connection((address.host, address.port), left) as plain:
+        with dial(address, end) as plain:
             plain.settimeout(0.0)
             connection = SSL.Connection(context, plain)
             connection.set_tlsext_host_name(SERVER_NAME.encode())
