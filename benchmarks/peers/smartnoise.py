@@ -3,7 +3,7 @@
 
 * The rows are made distinct first, and counted. Asked for ``COUNT(DISTINCT person_id)``
   of the table as it is, it draws *max_ids* rows of a person, not cells, before it looks
-  for distinct ones: nearly three times the error.
+  for distinct ones: nearly three times the error at a million rows.
 * ``censor_dims`` is off. With it on, small cells vanish and the count costs epsilon a
   second time. With it off, that a cell has anybody in it is not protected (there is no
   way to name the cells beforehand), which is in its favour here.
