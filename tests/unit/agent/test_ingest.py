@@ -125,9 +125,9 @@ def test_batches_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     ]
     first, second = new_state(tmp_path / "a"), new_state(tmp_path / "b")
     ingest_rows(first, rows)
-    from accord.agent.intake import build, staging
+    from accord.agent.intake import pieces, staging
 
-    for module in (staging, build):
+    for module in (staging, pieces):
         monkeypatch.setattr(module, "BATCH_ROWS", 4)
     ingest_rows(second, rows)
     assert store_bytes(first) == store_bytes(second)

@@ -23,6 +23,7 @@ from accord.agent.intake.pseudonym import (
     KeyedHash,
     Kind,
     Pseudonyms,
+    case_keys,
     framed,
     framed_one,
     order_keys,
@@ -39,6 +40,9 @@ Content = npt.NDArray[np.uint8]
 """For every row its person's ordinal and what the mapping reads, as bytes."""
 
 ORDINAL_BYTES = 4
+
+CASE_KEY = "case_key"
+"""Column of a part, and of no store, by which the rows of a case are found again."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,8 @@ class RowBuilder:
     """Name of the part: cases of different parts are different cases."""
     persons_known: bool
     report: Report
+    follows: bool = False
+    """Whether every row keeps the key of its case, to be found again."""
     persons: int = 0
     """Ordinals given so far."""
 
@@ -88,6 +94,8 @@ class RowBuilder:
         for found in coded.values():
             for name, values in found.columns.items():
                 columns[name] = values.take(rows)
+        if self.follows:
+            columns[CASE_KEY] = self._case_keys(batch, rows)
         return Rows(columns=columns, pseudonyms=batch.pseudonyms.take(kept, axis=0))
 
     def _code(self, coder: Coder, batch: Batch) -> Coded:
@@ -149,6 +157,10 @@ class RowBuilder:
         messages = self._by_case(pseudonyms.take(named, axis=0), texts)
         keys[named] = order_keys(self.store_key, messages)
         return keys
+
+    def _case_keys(self, batch: Batch, rows: Indices) -> npt.NDArray[np.uint64]:
+        texts = [column.take(rows).tolist() for column in batch.cases]
+        return case_keys(self.store_key, self.scope, texts)
 
     def _by_case(
         self, pseudonyms: Pseudonyms, columns: Sequence[Sequence[str]]

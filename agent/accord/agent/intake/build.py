@@ -18,7 +18,7 @@ import datetime
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,11 +27,17 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from accord.agent.intake.batches import Rows
+from accord.agent.intake.batches import CASE_KEY, Rows
 from accord.agent.intake.parts import PART, PARTS, Part, parts_of
-from accord.agent.intake.pseudonym import DIGEST_BYTES, as_words, from_words
+from accord.agent.intake.pieces import (
+    Piece,
+    bare_persons,
+    join_pieces,
+    load_persons,
+    save_persons,
+)
 from accord.agent.intake.sandbox import sandbox
-from accord.agent.intake.staging import BATCH_ROWS, Staging
+from accord.agent.intake.staging import Staging
 from accord.agent.settings import Ingest
 from accord.agent.state import AgentState
 from accord.agent.store.columns import write_columns
@@ -58,6 +64,7 @@ class PartWriter:
         self._folder = folder
         self._staging = staging
         self._columns: list[str] = []
+        self._table = "cases"
         folder.mkdir(mode=0o700)
         self._pseudonyms = (folder / f"{PERSONS}.raw").open("xb")
 
@@ -86,18 +93,32 @@ class PartWriter:
         self._staging.insert("cases", rows.columns)
         self._pseudonyms.write(rows.pseudonyms.tobytes())
 
+    def join(self, kept: Piece) -> tuple[int, int]:
+        """Add cases of an earlier part; return how many cases and persons there are."""
+        connection = self._staging.connection
+        self._pseudonyms.close()
+        raw = self._folder / f"{PERSONS}.raw"
+        pieces = [kept]
+        if self._columns:
+            pieces.append(Piece(cases=self._table, persons=bare_persons(raw)))
+        persons = join_pieces(connection, pieces, self._folder / PERSONS)
+        raw.unlink()
+        self._table = "joined"
+        found = connection.execute("SELECT count(*) FROM joined").fetchall()
+        return int(found[0][0]), persons
+
     def finish(self, part: Part) -> None:
         """Write the Parquet file and the description."""
-        if not self._columns:
+        if not part.rows:
             return
         self._staging.connection.execute(
-            f"COPY cases TO '{_path(self._folder / CASES)}' "
+            f"COPY {self._table} TO '{_path(self._folder / CASES)}' "
             "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)"
         )
         self._pseudonyms.close()
-        raw = self._folder / f"{PERSONS}.raw"
-        _write_persons(self._folder / PERSONS, _mapped_raw(raw))
-        raw.unlink()
+        if self._table == "cases":
+            raw = self._folder / f"{PERSONS}.raw"
+            save_persons(self._folder / PERSONS, raw)
         (self._folder / PART).write_text(part.model_dump_json(indent=1), "utf-8")
 
 
@@ -196,11 +217,10 @@ def _switch(
     with sandbox(
         work, [build / PARTS / n / CASES for n in parts], limits
     ) as connection:
-        join = _Join(connection, build, list(parts))
-        join.run()
+        _join(connection, build, parts)
         write_columns(
             build,
-            join.columns(),
+            _columns(connection),
             model=first.data_model,
             model_digest=first.model_digest,
             created_at=now,
@@ -216,103 +236,41 @@ def _switch(
     sweep_builds(state)
 
 
-class _Join:
-    """The parts of a build as one table in the order of the store."""
-
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, build: Path, names: Sequence[str]
-    ) -> None:
-        self._connection = connection
-        self._build = build
-        self._names = names
-
-    def run(self) -> None:
-        """Number persons over all parts, write them down, and sort the cases."""
-        if len(self._names) == 1:
-            only = self._build / PARTS / self._names[0]
-            os.link(only / PERSONS, self._build / PERSONS)
-            self._connection.execute(
-                f"CREATE VIEW joined AS FROM read_parquet('{_path(only / CASES)}')"
-            )
-            return
-        self._connection.execute(
-            "CREATE TABLE known (part USMALLINT, local UINTEGER, p0 UBIGINT, "
-            "p1 UBIGINT, p2 UBIGINT, p3 UBIGINT)"
-        )
-        for number, name in enumerate(self._names):
-            self._load_persons(number, self._build / PARTS / name / PERSONS)
-        self._connection.execute(
-            "CREATE TABLE renamed AS SELECT part, local, p0, p1, p2, p3, (dense_rank() "
-            "OVER (ORDER BY p0, p1, p2, p3) - 1)::UINTEGER AS person FROM known"
-        )
-        self._write_persons()
-        cases = " UNION ALL BY NAME ".join(
-            f"SELECT {number} AS part, * FROM "
-            f"read_parquet('{_path(self._build / PARTS / name / CASES)}')"
-            for number, name in enumerate(self._names)
-        )
-        self._connection.execute(
-            "CREATE TABLE joined AS SELECT renamed.person AS person, c.* EXCLUDE "
-            f"(part, person) FROM ({cases}) AS c JOIN renamed ON c.part = renamed.part "
-            "AND c.person = renamed.local ORDER BY renamed.person, c.order_key"
-        )
-
-    def columns(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """Yield every column, one in memory at a time."""
-        described = self._connection.execute("DESCRIBE joined").fetchall()
-        for row in described:
-            name = str(row[0])
-            found = self._connection.execute(
-                f'SELECT "{name}" FROM joined'
-            ).fetchnumpy()
-            yield name, np.asarray(found[name])
-
-    def _load_persons(self, number: int, path: Path) -> None:
-        persons = np.load(path, mmap_mode="r", allow_pickle=False)
-        for start in range(0, len(persons), BATCH_ROWS):
-            some = np.asarray(persons[start : start + BATCH_ROWS])
-            arriving: dict[str, npt.NDArray[Any]] = {
-                "part": np.full(len(some), number, np.uint16),
-                "local": np.arange(start, start + len(some), dtype=np.uint32),
-            }
-            arriving |= {
-                f"p{i}": word for i, word in enumerate(as_words(some.tobytes()))
-            }
-            self._connection.register("arriving", arriving)
-            self._connection.execute("INSERT INTO known SELECT * FROM arriving")
-            self._connection.unregister("arriving")
-
-    def _write_persons(self) -> None:
-        self._connection.execute(
-            "CREATE TABLE everyone AS SELECT DISTINCT person, p0, p1, p2, p3 "
-            "FROM renamed ORDER BY person"
-        )
-        raw = self._build / f".{PERSONS}.raw"
-        count = self._connection.execute("SELECT count(*) FROM everyone").fetchall()
-        with raw.open("xb") as file:
-            for start in range(0, int(count[0][0]), BATCH_ROWS):
-                found = self._connection.execute(
-                    "SELECT p0, p1, p2, p3 FROM everyone WHERE person >= ? AND "
-                    "person < ? ORDER BY person",
-                    [start, start + BATCH_ROWS],
-                ).fetchnumpy()
-                file.write(
-                    from_words([np.asarray(found[f"p{i}"]) for i in range(4)]).tobytes()
-                )
-        _write_persons(self._build / PERSONS, _mapped_raw(raw))
-        raw.unlink()
+def _join(
+    connection: duckdb.DuckDBPyConnection, build: Path, parts: dict[str, Part]
+) -> None:
+    """Make the table or view ``joined`` of all parts, and write the persons down."""
+    cases = {
+        name: case_rows(build / PARTS / name / CASES, keyed=part.followed is not None)
+        for name, part in parts.items()
+    }
+    if len(parts) == 1:
+        ((only, rows),) = cases.items()
+        os.link(build / PARTS / only / PERSONS, build / PERSONS)
+        connection.execute(f"CREATE VIEW joined AS FROM {rows}")
+        return
+    pieces = [
+        Piece(cases=rows, persons=load_persons(build / PARTS / name / PERSONS))
+        for name, rows in cases.items()
+    ]
+    join_pieces(connection, pieces, build / PERSONS)
 
 
-def _mapped_raw(path: Path) -> npt.NDArray[np.uint8]:
-    rows = path.stat().st_size // DIGEST_BYTES
-    if not rows:
-        return np.empty((0, DIGEST_BYTES), np.uint8)
-    return np.memmap(path, np.uint8, "r", shape=(rows, DIGEST_BYTES))
+def _columns(
+    connection: duckdb.DuckDBPyConnection,
+) -> Iterator[tuple[str, npt.NDArray[Any]]]:
+    """Yield every column, one in memory at a time."""
+    described = connection.execute("DESCRIBE joined").fetchall()
+    for row in described:
+        name = str(row[0])
+        found = connection.execute(f'SELECT "{name}" FROM joined').fetchnumpy()
+        yield name, np.asarray(found[name])
 
 
-def _write_persons(path: Path, pseudonyms: npt.NDArray[np.uint8]) -> None:
-    with path.open("xb") as file:
-        np.save(file, pseudonyms, allow_pickle=False)
+def case_rows(path: Path, *, keyed: bool) -> str:
+    """Return what stands behind FROM for the cases of a part, without their keys."""
+    without = f" EXCLUDE ({CASE_KEY})" if keyed else ""
+    return f"(SELECT *{without} FROM read_parquet('{_path(path)}'))"
 
 
 def _path(path: Path) -> str:

@@ -29,6 +29,7 @@ class Reason(enum.IntEnum):
     CASE_CONFLICT = 7
     UNREADABLE = 8
     TOTAL_LINE = 9
+    NO_CASE = 10
 
     @property
     def word(self) -> str:

@@ -18,11 +18,19 @@ from pathlib import Path
 
 from accord.agent.intake.batches import RowBuilder
 from accord.agent.intake.build import PartWriter, put_part, remove_part
+from accord.agent.intake.changes import Stamps
 from accord.agent.intake.coders import coders
 from accord.agent.intake.codes import Reason
 from accord.agent.intake.coding import Coder
+from accord.agent.intake.following import (
+    Earlier,
+    Following,
+    earlier_part,
+    reading_of,
+)
 from accord.agent.intake.mapping import Mapping
-from accord.agent.intake.parts import Part
+from accord.agent.intake.origins import opened
+from accord.agent.intake.parts import Followed, Part
 from accord.agent.intake.pseudonym import KeyedHash
 from accord.agent.intake.report import Report
 from accord.agent.intake.sandbox import sandbox
@@ -30,7 +38,7 @@ from accord.agent.intake.staging import Staging
 from accord.agent.intake.striking import strike
 from accord.agent.intake.workspace import workspace
 from accord.agent.settings import Ingest
-from accord.agent.sources.opening import open_file, with_header
+from accord.agent.sources.opening import with_header
 from accord.agent.sources.table import Table
 from accord.agent.state import AgentState
 from accord.core.errors import SourceError
@@ -57,12 +65,13 @@ def check(
     """
     with (
         workspace(state) as folder,
-        _staged(folder, mapping, sources, limits, state) as (staging, builder),
+        _staged(folder, mapping, sources, limits, state) as staged,
     ):
-        for batch in staging.batches():
-            builder.build(batch)
-        builder.report.persons = builder.persons
-        return builder.report
+        for batch in staged.staging.batches():
+            staged.builder.build(batch)
+        report = staged.builder.report
+        report.persons = staged.builder.persons
+        return report
 
 
 def ingest(
@@ -71,8 +80,13 @@ def ingest(
     sources: Sequence[Path],
     limits: Ingest,
     now: datetime.datetime,
+    *,
+    everything: bool = False,
 ) -> Ingested:
     """Replace the part of the store that *mapping* fills, and build the store anew.
+
+    Where the mapping says which column tells that a row changed, only cases that did
+    are read, unless *everything* is asked for; the outcome is the same.
 
     Raises:
         Conflict: STORE_BUSY.
@@ -82,16 +96,17 @@ def ingest(
             with another version of the data model.
     """
     with state.exclusive(), workspace(state) as folder:
-        with _staged(folder, mapping, sources, limits, state) as (staging, builder):
-            part = _write_part(folder, staging, builder, mapping, now)
-        report = builder.report
-        if not report.kept:
+        earlier = None if everything else earlier_part(state, mapping)
+        with _staged(folder, mapping, sources, limits, state, earlier) as staged:
+            part = _write_part(folder / "part", staged, mapping, now)
+        report = staged.builder.report
+        if not part.rows:
             raise SourceError(
                 "SOURCE_NOTHING_KEPT",
                 f"None of the {report.read} rows could be stored, so the store is "
                 "unchanged. `accord-agent check` shows why.",
             )
-        parts = put_part(state, part, folder, limits, now)
+        parts = put_part(state, folder / "part", folder, limits, now)
     return Ingested(report=report, parts=parts)
 
 
@@ -109,29 +124,41 @@ def remove(
         return remove_part(state, name, folder, limits, now)
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Staged:
+    """Rows in order, and who codes them."""
+
+    staging: Staging
+    builder: RowBuilder
+    following: Following | None
+    """Where the mapping says which column tells that a row changed."""
+
+
 def _write_part(
-    folder: Path,
-    staging: Staging,
-    builder: RowBuilder,
-    mapping: Mapping,
-    now: datetime.datetime,
-) -> Path:
-    target = folder / "part"
-    with PartWriter(target, staging) as writer:
-        for batch in staging.batches():
+    target: Path, staged: _Staged, mapping: Mapping, now: datetime.datetime
+) -> Part:
+    builder, following = staged.builder, staged.following
+    with PartWriter(target, staged.staging) as writer:
+        for batch in staged.staging.batches():
             writer.add(builder.build(batch))
         builder.report.persons = builder.persons
-        writer.finish(
-            Part(
-                name=mapping.name,
-                data_model=mapping.model.name,
-                model_digest=mapping.model.digest,
-                rows=builder.report.kept,
-                persons=builder.persons,
-                ingested_at=now,
-            )
+        rows, persons = builder.report.kept, builder.persons
+        followed: Followed | None = None
+        if following is not None:
+            if following.earlier is not None:
+                rows, persons = writer.join(following.earlier.kept())
+            followed = following.leave(target)
+        part = Part(
+            name=mapping.name,
+            data_model=mapping.model.name,
+            model_digest=mapping.model.digest,
+            rows=rows,
+            persons=persons,
+            ingested_at=now,
+            followed=followed,
         )
-    return target
+        writer.finish(part)
+    return part
 
 
 @contextlib.contextmanager
@@ -141,41 +168,50 @@ def _staged(
     sources: Sequence[Path],
     limits: Ingest,
     state: AgentState,
-) -> Iterator[tuple[Staging, RowBuilder]]:
+    earlier: Earlier | None = None,
+) -> Iterator[_Staged]:
     """Read and order the sources, and prepare to code them."""
     key, store_key = KeyedHash(state.pseudonym_key()), KeyedHash(state.store_key())
-    opened = [
-        source
-        for number, path in enumerate(sources)
-        for source in open_file(path, mapping.form.source, folder, number)
-    ]
-    report = Report(
-        mapping=mapping.name,
-        files=tuple(source.name for source in opened),
-        counted=tuple(source.counted for source in opened),
-        dimensions=_mapped(mapping),
-        names_persons=mapping.names_persons,
-    )
-    readable = [source.path for source in opened if isinstance(source, Table)]
-    with sandbox(folder, readable, limits) as connection:
+    with contextlib.ExitStack() as stack:
+        found = stack.enter_context(opened(state, mapping, sources, folder))
+        report = Report(
+            mapping=mapping.name,
+            files=tuple(source.name for source in found),
+            counted=tuple(source.counted for source in found),
+            dimensions=_mapped(mapping),
+            names_persons=mapping.names_persons,
+        )
+        readable = [source.path for source in found if isinstance(source, Table)]
+        readable += [] if earlier is None else earlier.files
+        connection = stack.enter_context(sandbox(folder, readable, limits))
         staging = Staging(connection=connection, mapping=mapping)
-        headed = [with_header(source, connection) for source in opened]
-        report.read = staging.load(headed)
+        headed = [with_header(source, connection) for source in found]
+        following: Following | None = None
+        if mapping.form.source.changed is None:
+            report.read = staging.load(headed)
+        else:
+            following = Following(
+                stamps=Stamps(
+                    connection=connection, mapping=mapping, store_key=store_key
+                ),
+                earlier=earlier,
+                reading=reading_of(state, mapping),
+            )
+            following.load(staging, headed, report)
         strike(connection, mapping, headed, report)
         learned = _learned(staging, mapping)
         absent, first = staging.order(key)
         report.note("", Reason.NO_PERSON, absent, first)
         report.refused += absent
-        yield (
-            staging,
-            RowBuilder(
-                coders=learned,
-                store_key=store_key,
-                scope=mapping.name,
-                persons_known=mapping.names_persons,
-                report=report,
-            ),
+        builder = RowBuilder(
+            coders=learned,
+            store_key=store_key,
+            scope=mapping.name,
+            persons_known=mapping.names_persons,
+            report=report,
+            follows=following is not None,
         )
+        yield _Staged(staging=staging, builder=builder, following=following)
 
 
 def _mapped(mapping: Mapping) -> tuple[str, ...]:

@@ -18,15 +18,29 @@ PART = "part.json"
 PARTS = "parts"
 
 
+Digest = Annotated[str, pydantic.Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Followed(Strict):
+    """What the next ingest needs to read only what changed."""
+
+    reading: Digest
+    """Keyed hash of everything that decides what becomes of a row."""
+    newest: str
+    """Last moment of the source's column `changed`, or the empty text."""
+
+
 class Part(Strict):
     """What ``part.json`` says of the cases beside it."""
 
     name: str
     data_model: str
-    model_digest: Annotated[str, pydantic.Field(pattern="^[0-9a-f]{64}$")]
+    model_digest: Digest
     rows: Annotated[int, pydantic.Field(ge=0)]
     persons: Annotated[int, pydantic.Field(ge=0)]
     ingested_at: pydantic.AwareDatetime
+    followed: Followed | None = None
+    """Only where the mapping says which column tells that a row changed."""
 
 
 def parts_of(build: Path) -> dict[str, Part]:

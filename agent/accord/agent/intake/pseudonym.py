@@ -40,6 +40,8 @@ class Kind(enum.IntEnum):
     """The id of a case whose record names no person."""
     ROW = 3
     """A row of a source that identifies neither."""
+    EVERY_ROW_OF_CASE = 4
+    """The id of a case, whoever its rows are about."""
 
 
 class KeyedHash:
@@ -144,3 +146,19 @@ def order_keys(
     """
     words = np.frombuffer(store_key.digests(messages), ">u8")
     return words[:: DIGEST_BYTES // 8].astype(np.uint64)
+
+
+def case_keys(
+    store_key: KeyedHash, scope: str, columns: Sequence[Sequence[str]]
+) -> npt.NDArray[np.uint64]:
+    """Return for every row the key of its case, the same for all persons in it.
+
+    Args:
+        store_key: hash under the agency's store key.
+        scope: part of the store within which case ids are unique.
+        columns: texts of the case columns.
+    """
+    prefix = subject(Kind.EVERY_ROW_OF_CASE, scope)
+    return order_keys(
+        store_key, (prefix + framed(texts) for texts in zip(*columns, strict=True))
+    )

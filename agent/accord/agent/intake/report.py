@@ -27,6 +27,7 @@ SENTENCES = {
     Reason.NOT_A_NUMBER: "not a number",
     Reason.TOO_MANY_VALUES: "more values than the data model allows for one case",
     Reason.NO_PERSON: "all columns that identify the person are empty",
+    Reason.NO_CASE: "no case id, without which changes cannot be followed",
     Reason.CASE_CONFLICT: "rows of the same person and case that contradict each other",
     Reason.UNREADABLE: "a value that cannot be read, such as a formula's error",
     Reason.TOTAL_LINE: "a line of totals, which is no record",
@@ -45,6 +46,23 @@ class Refusal:
         """Count more rows; any of them may be named."""
         self.rows += rows
         self.first = heapq.nsmallest(FIRST_ROWS, [*self.first, *places])
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """How many cases a source shows, and how they differ from those of the part."""
+
+    cases: int
+    anew: int
+    """New or changed, or so recent that they are read again."""
+    gone: int
+    rows: int
+    """Rows of all cases."""
+    rows_anew: int
+
+    def as_json(self) -> dict[str, int]:
+        """Return the counts for machines."""
+        return {"in_source": self.cases, "read_anew": self.anew, "gone": self.gone}
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -68,6 +86,8 @@ class Report:
     persons: int = 0
     """Distinct persons, or records that name none, among the cases."""
     names_persons: bool = True
+    changes: Changes | None = None
+    """How the source differs from what was read before, where that is followed."""
     refusals: dict[tuple[str, Reason], Refusal] = dataclasses.field(
         default_factory=dict
     )
@@ -124,6 +144,7 @@ class Report:
                 "repeated": self.collapsed,
                 "refused": self.refused,
             },
+            **({} if self.changes is None else {"cases": self.changes.as_json()}),
             "persons" if self.names_persons else "records": self.persons,
             "refused": [
                 {

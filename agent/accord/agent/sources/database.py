@@ -56,7 +56,9 @@ class DatabaseTable:
     def stream(self) -> Stream:
         """Return the whole table as a source."""
         header = tuple(column.name for column in self.columns)
-        return Stream(name=self.name, header=header, rows=self.rows)
+        return Stream(
+            name=self.name, header=header, rows=self.rows, rows_of=self.rows_of
+        )
 
     def rows(self, names: Sequence[str]) -> Iterator[Batch]:
         """Yield the named columns of all rows."""

@@ -58,18 +58,29 @@ class Stream:
     """Yields the named columns, in that order; what is empty is the empty text."""
     counted: Callable[[int], int] = _as_counted
     """Turns the number of a row, from 1, into the one that its owner sees."""
+    rows_of: (
+        Callable[
+            [Sequence[str], Sequence[str], Sequence[Sequence[str]]],
+            Iterator[Batch] | None,
+        ]
+        | None
+    ) = None
+    """Yields named columns of the rows of some cases, told apart by other columns.
+
+    Where it returns nothing all rows have to be read.
+    """
 
 
 Source: TypeAlias = Table | Stream
 
 
 def told_apart(names: Sequence[str]) -> tuple[str, ...]:
-    """Return a header in which columns of one name are numbered: ``name [2]``."""
+    """Return a header in which columns of one name are numbered: ``name (2)``."""
     stripped = [name.strip() for name in names]
     several = {name for name, times in Counter(stripped).items() if times > 1 and name}
     seen: Counter[str] = Counter()
     found: list[str] = []
     for name in stripped:
         seen[name] += 1
-        found.append(f"{name} [{seen[name]}]" if name in several else name)
+        found.append(f"{name} ({seen[name]})" if name in several else name)
     return tuple(found)
