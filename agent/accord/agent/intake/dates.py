@@ -36,7 +36,7 @@ def zone_called(name: str) -> Zone:
     """Return a time zone, or nothing where none is called so."""
     try:
         return zoneinfo.ZoneInfo(name)
-    except (OSError, ValueError):
+    except (KeyError, OSError, ValueError):
         return None
 
 

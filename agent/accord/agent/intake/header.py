@@ -57,8 +57,8 @@ def check_header(mapping: Mapping, header: Sequence[str], table: str) -> None:
 
 def _numbered(column: str, name: str) -> bool:
     """Return whether *column* is one of several called *name*."""
-    number = column.removeprefix(f"{name} [").removesuffix("]")
-    return number.isdecimal() and column == f"{name} [{number}]"
+    number = column.removeprefix(f"{name} (").removesuffix(")")
+    return number.isdecimal() and column == f"{name} ({number})"
 
 
 def some_of(names: Sequence[str]) -> str:

@@ -46,7 +46,7 @@ Encoding = Literal[
     "windows-1256",
     "windows-1257",
     "windows-1258",
-    "windows-874",
+    "cp874",
     "iso-8859-1",
     "iso-8859-2",
     "iso-8859-5",

@@ -3,8 +3,7 @@
 
 The parser shows such a cell as an empty one, but its value is not absent: it is broken,
 and its row must not count as one that says nothing. This reads what the formats say
-of errors and nothing else: XML of .xlsx, records of .xlsb and .xls. In .ods an error is
-a text, so its words are enough.
+of errors and nothing else: XML of .xlsx and .ods, records of .xlsb and .xls.
 """
 
 from __future__ import annotations
@@ -40,6 +39,7 @@ ERROR_WORDS: Final = frozenset(
 """Whoever types such a word into a cell means the same."""
 
 _ERROR_TYPE: Final = re.compile(rb"\st\s*=\s*[\"']e[\"']")
+_ERROR_VALUE: Final = re.compile(rb":value-type\s*=\s*[\"']error[\"']")
 _REFERENCE: Final = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 
@@ -56,6 +56,8 @@ def error_cells(content: bytes, sheet: str) -> Cells:
         if "xl/workbook.bin" in names:
             sheets = _parts_of(parts, "xl/workbook.bin", _named_in_xlsb)
             return _in_xlsb(parts.read(sheets[sheet])) if sheet in sheets else set()
+        if "content.xml" in names:
+            return _in_ods(parts.read("content.xml"), sheet)
     return set()
 
 
@@ -76,6 +78,39 @@ def _in_xlsx(part: bytes) -> Cells:
             column = _column(place[1]) if place else column + 1
             if attributes.get("t") == "e":
                 found.add((row, column))
+
+    _parse(part, begin)
+    return found
+
+
+def _in_ods(part: bytes, sheet: str) -> Cells:
+    """Find cells that LibreOffice marks as errors."""
+    if not part.startswith(_UTF16) and not _ERROR_VALUE.search(part):
+        return set()
+    found: Cells = set()
+    table = ""
+    row = column = rows = 0
+
+    def begin(name: str, attributes: dict[str, str]) -> None:
+        nonlocal table, row, column, rows
+        plain = {key.rpartition(":")[2]: value for key, value in attributes.items()}
+        local = name.rpartition(":")[2]
+        if local == "table":
+            table, row, rows = plain.get("name", ""), 0, 0
+        elif local == "table-row":
+            row, column = row + rows, 0
+            rows = int(plain.get("number-rows-repeated", 1))
+        elif local in {"table-cell", "covered-table-cell"}:
+            several = int(plain.get("number-columns-repeated", 1))
+            # LibreOffice says `string` first and `error` in a name space of its own.
+            kinds = [v for k, v in attributes.items() if k.endswith(":value-type")]
+            if table == sheet and "error" in kinds:
+                found.update(
+                    (row + down + 1, column + right + 1)
+                    for down in range(rows)
+                    for right in range(several)
+                )
+            column += several
 
     _parse(part, begin)
     return found

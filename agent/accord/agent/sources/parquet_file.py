@@ -60,8 +60,8 @@ def _text(table: Table, name: str, kind: str) -> str:
         raise SourceError(
             "SOURCE_MALFORMED",
             f"{table.name}: the column {name!r} holds lists, structures or bytes, and "
-            "a mapping reads single texts, numbers and dates. Write it as text, several "
-            "values with a separator between them.",
+            "a mapping reads single texts, numbers and dates. Write it as text, with a "
+            "separator between several values.",
         )
     column = '"' + name.replace('"', '""') + '"'
     text = f"CAST({column} AS VARCHAR)"

@@ -14,6 +14,7 @@ import io
 import json
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from accord.agent.sources.formula_errors import ERROR_WORDS, error_cells
@@ -94,7 +95,7 @@ def rows(
     left = 0 if sheet.start is None else sheet.start[1]
     numbers: list[int] = []
     texts: list[list[str]] = []
-    for number, row in enumerate(sheet.iter_rows(), 1):
+    for number, row in _numbered(sheet, wrong_rows):
         blank = all(value in ("", None) for value in row)
         if number <= start or (blank and number not in wrong_rows):
             continue
@@ -111,6 +112,31 @@ def rows(
         yield {"numbers": numbers, "columns": _turned(texts)}
 
 
+def _numbered(
+    sheet: CalamineSheet, wrong_rows: set[int]
+) -> Iterator[tuple[int, list[Any]]]:
+    """Yield the rows with their numbers, and those at the end that hold errors alone.
+
+    The parser takes such rows for the end of the sheet.
+    """
+    last = 0
+    for last, row in enumerate(sheet.iter_rows(), 1):  # used below
+        yield last, row
+    for number in sorted(each for each in wrong_rows if each > last):
+        yield number, []
+
+
+def _opened(library: ModuleType, path: str, content: bytes) -> CalamineWorkbook:
+    """Open a workbook by what it is, whatever its name says."""
+    found: CalamineWorkbook
+    try:
+        found = library.CalamineWorkbook.from_filelike(io.BytesIO(content))
+    except library.CalamineError:
+        # The library has tried all forms; the one that the name says tells more.
+        found = library.CalamineWorkbook.from_path(path)
+    return found
+
+
 def _turned(texts: list[list[str]]) -> list[list[str]]:
     """Return columns of rows."""
     return [list(column) for column in zip(*texts, strict=True)]
@@ -125,7 +151,7 @@ def main() -> None:
     try:
         with open(request["path"], "rb") as file:  # noqa: PTH123  # a lean process
             content = file.read()
-        workbook = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
+        workbook = _opened(python_calamine, request["path"], content)
         found = (
             headers(workbook, request["header_row"])
             if request["sheet"] is None
