@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from accord.agent.answer import utc_now
+from accord.agent.doctor_commands import doctor
 from accord.agent.enrolment import board_check, require_way_to_confirm
 from accord.agent.intake.parts import parts_of
 from accord.agent.joining_commands import draft, init
@@ -55,6 +56,7 @@ app = typer.Typer(
 )
 app.command("init")(init)
 app.command("draft")(draft)
+app.command("doctor")(doctor)
 app.add_typer(rules_app)
 app.add_typer(log_app)
 app.command("receipts")(show_receipts)
