@@ -76,7 +76,10 @@ def stated() -> list[Lifetime]:
     """After one release of three agencies at 0.02 rho, and another one of all."""
     policies = policies_of(shipped(), 1)
     members = sorted(policies.members.members)
-    used = {"agreement/regional-trends": 50, "agreement/regional-trends/analyst/a": 50}
+    agreement = "agreement/regional-trends"
+    used = dict.fromkeys(
+        [agreement, f"{agreement}/analysts", f"{agreement}/analyst/a"], 50
+    )
     for number, label in enumerate(members):
         used[f"agency/{label}"] = 50 if number < 3 else 30
     return list(

@@ -184,12 +184,15 @@ def test_everybody_concerned_pays(policies: Policies, agreement: Agreement) -> N
     assert [line.account for line in lines] == [
         f"agreement/{AGREEMENT}",
         f"agreement/{AGREEMENT}/analyst/ana",
+        f"agreement/{AGREEMENT}/analysts",
         *(f"agency/{agency}" for agency in FALLBACK),
     ]
     assert {line.amount for line in lines} == {found.loss.nano_rho}
     assert lines[0].windows[0].seconds == 365 * 86_400
     assert lines[1].windows[0].seconds == 90 * 86_400
-    assert all(line.lifetime_cap for line in lines[2:])
+    # Nothing is kept for bulletins, since there are none.
+    assert (lines[2].windows, lines[2].lifetime_cap) == ((), None)
+    assert all(line.lifetime_cap for line in lines[3:])
 
 
 def test_an_agency_that_left_the_members_cannot_be_charged(

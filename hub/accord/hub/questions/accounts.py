@@ -3,10 +3,11 @@
 
 Three kinds: the agreement's (a sliding window, and for ever where its board says so),
 the analyst's under that agreement (rationing), and every asked agency's over all
-agreements (for ever). Where an agreement schedules bulletins, its analysts together
-have one more, which leaves what is kept for them. In a declared emergency the clause's
-own account stands in for all but the agencies'. Limits are read from the policies in
-force at each use.
+agreements (for ever). An agreement's analysts together have one more, which leaves what
+is kept for bulletins. It is charged where there are none, too, without a limit: so
+bulletins that an amendment adds find in it what was spent before. In a declared
+emergency the clause's own account stands in for all but the agencies'. Limits are read
+from the policies in force at each use.
 """
 
 from __future__ import annotations
@@ -81,12 +82,15 @@ def of_analyst(agreement: Agreement, analyst: str) -> Limits:
 
 
 def of_analysts(agreement: Agreement) -> Limits:
-    """Return the account of all analysts together, where something is kept from them.
+    """Return the account of all analysts together.
 
     It holds what the agreement's own account holds, less what its bulletins can cost
-    within any window, and within the days for which the agreement is valid.
+    within any window, and within the days for which the agreement is valid. Without
+    bulletins the agreement's own account is limit enough.
     """
     form, whole = agreement.form, of_agreement(agreement)
+    if not form.bulletins:
+        return Limits(account=f"{whole.account}/analysts", unit=whole.unit)
     amounts = {
         name: amount_of(agreement, loss_for(agreement, bulletin.epsilon))
         for name, bulletin in form.bulletins.items()
@@ -131,8 +135,11 @@ def of_purpose(agreement: Agreement, purpose: str, analyst: str) -> tuple[Limits
         return (of_emergency(agreement, clause),)
     if bulletin_of(analyst) is not None:
         return (of_agreement(agreement),)
-    own = of_agreement(agreement), of_analyst(agreement, analyst)
-    return (*own, of_analysts(agreement)) if agreement.form.bulletins else own
+    return (
+        of_agreement(agreement),
+        of_analyst(agreement, analyst),
+        of_analysts(agreement),
+    )
 
 
 def of_agency(agreement: Agreement, members: MembersForm, agency: str) -> Limits:

@@ -33,7 +33,7 @@ from accord.trust.proposal_file import from_file
 
 _AGENCY: Final = "agency/"
 _AGREEMENT: Final = "agreement/"
-_ANALYST: Final = "/analyst/"
+_EMERGENCY: Final = "emergency"
 
 _UNITS: Final = {
     Accounting.ZCDP: Unit.NANO_RHO,
@@ -164,8 +164,14 @@ def _full(
 
 
 def _is_paid_once(account: str) -> bool:
-    """Tell whether each release is on just one account of this kind."""
-    return account.startswith(_AGREEMENT) and _ANALYST not in account
+    """Tell whether each release is on just one account of this kind.
+
+    Those are an agreement's own and its emergency's. Those of analysts ration what
+    stands in the first one.
+    """
+    if not account.startswith(_AGREEMENT):
+        return False
+    return account.removeprefix(_AGREEMENT).partition("/")[2] in ("", _EMERGENCY)
 
 
 def _delta(policies: Policies, accounting: Accounting) -> Fraction:
