@@ -5,9 +5,10 @@
 For every case the part keeps a *stamp*: the number of its rows, and the sum of keyed
 hashes of what the column `changed` said in them. A case is read anew when its stamp
 is another one: whichever clock wrote the column, in whichever order transactions
-ended, also where rows went away or an old copy of the database came back. Rows that
-changed twice within one tick of that clock keep their stamp; so cases of the last two
-days are read anew in any case, as are those whose column is empty.
+ended, also where rows went away or an old copy of the database came back. A row that
+changes again within one tick of that clock keeps its stamp; so cases that changed less
+than two days before they were last read are read anew in any case, as are those whose
+column is empty.
 
 Cases are told apart by a keyed hash of their id. If two ever shared one they would be
 read anew together, and nothing else.
@@ -173,12 +174,6 @@ class Stamps:
         self.connection.execute("DROP TABLE wanted")
         return not int(wrong[0][0])
 
-    def newest(self) -> str:
-        """Return the last moment that `changed` names, or the empty text."""
-        found = self.connection.execute("SELECT max(newest) FROM stamps").fetchall()
-        moment: datetime.datetime | None = found[0][0]
-        return "" if moment is None else moment.isoformat()
-
     def write(self, path: Path) -> None:
         """Leave the stamps for the next ingest, in an order of no meaning."""
         target = str(path).replace("'", "''")
@@ -238,17 +233,10 @@ class Stamps:
         return named or ""
 
 
-def since(newest: str, ingested_at: datetime.datetime) -> datetime.datetime | None:
+def since(ingested_at: datetime.datetime) -> datetime.datetime:
     """Return from when on cases are read anew whatever their stamp says.
 
     Args:
-        newest: last moment that the source knew when its part was made; a wrong clock
-            may have written one that is yet to come.
-        ingested_at: when that was.
+        ingested_at: when the earlier reading began.
     """
-    if not newest:
-        return None
-    made = ingested_at.astimezone(datetime.UTC).replace(tzinfo=None)
-    earlier = min(datetime.datetime.fromisoformat(newest), made)
-    first = datetime.datetime.fromisoformat("0001-01-01")
-    return max(earlier, first + OVERLAP) - OVERLAP
+    return ingested_at.astimezone(datetime.UTC).replace(tzinfo=None) - OVERLAP

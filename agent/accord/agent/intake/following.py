@@ -40,7 +40,6 @@ class Earlier:
 
     folder: Path
     ingested_at: datetime.datetime
-    newest: str
 
     @property
     def files(self) -> list[Path]:
@@ -79,9 +78,7 @@ def earlier_part(state: AgentState, mapping: Mapping) -> Earlier | None:
     same = part.followed.reading == reading_of(state, mapping)
     if not same or not (folder / STAMPS).is_file():
         return None
-    return Earlier(
-        folder=folder, ingested_at=part.ingested_at, newest=part.followed.newest
-    )
+    return Earlier(folder=folder, ingested_at=part.ingested_at)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +115,7 @@ class Following:
     def leave(self, folder: Path) -> Followed:
         """Write the stamps into a part; return what else the next ingest needs."""
         self.stamps.write(folder / STAMPS)
-        return Followed(reading=self.reading, newest=self.stamps.newest())
+        return Followed(reading=self.reading)
 
     def _compare(
         self, origin: str, report: Report
@@ -129,7 +126,7 @@ class Following:
         else:
             report.changes = self.stamps.compare(
                 self.earlier.folder / STAMPS,
-                since(self.earlier.newest, self.earlier.ingested_at),
+                since(self.earlier.ingested_at),
             )
         return caseless
 

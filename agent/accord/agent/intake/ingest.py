@@ -103,8 +103,8 @@ def ingest(
         if not part.rows:
             raise SourceError(
                 "SOURCE_NOTHING_KEPT",
-                f"None of the {report.read} rows could be stored, so the store is "
-                "unchanged. `accord-agent check` shows why.",
+                f"{_none_of(report.read)} could be stored, so the store is unchanged. "
+                "`accord-agent check` shows why.",
             )
         parts = put_part(state, folder / "part", folder, limits, now)
     return Ingested(report=report, parts=parts)
@@ -122,6 +122,10 @@ def remove(
     """
     with state.exclusive(), workspace(state) as folder:
         return remove_part(state, name, folder, limits, now)
+
+
+def _none_of(rows: int) -> str:
+    return f"None of the {rows} rows" if rows else "No row"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,8 +26,6 @@ class Followed(Strict):
 
     reading: Digest
     """Keyed hash of everything that decides what becomes of a row."""
-    newest: str
-    """Last moment of the source's column `changed`, or the empty text."""
 
 
 class Part(Strict):
