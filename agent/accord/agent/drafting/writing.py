@@ -53,7 +53,7 @@ def _lines(draft: Draft) -> Iterator[str]:
         yield f"# Where it says {OPEN}, put an answer in its place."
     yield f"mapping: {draft.name}"
     yield f"data_model: {draft.model.name}"
-    if draft.form.encoding != "utf-8":
+    if draft.form.encoding not in (None, "utf-8"):
         yield f"source: {{encoding: {draft.form.encoding}}}    # as far as can be told"
     yield from _person(draft)
     yield from _case(draft)
