@@ -10,7 +10,6 @@ that runs stays small.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,7 +19,6 @@ from accord.agent.doctor_commands import doctor
 from accord.agent.enrolment import board_check, require_way_to_confirm
 from accord.agent.intake.parts import parts_of
 from accord.agent.joining_commands import draft, init
-from accord.agent.mapping_file import mapping_from
 from accord.agent.network.enrol import enrol as join_hub
 from accord.agent.network.identity import IdentityFiles
 from accord.agent.network.presence import OneContact
@@ -32,14 +30,13 @@ from accord.agent.rule_commands import resume_sharing, rules_app, stop_sharing
 from accord.agent.running import run_agent
 from accord.agent.screens import (
     editions_json,
-    parts_json,
     print_json,
     print_line,
     show_editions,
     show_parts,
-    show_report,
     waiting_json,
 )
+from accord.agent.source_commands import check, ingest, remove
 from accord.agent.state import AgentState, state_root
 from accord.agent.status import Status, status_of
 from accord.agent.store.editions import calendars, freeze_due, held_editions
@@ -65,24 +62,9 @@ app.command("resume-sharing")(resume_sharing)
 app.command("keys")(keys)
 app.command("audit")(audit)
 app.command("confirm-restore")(confirm_restore)
-
-MappingOption = Annotated[
-    Path, typer.Option("--mapping", "-m", help="Mapping file.", show_default=False)
-]
-ModelOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--model",
-        help="Data model file; else as the hub sent it, else the sample.",
-        show_default=False,
-    ),
-]
-Sources = Annotated[
-    list[Path],
-    typer.Argument(
-        help="CSV or Parquet files; together one source.", metavar="SOURCE…"
-    ),
-]
+app.command("check")(check)
+app.command("ingest")(ingest)
+app.command("remove")(remove)
 
 FROM_INPUT = "-"
 """In the place of a token, which else can be seen in the list of processes."""
@@ -135,73 +117,6 @@ def enrol(
     ingested = made.current.is_symlink()
     first = "" if ingested else "`accord-agent ingest`, then "
     print_line(console, f"Next: {first}`accord-agent run`.")
-
-
-@app.command()
-def check(
-    sources: Sources,
-    *,
-    mapping: MappingOption,
-    model: ModelOption = None,
-    state: StateOption = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show what a mapping would make of a source; nothing is stored."""
-    from accord.agent.intake.ingest import check as check_sources
-
-    opened = AgentState.open(state_root(state))
-    limits = opened.settings().ingest
-    report = check_sources(
-        opened, mapping_from(opened, mapping, model), sources, limits
-    )
-    if as_json:
-        print_json(console, report.as_json())
-        return
-    show_report(console, report)
-    print_line(console, "Nothing was stored.")
-
-
-@app.command()
-def ingest(
-    sources: Sources,
-    *,
-    mapping: MappingOption,
-    model: ModelOption = None,
-    state: StateOption = None,
-    as_json: AsJson = False,
-) -> None:
-    """Store what a mapping makes of a source, in the place of its earlier part."""
-    from accord.agent.intake.ingest import ingest as ingest_sources
-
-    opened = AgentState.open(state_root(state))
-    limits = opened.settings().ingest
-    done = ingest_sources(
-        opened, mapping_from(opened, mapping, model), sources, limits, utc_now()
-    )
-    if as_json:
-        content = {"report": done.report.as_json(), "parts": parts_json(done.parts)}
-        print_json(console, content)
-        return
-    show_report(console, done.report)
-    show_parts(console, done.parts)
-
-
-@app.command()
-def remove(
-    part: Annotated[str, typer.Argument(help="Name of a mapping.")],
-    *,
-    state: StateOption = None,
-    as_json: AsJson = False,
-) -> None:
-    """Take what a mapping stored out of the store; frozen editions keep it."""
-    from accord.agent.intake.ingest import remove as remove_from_store
-
-    opened = AgentState.open(state_root(state))
-    left = remove_from_store(opened, part, opened.settings().ingest, utc_now())
-    if as_json:
-        print_json(console, {"parts": parts_json(left)})
-        return
-    show_parts(console, left)
 
 
 @app.command()

@@ -40,6 +40,10 @@ def show_report(console: Console, report: Report) -> None:
 
 def _counts(report: Report) -> Table:
     table = _table(f"{report.mapping}: {', '.join(report.files)}", ["rows", "#"])
+    if report.changes is not None:
+        table.add_row("cases in the source", f"{report.changes.cases:,}")
+        table.add_row("cases to read anew", f"{report.changes.anew:,}")
+        table.add_row("cases gone", f"{report.changes.gone:,}")
     table.add_row("read", f"{report.read:,}")
     table.add_row("cases", f"{report.kept:,}")
     table.add_row("repeated exactly", f"{report.collapsed:,}")
