@@ -33,7 +33,8 @@ import numpy.typing as npt
 from accord.agent.store.bound import bounded_vector
 from accord.agent.store.columns import Columns, write_columns
 from accord.core.layout import Axis, Layout
-from accord.core.measure import CELL_SCALE, ComponentVector
+from accord.core.measure import LEAST_CELL_SCALE, ComponentVector
+from accord.core.privacy import Accounting
 from accord.core.query import PERSONS
 from benchmarks.case_table import (
     MONTHS,
@@ -64,7 +65,7 @@ LAYOUT = Layout(
 
 
 def declaration(groups: int, drop_cap: int) -> ComponentVector:
-    return ComponentVector.of_counts(groups=groups, drop_cap=drop_cap)
+    return ComponentVector.of_counts(Accounting.ZCDP, groups=groups, drop_cap=drop_cap)
 
 
 def answer(store: Path) -> npt.NDArray[np.int64]:
@@ -138,7 +139,7 @@ def _check(store: Path, expected: list[tuple[str, str, int]]) -> None:
         cells[MONTHS.index(month) * len(REGIONS) + REGIONS.index(region)] = count
     with Columns.open(store) as columns:
         found = bounded_vector(columns, LAYOUT, (), declaration(MOST_GROUPS, 0))
-    if not np.array_equal(found[:-2], cells * CELL_SCALE):
+    if not np.array_equal(found[:-2], cells * LEAST_CELL_SCALE):
         message = "the answer differs from COUNT(DISTINCT)"
         raise SystemExit(message)
 

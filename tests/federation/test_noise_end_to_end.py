@@ -20,7 +20,6 @@ import pytest
 import scipy.stats
 
 import accord.client as accord
-from accord.core.measure import CELL_SCALE
 from accord.core.opened import (
     GaussianSum,
     LaplaceSum,
@@ -46,8 +45,8 @@ PARISHES = ("unknown", *(f"p{number:03d}" for number in range(39)))
 Answer = tuple[accord.Result, npt.NDArray[np.int64]]
 """A result, and the exact stored integers of its cells."""
 
-Asked = tuple[NoisePlan, list[Answer]]
-"""Who added which noise, and what came."""
+Asked = tuple[NoisePlan, int, list[Answer]]
+"""Who added which noise, the stored integer of one count, and what came."""
 
 KINDS: dict[str, tuple[str, type[OpenedNoise]]] = {
     "three": ("hub", DiscreteGaussian),
@@ -81,25 +80,29 @@ def releases(
                 .release(epsilon=1, purpose=PURPOSE)
             )
             found.append((result, exact(world, result, district)))
-    (plan,) = {plan_of(network, result) for result, _ in found}
+    ((plan, scale),) = {plan_of(network, result) for result, _ in found}
     placement, family = KINDS[request.param]
     assert plan.placement == placement
     assert isinstance(plan.opened, family)
     for result, _ in found:
         assert result.noise_placement == placement
         assert Fraction(result.noise_scale) == plan.mechanism.scale
-    return plan, found
+    return plan, scale, [(result, scale * counts) for result, counts in found]
 
 
-def plan_of(network: Network, result: accord.Result) -> NoisePlan:
-    """Return what agencies signed to add, computed from the signed agreement again."""
+def plan_of(network: Network, result: accord.Result) -> tuple[NoisePlan, int]:
+    """Return what agencies signed to add, computed from the signed agreement again.
+
+    And the stored integer of one count, which follows from it too.
+    """
     sql = "SELECT submission, noise, cohort FROM transcripts WHERE release = ?"
     ((submission, signed, cohort),) = network.rows(sql, result.id)
     agreement, requisition, found = terms_of(network, submission)
     members = len(agreement.cohorts[cohort])
     plan = noise_plan(agreement, found, requisition.mechanism, members)
     assert plan.digest() == signed
-    return plan
+    assert found.figure_scale is not None
+    return plan, found.figure_scale
 
 
 def exact(
@@ -111,13 +114,13 @@ def exact(
     )
     counts = [truth.get(row.values, 0) for row in result]
     assert sum(counts) == truth["unknown", "unknown"] > 0
-    return CELL_SCALE * np.array(counts, dtype=np.int64)
+    return np.array(counts, dtype=np.int64)
 
 
 def noise_of(
-    result: accord.Result, exact_integers: npt.NDArray[np.int64]
+    scale: int, result: accord.Result, exact_integers: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    stored = [CELL_SCALE * (row.estimate.estimate or 0.0) for row in result]
+    stored = [scale * (row.estimate.estimate or 0.0) for row in result]
     assert all(value.is_integer() for value in stored)
     return np.array(stored, dtype=np.int64) - exact_integers
 
@@ -143,8 +146,8 @@ def scaled(law: OpenedNoise, factor: Fraction) -> OpenedNoise:
 
 
 def test_the_noise_has_the_law_of_what_is_opened_and_no_other(releases: Asked) -> None:
-    plan, found = releases
-    sample = np.concatenate([noise_of(*each) for each in found])
+    plan, scale, found = releases
+    sample = np.concatenate([noise_of(scale, *each) for each in found])
     assert len(sample) == 4 * 16_040
     assert chi_square(sample, plan.opened) > THRESHOLD
     for factor in (Fraction(9, 10), Fraction(11, 10)):
@@ -156,8 +159,8 @@ def test_the_noise_has_the_law_of_what_is_opened_and_no_other(releases: Asked) -
 
 def test_no_noise_is_drawn_twice(releases: Asked) -> None:
     """Answers to different questions are independent of each other."""
-    _, found = releases
-    noises = [noise_of(*each) for each in found]
+    _, scale, found = releases
+    noises = [noise_of(scale, *each) for each in found]
     for first, second in itertools.combinations(noises, 2):
         correlation = scipy.stats.pearsonr(first, second)
         assert correlation.pvalue > THRESHOLD
@@ -165,11 +168,11 @@ def test_no_noise_is_drawn_twice(releases: Asked) -> None:
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say(releases: Asked) -> None:
-    _, found = releases
+    _, scale, found = releases
     inside = total = 0
     for result, exact_integers in found:
         for row, whole in zip(result, exact_integers, strict=True):
-            truth = int(whole) / CELL_SCALE
+            truth = int(whole) / scale
             assert row.estimate.lower is not None
             assert row.estimate.upper is not None
             inside += row.estimate.lower <= truth <= row.estimate.upper

@@ -192,7 +192,11 @@ def test_the_promised_accuracy_is_right(
     sample: tuple[Agreement, DataModel, Terms],
 ) -> None:
     agreement, _, found = sample
-    wide = Sensitivity(d1=found.d1, d2_squared=found.d2_squared)
+    wide = Sensitivity(
+        d1=found.d1,
+        d2_squared=found.d2_squared,
+        scale=found.vector.slots[0].scale,
+    )
     text = section(page("how-to-analyst.md"), "## Price first")
     rows = re.findall(r"^\| ([\d.]+) \| ± (\d+) \|$", text, re.MULTILINE)
     assert len(rows) == 4

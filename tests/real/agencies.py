@@ -29,7 +29,7 @@ from accord.agent.state import AgentState
 from accord.core.agreement import Agreement
 from accord.core.calendar import edition_due
 from accord.core.layout import Layout
-from accord.core.measure import CELL_SCALE
+from accord.core.measure import LEAST_CELL_SCALE
 from accord.core.policy import Policy
 from accord.core.privacy import Mechanism
 from accord.core.query import Query
@@ -282,10 +282,10 @@ def members_text(labels: Iterable[str]) -> str:
 def decoded(vector: Vector, layout: Layout) -> Table:
     """Return the counts that an exact vector stands for."""
     cells = vector[:-2]
-    assert not (cells % CELL_SCALE).any()
+    assert not (cells % LEAST_CELL_SCALE).any()
     return Table(
         cells={
-            names: int(stored) // CELL_SCALE
+            names: int(stored) // LEAST_CELL_SCALE
             for names, stored in zip(layout.cells(), cells, strict=True)
             if stored
         },

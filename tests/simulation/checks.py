@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from accord.agent.spending import account_of, lifetime_cap
-from accord.core.measure import CELL_SCALE
+from accord.core.measure import LEAST_CELL_SCALE
 from accord.core.privacy import Accounting
 from accord.hub.questions import accounts
 from accord.ledger import verify
@@ -304,7 +304,7 @@ class Witness:
         ]
         same = any(
             all(shown * scale == figure for shown, figure in pairs)
-            for scale in (1, CELL_SCALE)
+            for scale in (1, LEAST_CELL_SCALE)
         )
         hold(same, "a release shows other figures than it has")
 

@@ -27,6 +27,7 @@ from accord.core.interval import (
 )
 from accord.core.measure import ComponentVector
 from accord.core.privacy import (
+    Accounting,
     DiscreteGaussian,
     DiscreteLaplace,
     Loss,
@@ -158,7 +159,7 @@ def test_entries_of_one_vector_are_independent(mechanism: Mechanism) -> None:
 # One person more, at every agency: what an attacker sees is weighed against the loss
 # that the accounts were charged.
 
-DECLARED = ComponentVector.of_counts(groups=3, drop_cap=1)
+DECLARED = ComponentVector.of_counts(Accounting.ZCDP, groups=3, drop_cap=1)
 AGENCIES = 2
 D1, D2_SQUARED = DECLARED.d1(AGENCIES), DECLARED.d2_squared(AGENCIES)
 WITHOUT = [40, 0, 7, 120, 60, 3]

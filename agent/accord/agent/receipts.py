@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from accord.agent.rounds.history import Outcome
 from accord.core.errors import IntegrityError
-from accord.core.measure import figure_scale
+from accord.core.measure import Bounding
 from accord.core.messages import sentence
 from accord.core.privacy import Loss
 from accord.core.query import Kind
@@ -28,6 +28,10 @@ from accord.v1 import agent_pb2, common_pb2
 
 _SCALE_DENOMINATOR: Final = 1024
 _TWO_SIDED_95: Final = 1.96
+
+_COUNTS_BEFORE: Final = 4
+_OTHERS_BEFORE: Final = 64
+"""Stored integers of one count in receipts of before the scale was kept in them."""
 
 REASONS: Final = frozenset(
     {
@@ -50,7 +54,8 @@ REASONS: Final = frozenset(
 """Reasons that have words of their own in the catalogue."""
 
 _RECEIPTS: Final = """
-SELECT query_id, asked_at, state, reason, payload, cohort, cells, charged_at, ended_at
+SELECT query_id, asked_at, state, reason, payload, cohort, cells, scale, charged_at,
+    ended_at
 FROM receipt ORDER BY number
 """
 
@@ -70,6 +75,9 @@ class Receipt:
     """The agencies that answered together."""
     cells: int | None
     """Figures that left, masked."""
+    scale: int | None
+    """Stored integer of one count in them; none where they are no counts, or where the
+    receipt is older than that."""
     charged_at: datetime.datetime | None
     ended_at: datetime.datetime | None
 
@@ -123,9 +131,10 @@ class Receipt:
         if self.requisition is None:
             return None
         asked = self.requisition
-        scale = figure_scale(asked.query.measure, asked.bounding)
-        if scale is None:
+        kind = asked.query.measure.partition("(")[0]
+        if kind in (Kind.SUM, Kind.MEAN):
             return None
+        scale = self.scale or _scale_before(kind, asked.bounding)
         mechanism = asked.mechanism
         deviation = mechanism.scale_numerator / _SCALE_DENOMINATOR / scale
         if mechanism.kind == agent_pb2.Mechanism.KIND_DISCRETE_LAPLACE:
@@ -199,7 +208,8 @@ class Receipt:
 def receipts(connection: sqlite3.Connection) -> Iterator[Receipt]:
     """Yield every question, oldest first."""
     for row in connection.execute(_RECEIPTS):
-        query_id, asked_at, state, reason, payload, cohort, cells, charged, ended = row
+        query_id, asked_at, state, reason, payload, cohort, cells, scale, *times = row
+        charged, ended = times
         yield Receipt(
             query_id=query_id,
             asked_at=_moment(asked_at),
@@ -208,9 +218,15 @@ def receipts(connection: sqlite3.Connection) -> Iterator[Receipt]:
             requisition=_requisition(payload),
             cohort=cohort,
             cells=cells,
+            scale=scale,
             charged_at=None if charged is None else _moment(charged),
             ended_at=None if ended is None else _moment(ended),
         )
+
+
+def _scale_before(kind: str, bounding: str) -> int:
+    plain = kind in (Kind.PERSONS, Kind.CASES) and bounding != Bounding.WEIGH
+    return _COUNTS_BEFORE if plain else _OTHERS_BEFORE
 
 
 def _requisition(payload: bytes | None) -> agent_pb2.RequisitionPayload | None:

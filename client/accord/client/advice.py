@@ -12,6 +12,7 @@ from accord.client.result import Result
 from accord.core.bound_advice import Evidence, Expected, best_of, expected
 from accord.core.errors import InvalidQuery
 from accord.core.measure import ComponentVector
+from accord.core.privacy import Accounting
 
 if TYPE_CHECKING:
     from accord.client.session import Hub
@@ -188,8 +189,13 @@ def _half_width(release: Result) -> float:
 
 def _growth(groups: int, release: Result) -> float:
     """Return how much wider than the release's the noise at another bound is."""
-    there = ComponentVector.of_counts(groups=groups, drop_cap=1)
-    here = ComponentVector.of_counts(groups=release.groups_per_person, drop_cap=1)
-    if release.cost.rho:
-        return math.sqrt(there.d2_squared(1) / here.d2_squared(1))
-    return there.d1(1) / here.d1(1)
+    is_zcdp = bool(release.cost.rho)
+    accounting = Accounting.ZCDP if is_zcdp else Accounting.PURE
+
+    def noise(bound: int) -> float:
+        """Return what is as many counts as the noise, at one cost."""
+        vector = ComponentVector.of_counts(accounting, groups=bound, drop_cap=1)
+        distance = math.sqrt(vector.d2_squared(1)) if is_zcdp else vector.d1(1)
+        return distance / vector.slots[0].scale
+
+    return noise(groups) / noise(release.groups_per_person)

@@ -4,8 +4,8 @@
 Losses are integers of billionths in the agreement's own unit, nano-rho or nano-epsilon.
 What a release costs is rounded up, what a cap grants is rounded down, and widths are
 those of the exact law of the noise that an answer of the largest cohort opens with,
-shares of all its members included, rounded up to quarters of a count: an answer here
-never promises more than the hub will deliver. (Where a fallback cohort answers, the
+shares of all its members included, in whole stored integers: an answer here never
+promises more than the hub will deliver. (Where a fallback cohort answers, the
 shares are fewer and larger, and so are the error bars.) The hub's own conversion of
 caps is confirmed by a second program and may be smaller in the last digits.
 """
@@ -25,7 +25,7 @@ from accord.core.epsilon_delta import (
     rho_to_epsilon_tight,
 )
 from accord.core.errors import InvalidQuery
-from accord.core.measure import CELL_SCALE, ComponentVector
+from accord.core.measure import ComponentVector
 from accord.core.opened import half_width, noisiest_within
 from accord.core.placement import NoisePlan, Placement, plan_noise
 from accord.core.privacy import Accounting, Loss, Mechanism, mechanism_class, nano_down
@@ -50,6 +50,8 @@ class Sensitivity:
 
     d1: int
     d2_squared: int
+    scale: int
+    """Stored integers of one count in its figures."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,19 +134,33 @@ def noise_of(
     )
 
 
-def sensitivity_of(agreement: Agreement, kind: Kind = Kind.PERSONS) -> Sensitivity:
+def sensitivity_of(
+    agreement: Agreement,
+    kind: Kind = Kind.PERSONS,
+    accounting: Accounting | None = None,
+) -> Sensitivity:
     """Return the sensitivity of a full release, grouped by dimensions that can change.
 
     Questions over fewer groups are cheaper; `accord.core.terms` has those of a query.
+
+    Args:
+        agreement: the agreement.
+        kind: `persons` or `cases`.
+        accounting: the other way to account, in order to compare.
     """
     bounds = agreement.bounds
     vector = ComponentVector.of_counts(
+        accounting or agreement.accounting,
         groups=bounds.groups_per_person,
         drop_cap=bounds.drop_cap,
         cases=bounds.cases_per_group if kind is Kind.CASES else 1,
     )
     agencies = agreement.person_in_at_most
-    return Sensitivity(d1=vector.d1(agencies), d2_squared=vector.d2_squared(agencies))
+    return Sensitivity(
+        d1=vector.d1(agencies),
+        d2_squared=vector.d2_squared(agencies),
+        scale=vector.slots[0].scale,
+    )
 
 
 def amount(accounting: Accounting, loss: Loss) -> int:
@@ -194,7 +210,7 @@ def mechanism_of_width(
     """
     return noisiest_within(
         noise.accounting,
-        math.floor(counts * CELL_SCALE),
+        math.floor(counts * sensitivity.scale),
         lambda mechanism: noise.plan(mechanism, sensitivity).opened,
     )
 
@@ -229,7 +245,7 @@ def width_of(noise: Noise, mechanism: Mechanism, sensitivity: Sensitivity) -> Fr
         InvalidQuery: NOISE_TOO_SMALL.
     """
     opened = noise.plan(mechanism, sensitivity).opened
-    return Fraction(half_width(opened).half_width, CELL_SCALE)
+    return Fraction(half_width(opened).half_width, sensitivity.scale)
 
 
 def width_for(noise: Noise, nano: int, sensitivity: Sensitivity) -> Fraction | None:
@@ -280,9 +296,11 @@ def bundle_width(
         demands: what is wanted.
         each_at_most: a cap on one release.
     """
+    # Widths are whole numbers of stored integers, of some demand or other.
+    finest = math.lcm(*(demand.sensitivity.scale for demand in demands))
 
     def bought(stored: int) -> bool:
-        counts = Fraction(stored, CELL_SCALE)
+        counts = Fraction(stored, finest)
         costs = []
         for demand in demands:
             cost = cost_of_width(noise, counts, demand.sensitivity)
@@ -295,8 +313,8 @@ def bundle_width(
         single = each_at_most is None or max(costs, default=0) <= each_at_most
         return total <= cap and single
 
-    most = WIDEST * CELL_SCALE
-    low = high = _even_width(noise, cap, demands)
+    most = WIDEST * finest
+    low = high = min(int(_even_width(noise, cap, demands) * finest), most)
     step = 1
     while not bought(high):
         if high == most:
@@ -309,19 +327,18 @@ def bundle_width(
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if bought(middle) else (middle, high)
-    return Fraction(high, CELL_SCALE)
+    return Fraction(high, finest)
 
 
-def _even_width(noise: Noise, cap: int, demands: Sequence[Demand]) -> int:
-    """Return the width, as stored, at which releases are that share a cap evenly.
+def _even_width(noise: Noise, cap: int, demands: Sequence[Demand]) -> Fraction:
+    """Return the width at which releases are that share a cap evenly.
 
     Of releases of one kind it is the answer; else a place to search from.
     """
     releases = sum(demand.releases for demand in demands)
     each = releases_within(cap, max(releases, 1))
     widths = (width_for(noise, each, demand.sensitivity) for demand in demands)
-    found = max((width for width in widths if width is not None), default=Fraction(0))
-    return min(int(found * CELL_SCALE), WIDEST * CELL_SCALE)
+    return max((width for width in widths if width is not None), default=Fraction(0))
 
 
 def in_window(releases_a_year: int, days: int) -> int:
@@ -333,7 +350,6 @@ def compared(
     agreement: Agreement,
     epsilon: Fraction,
     delta: Fraction,
-    sensitivity: Sensitivity,
     releases: int,
 ) -> Choice:
     """Return how accurate *releases* are that share (epsilon, delta) evenly.
@@ -346,7 +362,12 @@ def compared(
         accounting: bundle_width(
             noise_of(agreement, accounting),
             cap_in(accounting, epsilon, delta),
-            [Demand(sensitivity=sensitivity, releases=releases)],
+            [
+                Demand(
+                    sensitivity=sensitivity_of(agreement, accounting=accounting),
+                    releases=releases,
+                )
+            ],
         )
         for accounting in Accounting
     }

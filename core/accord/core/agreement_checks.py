@@ -296,6 +296,7 @@ def _noise_possible(form: AgreementForm) -> Iterator[Finding]:
     if (spend.accounting is Accounting.ZCDP) != (spend.delta is not None):
         return
     vector = ComponentVector.of_counts(
+        spend.accounting,
         groups=protect.groups_per_person,
         drop_cap=protect.drop_cap,
         cases=protect.cases_per_group if "cases" in form.may_ask.measures else 1,

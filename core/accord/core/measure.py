@@ -4,15 +4,20 @@
 A measure declares its component vector: for every slot of a cell a bound on what one
 person adds there, and an integer scale by which that is multiplied before it is stored.
 All entries get noise of one standard deviation, so a scale says how precious a
-component is. For `persons` and `cases` the cells have scale 4 and the two extra
-entries scale 1, which makes those cost about 2 % of the noise instead of 29 % at
-L0 = 3::
+component is. For `persons` and `cases` the cells have the scale S and the two extra
+entries scale 1, which costs little instead of 29 % of the noise (zCDP, L0 = 3)::
 
     D1   = A (L0 · C1 + 1 + drop_cap)
     D2²  = A² (L0 · C2² + 1 + drop_cap²)
 
-where A is the number of agencies that may know one person, and C1 and C2 are the most
-that one person adds to all slots of one cell: 4 · Linf for counts. Of slots that
+Under zCDP, S is the least from 4 on at which the extra entries make the cells at most a
+twentieth noisier: 5 for L0 = 1, else 4, with a drop_cap of 1. Under pure it is 4 (1 +
+drop_cap), so that they take a quarter of what one group takes. Noise goes with D1, and
+a larger S has a price there: ``dropped`` gets noisier with it, and the interval of what
+the records say without the bound wider (ADR 0003 has the figures).
+
+A is the number of agencies that may know one person, and C1 and C2 are the most that
+one person adds to all slots of one cell: S · Linf for counts. Of slots that
 exclude one another only the larger counts: a case is either recorded or ``unknown``,
 so that ``unknown`` costs nothing. The other measures have a unit U of at least 64 for
 what one case or person adds, and the extra entries a quarter of it::
@@ -36,13 +41,19 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
+from fractions import Fraction
+from typing import assert_never
 
 from accord.core.layout import Layout, lay_out, most_shown
 from accord.core.model import DataModel
+from accord.core.privacy import Accounting
 from accord.core.query import Kind, Query
 
-CELL_SCALE = 4
-"""Stored integers of the cells of `persons` and `cases` are counts times this."""
+LEAST_CELL_SCALE = 4
+"""Least stored integer of one count in the cells of `persons` and `cases`."""
+
+_NOISIER = Fraction(1, 20)
+"""By how much the extra entries may make the cells of `persons` noisier under zCDP."""
 
 FINE_SCALE = 64
 """Least stored integer of one count in any other cell."""
@@ -94,6 +105,26 @@ class Bounds:
     """Most left-out groups of one person that are counted in ``dropped``."""
 
 
+def cell_scale(accounting: Accounting, *, groups: int, drop_cap: int) -> int:
+    """Return the stored integer of one count in the cells of `persons` and `cases`.
+
+    Args:
+        accounting: of the agreement.
+        groups: L0.
+        drop_cap: most left-out groups of one person that are counted.
+    """
+    match accounting:
+        case Accounting.ZCDP:
+            # D2² / (L0 S²), the square of how much noisier, is at most (1 + part)².
+            allowed = groups * ((1 + _NOISIER) ** 2 - 1)
+            least = math.isqrt(math.ceil((1 + drop_cap**2) / allowed) - 1) + 1
+        case Accounting.PURE:
+            least = LEAST_CELL_SCALE * (1 + drop_cap)
+        case _:
+            assert_never(accounting)
+    return max(least, LEAST_CELL_SCALE)
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ComponentVector:
     """Declaration of a whole vector: slots of the cells, ``persons``, ``dropped``."""
@@ -119,6 +150,7 @@ class ComponentVector:
     @classmethod
     def of_counts(
         cls,
+        accounting: Accounting,
         *,
         groups: int,
         drop_cap: int,
@@ -127,15 +159,19 @@ class ComponentVector:
         reach: int = 0,
     ) -> ComponentVector:
         """Return the declaration of `persons`, or of `cases` with *cases* as Linf."""
-        scale = CELL_SCALE if bounding is Bounding.KEEP else FINE_SCALE
+        if bounding is Bounding.KEEP:
+            scale = cell_scale(accounting, groups=groups, drop_cap=drop_cap)
+            extra = 1
+        else:
+            scale, extra = FINE_SCALE, FINE_SCALE // EXTRA_PART
         return cls(
             groups=groups,
             bounding=bounding,
             slots=(Component(bound=cases, scale=scale),),
             cell_d1=cases * scale,
             cell_d2_squared=(cases * scale) ** 2,
-            persons=Component(bound=1, scale=scale // EXTRA_PART),
-            dropped=Component(bound=drop_cap, scale=scale // EXTRA_PART),
+            persons=Component(bound=1, scale=extra),
+            dropped=Component(bound=drop_cap, scale=extra),
             cases=cases,
             reach=reach,
         )
@@ -165,6 +201,7 @@ def component_vector(
     query: Query,
     model: DataModel,
     bounds: Bounds,
+    accounting: Accounting,
     bounding: Bounding = Bounding.KEEP,
 ) -> ComponentVector:
     """Declare the vector that answers *query* under *bounds*.
@@ -180,6 +217,7 @@ def component_vector(
     groups = _groups(query, model, bounds)
     if kind in (Kind.PERSONS, Kind.CASES):
         return ComponentVector.of_counts(
+            accounting,
             groups=groups,
             drop_cap=bounds.drop_cap,
             cases=bounds.cases_per_group if kind is Kind.CASES else 1,
@@ -261,15 +299,3 @@ def scales(vector: ComponentVector, layout: Layout) -> list[int]:
         vector.persons.scale,
         vector.dropped.scale,
     ]
-
-
-def figure_scale(measure: str, bounding: str) -> int | None:
-    """Return the stored integer of one count in a figure of the measure called so.
-
-    Nothing where figures are no counts, and their scale depends on the quantity.
-    """
-    kind = measure.partition("(")[0]
-    if kind in (Kind.SUM, Kind.MEAN):
-        return None
-    plain = kind in (Kind.PERSONS, Kind.CASES) and bounding != Bounding.WEIGH
-    return CELL_SCALE if plain else FINE_SCALE

@@ -48,6 +48,12 @@ class Terms:
         """Square of the L2 sensitivity over all agencies."""
         return self.vector.d2_squared(self.agencies)
 
+    @property
+    def figure_scale(self) -> int | None:
+        """Stored integer of one count in a figure; nothing of sums and means."""
+        kind = self.layout.measure.kind
+        return None if kind in (Kind.SUM, Kind.MEAN) else self.vector.slots[0].scale
+
     def loss(self, mechanism: Mechanism) -> Loss:
         """Return what a release with *mechanism* costs, rounded up."""
         return mechanism.loss(d1=self.d1, d2_squared=self.d2_squared)
@@ -76,7 +82,9 @@ def terms(
         )
     return Terms(
         layout=lay_out(query, model),
-        vector=component_vector(query, model, agreement.bounds, bounding),
+        vector=component_vector(
+            query, model, agreement.bounds, agreement.accounting, bounding
+        ),
         agencies=agreement.person_in_at_most,
         last_day=period_end(query.edition) if model.edition_dimension else None,
     )

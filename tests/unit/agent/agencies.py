@@ -22,6 +22,7 @@ from accord.agent.store.entries import leaf_filters
 from accord.core.layout import lay_out
 from accord.core.measure import Bounds, component_vector
 from accord.core.model import DataModel, load_model
+from accord.core.privacy import Accounting
 from accord.core.query import Query, canonical_query
 
 NOW = datetime.datetime(2026, 3, 5, 12, tzinfo=datetime.UTC)
@@ -155,7 +156,7 @@ def vector(
             columns,
             lay_out(query, MODEL),
             leaf_filters(query, MODEL),
-            component_vector(query, MODEL, bounds),
+            component_vector(query, MODEL, bounds, Accounting.ZCDP),
         )
 
 

@@ -20,7 +20,7 @@ from accord.agent.answer import StoreAnswerer
 from accord.agent.settings import Settings
 from accord.agent.spending import account_of
 from accord.agent.state import AgentState
-from accord.core.measure import CELL_SCALE
+from accord.core.measure import LEAST_CELL_SCALE
 from accord.core.terms import Requisition
 from accord.ledger import Balance, Unit, balance, verify
 from accord.ledger.sqlite import transaction
@@ -67,7 +67,7 @@ def expected(labels: Sequence[str]) -> npt.NDArray[np.int64]:
     total = np.zeros(len(REGIONS) + 2, np.int64)
     for label in labels:
         counts = PERSONS[label]
-        total[: len(counts)] += CELL_SCALE * np.array(counts)
+        total[: len(counts)] += LEAST_CELL_SCALE * np.array(counts)
         total[-2] += sum(counts)
     return total
 

@@ -34,7 +34,14 @@ class Rule:
     l0: int
     linf: int
     drop_cap: int
-    cell_scale: int = 4
+
+    @property
+    def cell_scale(self) -> int:
+        """Stored integer of one count under zCDP: two more entries add a twentieth."""
+        scale, extra = 4, 1 + self.drop_cap**2
+        while 400 * (self.l0 * scale**2 + extra) > 441 * self.l0 * scale**2:
+            scale += 1
+        return scale
 
 
 def cells_of(case: Case, rule: Rule) -> set[int]:

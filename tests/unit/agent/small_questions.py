@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from accord.agent.store.columns import write_columns
 from accord.core.measure import Bounding, Bounds, ComponentVector, component_vector
 from accord.core.model import NOT_RECORDED, load_model
+from accord.core.privacy import Accounting
 from accord.core.query import Query, canonical_query
 from tests.unit.agent.reference_bound import Case
 from tests.unit.agent.reference_slots import Record
@@ -68,7 +69,9 @@ class Asked:
 
     @property
     def vector(self) -> ComponentVector:
-        return component_vector(self.query, MODEL, self.bounds, self.bounding)
+        return component_vector(
+            self.query, MODEL, self.bounds, Accounting.ZCDP, self.bounding
+        )
 
 
 def question(

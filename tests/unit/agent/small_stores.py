@@ -21,6 +21,7 @@ from accord.agent.store.columns import Columns, write_columns
 from accord.agent.store.entries import LeafFilter
 from accord.core.layout import Axis, Layout
 from accord.core.measure import ComponentVector
+from accord.core.privacy import Accounting
 from accord.core.query import CASES, PERSONS
 from tests.unit.agent.reference_bound import Case, Rule
 
@@ -101,6 +102,7 @@ def layout_of(rule: Rule) -> Layout:
 
 def declaration(rule: Rule) -> ComponentVector:
     return ComponentVector.of_counts(
+        Accounting.ZCDP,
         groups=rule.l0,
         drop_cap=rule.drop_cap,
         cases=1 if rule.persons else rule.linf,

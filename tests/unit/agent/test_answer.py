@@ -17,7 +17,7 @@ from accord.agent.spending import lifetime_cap, spent
 from accord.agent.state import AgentState
 from accord.core.agreement import load_agreement
 from accord.core.errors import RequisitionRefused
-from accord.core.measure import CELL_SCALE, Bounding
+from accord.core.measure import LEAST_CELL_SCALE, Bounding
 from accord.core.privacy import (
     Accounting,
     DiscreteGaussian,
@@ -71,7 +71,14 @@ def test_the_vector_is_that_of_the_edition(state: AgentState) -> None:
     found = agent.answer(*signed(asked))
     assert len(found.vector) == terms(agreement(), MODEL, asked.query).layout.size
     # north, south, west, unknown; two persons; nothing dropped
-    assert found.vector.tolist() == [CELL_SCALE, CELL_SCALE, CELL_SCALE, 0, 2, 0]
+    assert found.vector.tolist() == [
+        LEAST_CELL_SCALE,
+        LEAST_CELL_SCALE,
+        LEAST_CELL_SCALE,
+        0,
+        2,
+        0,
+    ]
     ingest_rows(state, [row()])
     assert agent.answer(*signed(requisition())).vector.tolist()[-2] == 2
 

@@ -18,6 +18,7 @@ from accord.core.errors import IntegrityError, InternalError, PreconditionFailed
 from accord.core.layout import Axis, Layout, lay_out
 from accord.core.measure import Bounds, Component, ComponentVector, component_vector
 from accord.core.model import load_model
+from accord.core.privacy import Accounting
 from accord.core.query import canonical_query
 from tests.unit.agent.reference_bound import Case, Rule, reference_vector
 from tests.unit.agent.small_stores import (
@@ -172,7 +173,10 @@ def test_layouts_and_filters_of_a_data_model(
     )
     layout = lay_out(query, model)
     vector = component_vector(
-        query, model, Bounds(groups_per_person=2, cases_per_group=2, drop_cap=3)
+        query,
+        model,
+        Bounds(groups_per_person=2, cases_per_group=2, drop_cap=3),
+        Accounting.ZCDP,
     )
     shapes = {
         name: Shape(leaves=len(dimension.leaves), multi=not dimension.single)

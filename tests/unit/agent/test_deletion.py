@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accord.core.measure import CELL_SCALE
+from accord.core.measure import LEAST_CELL_SCALE
 from accord.core.query import CASES, Query
 from tests.unit.agent.agencies import (
     MAPPING_TEXT,
@@ -93,7 +93,7 @@ def check_additions(
         assert (whole[index] - without[index] == added).all()
         assert np.count_nonzero(added[:-2]) <= groups
         most = 2 if query.measure == CASES else 1
-        assert ((added[:-2] >= 0) & (added[:-2] <= most * CELL_SCALE)).all()
+        assert ((added[:-2] >= 0) & (added[:-2] <= most * LEAST_CELL_SCALE)).all()
         assert 0 <= added[-2] <= 1
         assert 0 <= added[-1] <= DROP_CAP
 

@@ -17,8 +17,9 @@ from accord.agent.state import AgentState
 from accord.agent.store.bound import bounded_vector
 from accord.agent.store.columns import Columns
 from accord.core.layout import lay_out
-from accord.core.measure import CELL_SCALE, Bounds, component_vector
+from accord.core.measure import LEAST_CELL_SCALE, Bounds, component_vector
 from accord.core.model import DataModel
+from accord.core.privacy import Accounting
 from accord.core.query import canonical_query
 from tests.conftest import ROOT
 from tests.unit.agent.agencies import LIMITS, NOW, new_state
@@ -52,10 +53,10 @@ def counts(state: AgentState, model: DataModel, dimension: str) -> dict[str, int
     layout = lay_out(query, model)
     bounds = Bounds(groups_per_person=64, cases_per_group=1, drop_cap=1)
     with Columns.open(state.current, model_digest=model.digest) as columns:
-        vector = component_vector(query, model, bounds)
+        vector = component_vector(query, model, bounds, Accounting.ZCDP)
         found = bounded_vector(columns, layout, (), vector).tolist()
     cells = zip(layout.axes[0].values, found, strict=False)
-    return {value: count // CELL_SCALE for value, count in cells if count}
+    return {value: count // LEAST_CELL_SCALE for value, count in cells if count}
 
 
 def test_ctdc(state: AgentState, model: DataModel, shared_data: Path) -> None:

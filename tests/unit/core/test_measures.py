@@ -16,16 +16,16 @@ from accord.core.errors import ConfigurationError, InvalidQuery
 from accord.core.explain import explain_query
 from accord.core.layout import lay_out
 from accord.core.measure import (
-    CELL_SCALE,
     FINE_SCALE,
+    LEAST_CELL_SCALE,
     Bounding,
     Bounds,
     component_vector,
-    figure_scale,
     scales,
 )
 from accord.core.model import load_model
 from accord.core.policy import Policy
+from accord.core.privacy import Accounting
 from accord.core.query import PERSONS, Query, canonical_query, parse_measure
 from accord.core.terms import terms
 from tests.unit.core.small_policies import AGREEMENT, MEMBERS, MODEL, changed, policy
@@ -132,7 +132,7 @@ def test_every_cell_has_the_slots_of_its_measure(
     assert layout.slots == slots
     assert layout.n_cells == 3
     assert layout.size == 3 * len(slots) + 2
-    vector = component_vector(ask(measure, ("place",)), SMALL, BOUNDS)
+    vector = component_vector(ask(measure, ("place",)), SMALL, BOUNDS, Accounting.ZCDP)
     assert len(vector.slots) == len(slots)
     assert len(scales(vector, layout)) == layout.size
 
@@ -175,19 +175,25 @@ def test_bins_that_are_none_are_refused(bins: str) -> None:
         load_model(TEXT.replace("[30, 90]", bins), "small.yaml")
 
 
-def test_counts_are_stored_as_ever() -> None:
-    """Four times, the extra entries once: older answers stay comparable."""
-    vector = component_vector(ask("cases", ("place",)), SMALL, BOUNDS)
-    assert vector.slots[0].largest == 2 * CELL_SCALE
-    assert vector.d1(2) == 2 * (3 * 8 + 1 + 4)
-    assert vector.d2_squared(2) == 4 * (3 * 64 + 1 + 16)
+@pytest.mark.parametrize(("accounting", "scale"), [("zcdp", 8), ("pure", 20)])
+def test_counts_are_stored_at_a_scale_and_the_extra_entries_once(
+    accounting: str, scale: int
+) -> None:
+    """Larger than 4, as up to four groups that were left out of one person count."""
+    query = ask("cases", ("place",))
+    vector = component_vector(query, SMALL, BOUNDS, Accounting(accounting))
+    assert vector.slots[0].largest == 2 * scale
+    assert vector.d1(2) == 2 * (3 * 2 * scale + 1 + 4)
+    assert vector.d2_squared(2) == 4 * (3 * 4 * scale**2 + 1 + 16)
 
 
 def test_the_declared_norms_of_each_measure() -> None:
     """C1 and C2² as the module's table has them, in units of U."""
 
     def norms(measure: str) -> tuple[int, int, int]:
-        vector = component_vector(ask(measure, ("place",)), SMALL, BOUNDS)
+        vector = component_vector(
+            ask(measure, ("place",)), SMALL, BOUNDS, Accounting.ZCDP
+        )
         return vector.slots[-1].largest, vector.cell_d1, vector.cell_d2_squared
 
     assert norms("sum(days)") == (2 * 730, 2 * 730, (2 * 730) ** 2)
@@ -198,11 +204,18 @@ def test_the_declared_norms_of_each_measure() -> None:
     assert norms("values(means)") == (64, 64, 64**2)
 
 
-def test_what_a_figure_is_stored_as_is_known_without_the_model() -> None:
-    assert figure_scale("persons", "") == CELL_SCALE
-    assert figure_scale("persons", Bounding.WEIGH) == FINE_SCALE
-    assert figure_scale("share(means)", "") == FINE_SCALE
-    assert figure_scale("mean(days)", "") is None
+def test_terms_say_what_one_count_is_stored_as() -> None:
+    found = policy()
+
+    def scale(measure: str, bounding: Bounding = Bounding.KEEP) -> int | None:
+        query = dataclasses.replace(ask(measure, ("place",)), agreement="trends")
+        return terms(found.agreement, SMALL, query, bounding).figure_scale
+
+    assert scale("persons") == LEAST_CELL_SCALE
+    assert scale("persons", Bounding.WEIGH) == FINE_SCALE
+    assert scale("share(means)") == FINE_SCALE
+    assert scale("mean(days)") is None
+    assert scale("sum(days)") is None
 
 
 def test_groups_are_weighed_only_where_the_promise_holds() -> None:

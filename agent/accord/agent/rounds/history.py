@@ -40,7 +40,7 @@ INSERT INTO receipt (query_id, asked_at, state, payload, signature)
 VALUES (:query_id, :now, 'asked', :payload, :signature)
 ON CONFLICT (query_id) DO UPDATE SET state = 'asked', reason = NULL,
     payload = excluded.payload, signature = excluded.signature, cohort = NULL,
-    transcript = NULL, cells = NULL, masked_at = NULL
+    transcript = NULL, cells = NULL, scale = NULL, masked_at = NULL
 WHERE receipt.charged_at IS NULL
 """
 
@@ -53,7 +53,7 @@ WHERE receipt.state IN ('refused', 'asked') AND receipt.reason IS NOT excluded.r
 
 _MASKED: Final = """
 UPDATE receipt SET state = 'masked', cohort = :cohort, transcript = :transcript,
-    cells = :cells, masked_at = :now
+    cells = :cells, scale = :scale, masked_at = :now
 WHERE query_id = :query_id AND charged_at IS NULL
 """
 
@@ -112,8 +112,18 @@ def refused(
     )
 
 
-def masked(tx: Transaction, row: Row, what: Masked, cells: int) -> None:
-    """Note what leaves this agency, and under which cohort."""
+def masked(
+    tx: Transaction, row: Row, what: Masked, *, cells: int, scale: int | None
+) -> None:
+    """Note what leaves this agency, and under which cohort.
+
+    Args:
+        tx: an open transaction.
+        row: the query's own.
+        what: leaves.
+        cells: how many figures that is.
+        scale: stored integer of one count in them, if they are counts.
+    """
     tx.execute(
         _MASKED,
         {
@@ -121,6 +131,7 @@ def masked(tx: Transaction, row: Row, what: Masked, cells: int) -> None:
             "cohort": what.cohort,
             "transcript": what.transcript,
             "cells": cells,
+            "scale": scale,
             "now": _seconds(what.at),
         },
     )

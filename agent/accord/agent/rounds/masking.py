@@ -26,7 +26,6 @@ from accord.agent.rounds.steps import MaskStep, ReadyLike
 from accord.agent.rounds.vectors import Vector, counts, digest_of, share
 from accord.agent.spending import reserve_once
 from accord.agent.state import AgentState
-from accord.agent.store.columns import Columns
 from accord.core.errors import AccordError
 from accord.ledger.sqlite import transaction
 from accord.secagg.encoding import KEY_BYTES
@@ -117,18 +116,13 @@ class Masking:
             self._pairs.secrets(connection, examined.directory, chosen.members),
         )
         public = read_public(self._state)
-        folder = self._checks.edition(examined)
         model = examined.policy.model
-        try:
-            columns = Columns.open(folder, model_digest=model.digest)
-        except AccordError as error:
-            refuse("STORE_UNAVAILABLE", error.sentence)
-        with columns:
+        with self._checks.edition(examined) as cases:
             if not self._reserve(connection, row, examined):
                 return self._again(connection, row, seen)
             try:
                 vector = counts(
-                    columns, examined.terms, examined.requisition.query, model
+                    cases, examined.terms, examined.requisition.query, model
                 )
             except AccordError as error:
                 refuse("STORE_UNAVAILABLE", error.sentence)
@@ -199,7 +193,13 @@ class Masking:
             if not rows.put_masked(tx, row, masked, vector_bytes(words)):
                 return False
             put_record(tx, row.query_id, sealed, named)
-            history.masked(tx, row, masked, len(words))
+            history.masked(
+                tx,
+                row,
+                masked,
+                cells=len(words),
+                scale=examined.terms.figure_scale,
+            )
         rows.checkpoint(connection)
         return True
 

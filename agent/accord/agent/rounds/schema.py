@@ -21,7 +21,7 @@ from accord.core.errors import ConfigurationError
 from accord.ledger import create_schema
 from accord.ledger.transaction import Transaction
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 """Number of the layout of these tables; 1 had no rounds, and no number either."""
 
 _FIRST: Final = 2
@@ -199,7 +199,16 @@ UPDATE agent_head SET format = 3
 """,
 )
 
-_STEPS: Final = {2: _RECEIPTS_AND_LOG}
+_SCALES: Final = (
+    """
+ALTER TABLE receipt ADD COLUMN scale INTEGER
+""",
+    """
+UPDATE agent_head SET format = 4
+""",
+)
+
+_STEPS: Final = {2: _RECEIPTS_AND_LOG, 3: _SCALES}
 """Statements that lead from a format to the next one."""
 
 

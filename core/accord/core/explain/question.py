@@ -31,7 +31,7 @@ from accord.core.explain.passage import (
 )
 from accord.core.explain.places import Place, place_of
 from accord.core.explain.spending import WANTED
-from accord.core.measure import CELL_SCALE, Component
+from accord.core.measure import Component
 from accord.core.messages import sentence
 from accord.core.policy import Policy
 from accord.core.privacy import Loss
@@ -153,12 +153,13 @@ def _cost(
 ) -> Cost:
     """Price a question that a cohort of *answering* agencies answers."""
     agreement = policy.agreement
-    sensitivity = Sensitivity(d1=found.d1, d2_squared=found.d2_squared)
+    sensitivity = Sensitivity(
+        d1=found.d1, d2_squared=found.d2_squared, scale=_counted(found).scale
+    )
     noise = noise_of(agreement, cohort_members=answering)
-    finer = Fraction(_counted(found).scale, CELL_SCALE)
     if epsilon is None:
         single = cap_of(agreement, agreement.form.spend.each_release_at_most.epsilon)
-        wanted = cost_of_width(noise, WANTED * finer, sensitivity)
+        wanted = cost_of_width(noise, WANTED, sensitivity)
         nano = single if wanted is None else min(wanted, single)
     else:
         nano = cap_of(agreement, epsilon)
@@ -167,7 +168,7 @@ def _cost(
     return Cost(
         loss=loss,
         epsilon=epsilon_of(agreement, amount(agreement.accounting, loss)),
-        half_width=width_of(noise, mechanism, sensitivity) / finer,
+        half_width=width_of(noise, mechanism, sensitivity),
     )
 
 

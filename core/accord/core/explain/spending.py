@@ -216,7 +216,6 @@ def _comparison(agreement: Agreement) -> Iterator[Passage]:
     """Tell what zcdp and pure would give for the same epsilon."""
     spend = agreement.form.spend
     delta = spend.delta or _USUAL_DELTA
-    sensitivity = sensitivity_of(agreement)
     days = spend.everyone.every
     for code, epsilon, releases in (
         ("compare-one", spend.each_release_at_most.epsilon, 1),
@@ -226,7 +225,7 @@ def _comparison(agreement: Agreement) -> Iterator[Passage]:
             in_window(BULLETINS + QUESTIONS, days),
         ),
     ):
-        found = compared(agreement, epsilon, delta, sensitivity, releases)
+        found = compared(agreement, epsilon, delta, releases)
         if found.zcdp is None or found.pure is None:
             continue
         yield passage(

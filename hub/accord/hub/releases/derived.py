@@ -84,7 +84,8 @@ def finer_of(
     """Return a stored release with the law of its noise, if that can be told.
 
     It is computed from the release's own words, and has to have the deviation that
-    stands in the release.
+    stands in the release, and the figures: a version before may have stored counts at
+    another scale.
     """
     agreement, model = policy.agreement, policy.model
     bounding = Bounding(release.bounding or Bounding.KEEP)
@@ -97,8 +98,10 @@ def finer_of(
     except InvalidQuery:
         return None
     deviation = standard_deviation(plan.opened) / found.vector.dropped.scale
-    if len(noisy) != found.layout.size or not math.isclose(
-        deviation, release.dropped.sd, rel_tol=_SAME
+    if (
+        len(noisy) != found.layout.size
+        or not math.isclose(deviation, release.dropped.sd, rel_tol=_SAME)
+        or not _shows(release, noisy, found.vector.slots[0].scale)
     ):
         return None
     return Finer(
@@ -108,6 +111,14 @@ def finer_of(
         derivation=derivation,
         terms=found,
         noise=plan.opened,
+    )
+
+
+def _shows(release: analyst_pb2.Release, noisy: Sequence[int], scale: int) -> bool:
+    """Tell whether what is shown is what is stored, at this scale."""
+    return all(
+        row.estimate.suppressed or row.estimate.estimate == stored / scale
+        for row, stored in zip(release.rows, noisy, strict=False)
     )
 
 
