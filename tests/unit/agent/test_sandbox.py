@@ -34,7 +34,16 @@ def connection(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         "SELECT * FROM read_text('/etc/passwd')",
         "SELECT * FROM read_csv('/etc/passwd')",
         "SELECT * FROM read_blob('/etc/hostname')",
+        "SELECT * FROM read_text('/proc/self/environ')",
+        "SELECT * FROM read_text('~/.ssh/id_ed25519')",
+        "SELECT * FROM read_csv('/dev/stdin')",
+        "SELECT * FROM sniff_csv('/etc/passwd')",
+        "SELECT * FROM parquet_metadata('/etc/passwd')",
+        "SELECT * FROM query('FROM read_text(''/etc/passwd'')')",
+        "CREATE MACRO leak() AS TABLE FROM read_text('/etc/passwd')",
+        "SELECT getenv('HOME')",
         "SELECT * FROM glob('/etc/*')",
+        "SELECT * FROM glob('{outside}/*')",
         "SELECT * FROM '{outside}/other.csv'",
         "SELECT * FROM read_csv('{outside}/own/../other.csv')",
         "SELECT * FROM read_csv('http://127.0.0.1:9/a.csv')",
@@ -53,7 +62,19 @@ def connection(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         "SET allowed_directories = ['/']",
         "SET temp_directory = '/tmp'",
         "SET autoinstall_known_extensions = true",
+        "SET SESSION allowed_paths = ['/etc/passwd']",
+        "SET GLOBAL allow_community_extensions = true",
+        "SET file_search_path = '/etc'",
+        "SET home_directory = '/'",
+        "SET secret_directory = '{outside}'",
+        "SET profiling_output = '{outside}/profile.json'",
+        "SET python_enable_replacements = true",
         "RESET memory_limit",
+        "RESET enable_external_access",
+        "FORCE INSTALL json",
+        "IMPORT DATABASE '{outside}'",
+        "PRAGMA enable_profiling = 'json'",
+        "CALL enable_logging(storage = 'file', storage_path = '{outside}/log')",
         "PRAGMA enable_logging",
         "CREATE PERSISTENT SECRET s (TYPE http, BEARER_TOKEN 'x')",
     ],
@@ -65,6 +86,33 @@ def test_it_cannot(
     with pytest.raises(duckdb.Error):
         connection.execute(statement.format(outside=folder.parent))
     assert {path.name for path in folder.parent.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM read_csv('{own}/file')",
+        "SELECT * FROM read_csv('{own}/folder/other.csv')",
+        "SELECT * FROM read_text('{own}/passwd')",
+        "SELECT * FROM glob('{own}/folder/*')",
+        "COPY (SELECT 1) TO '{own}/new.csv'",
+        "COPY (SELECT 1) TO '{own}/folder/leak.csv'",
+        "ATTACH '{own}/folder/leak.db'",
+        "EXPORT DATABASE '{own}/folder/leak'",
+    ],
+)
+def test_it_follows_no_link_out_of_its_folder(
+    connection: duckdb.DuckDBPyConnection, folder: Path, statement: str
+) -> None:
+    outside = folder.parent
+    (folder / "file").symlink_to(outside / "other.csv")
+    (folder / "passwd").symlink_to("/etc/passwd")
+    (folder / "folder").symlink_to(outside)
+    (folder / "new.csv").symlink_to(outside / "leak.csv")
+    before = {path.name for path in outside.iterdir()}
+    with pytest.raises(duckdb.Error):
+        connection.execute(statement.format(own=folder))
+    assert {path.name for path in outside.iterdir()} == before
 
 
 def test_it_sees_no_python_variable(connection: duckdb.DuckDBPyConnection) -> None:
