@@ -17,6 +17,7 @@ import typer
 from accord.agent.answer import utc_now
 from accord.agent.doctor_commands import doctor
 from accord.agent.enrolment import board_check, require_way_to_confirm
+from accord.agent.freezing import origin_of
 from accord.agent.intake.parts import parts_of
 from accord.agent.joining_commands import draft, init
 from accord.agent.network.enrol import enrol as join_hub
@@ -36,6 +37,7 @@ from accord.agent.screens import (
     show_parts,
     waiting_json,
 )
+from accord.agent.setup_commands import setup
 from accord.agent.source_commands import check, ingest, remove
 from accord.agent.state import AgentState, state_root
 from accord.agent.status import Status, status_of
@@ -54,6 +56,7 @@ app = typer.Typer(
 app.command("init")(init)
 app.command("draft")(draft)
 app.command("doctor")(doctor)
+app.command("setup")(setup)
 app.add_typer(rules_app)
 app.add_typer(log_app)
 app.command("receipts")(show_receipts)
@@ -124,7 +127,9 @@ def freeze(*, state: StateOption = None, as_json: AsJson = False) -> None:
     """Freeze the editions that the calendar asks for; `run` does so by itself."""
     opened = AgentState.open(state_root(state))
     agreements = policies_of(opened).agreements()
-    frozen, waiting = freeze_due(opened, calendars(agreements), utc_now())
+    origin = origin_of(opened, opened.settings())
+    due = calendars(agreements)
+    frozen, waiting = freeze_due(opened, due, utc_now(), origin)
     if as_json:
         content = {"frozen": editions_json(frozen), "waiting": waiting_json(waiting)}
         print_json(console, content)
