@@ -134,6 +134,17 @@ def test_numbered_names_can_be_told_apart(names: list[str]) -> None:
             assert {f"{name} ({each})" for each in range(1, times + 1)} <= set(found)
 
 
+def test_a_header_may_have_line_breaks_and_cannot_steer_a_terminal(
+    tmp_path: Path,
+) -> None:
+    text = TEXT.replace("[name]", "[name of the client]")
+    content = b'"name\nof  the\nclient",region\nAna,north\n'
+    assert checked(tmp_path, content, text=text).kept == 1
+    with pytest.raises(DocumentError, match=r"It has: \S\[2Jx, region") as caught:
+        checked(tmp_path, b"\x1b[2Jx,region\nAna,north\n")
+    assert "\x1b" not in str(caught.value)
+
+
 FLAGS = """\
 mapping: files
 data_model: small

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from accord.agent.sources.table import shown
 from accord.core.document import DocumentError, Problem, problem_at
 from accord.core.errors import suggestion
 
@@ -63,5 +64,5 @@ def _numbered(column: str, name: str) -> bool:
 
 def some_of(names: Sequence[str]) -> str:
     """Return a sentence that lists *names*, or the first of them."""
-    shown = ", ".join(names[:_MOST_SHOWN])
-    return f" It has: {shown}{', …' if len(names) > _MOST_SHOWN else ''}."
+    listed = ", ".join(map(shown, names[:_MOST_SHOWN]))
+    return f" It has: {listed}{', …' if len(names) > _MOST_SHOWN else ''}."

@@ -74,9 +74,17 @@ class Stream:
 Source: TypeAlias = Table | Stream
 
 
+def shown(name: str) -> str:
+    """Return a name from a file as it may be shown: it could steer a terminal."""
+    return "".join(each if each.isprintable() else "\ufffd" for each in name)
+
+
 def told_apart(names: Sequence[str]) -> tuple[str, ...]:
-    """Return a header in which columns of one name are numbered: ``name (2)``."""
-    stripped = [name.strip() for name in names]
+    """Return a header in which columns of one name are numbered: ``name (2)``.
+
+    Line breaks and several blanks in a name are one blank.
+    """
+    stripped = [" ".join(name.split()) for name in names]
     several = {name for name, times in Counter(stripped).items() if times > 1 and name}
     seen: Counter[str] = Counter()
     found: list[str] = []

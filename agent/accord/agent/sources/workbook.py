@@ -21,7 +21,14 @@ from typing import Any, Final
 
 from accord.agent.sources.compound import is_compound, names_in
 from accord.agent.sources.form import SourceForm
-from accord.agent.sources.table import BATCH_ROWS, UNREADABLE, Batch, Stream, told_apart
+from accord.agent.sources.table import (
+    BATCH_ROWS,
+    UNREADABLE,
+    Batch,
+    Stream,
+    shown,
+    told_apart,
+)
 from accord.core.errors import SourceError
 
 ENDINGS: Final = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
@@ -66,14 +73,15 @@ def _chosen(path: Path, form: SourceForm, names: Sequence[str]) -> Sequence[str]
         if name not in names:
             raise SourceError(
                 "SOURCE_SHEET",
-                f"{path.name} has no sheet {name!r}. It has: {', '.join(names)}.",
+                f"{path.name} has no sheet {name!r}. It has: "
+                f"{', '.join(map(shown, names))}.",
             )
     return form.sheets
 
 
 def _sheet(path: Path, found: dict[str, Any], header_row: int | None) -> Stream:
     """Return a sheet as a stream, whose rows have the numbers that Excel shows."""
-    name = f"{path.name}, sheet {found['sheet']}"
+    name = f"{path.name}, sheet {shown(found['sheet'])}"
     if not found["header"]:
         raise SourceError(
             "SOURCE_EMPTY",
