@@ -113,3 +113,6 @@ def test_a_release_whose_noise_is_not_what_it_says_is_not_used() -> None:
     release.noise_scale /= 2
     assert finer_of(found, release, noisy[:-1], query, derivation) is None
     assert finer_of(found, release, noisy, query, derivation) is not None
+    # The same noise in the extra entries, and cells at another scale than the terms'.
+    doubled = [*(2 * entry for entry in noisy[:-2]), *noisy[-2:]]
+    assert finer_of(found, release, doubled, query, derivation) is None
