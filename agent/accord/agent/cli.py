@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from accord.agent.answer import utc_now
+from accord.agent.database_commands import databases_app
 from accord.agent.doctor_commands import doctor
 from accord.agent.enrolment import board_check, require_way_to_confirm
 from accord.agent.freezing import origin_of
@@ -57,6 +58,7 @@ app.command("init")(init)
 app.command("draft")(draft)
 app.command("doctor")(doctor)
 app.command("setup")(setup)
+app.add_typer(databases_app)
 app.add_typer(rules_app)
 app.add_typer(log_app)
 app.command("receipts")(show_receipts)

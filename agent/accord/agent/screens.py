@@ -35,7 +35,8 @@ def show_report(console: Console, report: Report) -> None:
     console.print(_counts(report))
     if report.refusals:
         console.print(_refusals(report))
-    console.print(_recorded(report))
+    if report.kept or report.changes is None:
+        console.print(_recorded(report))
 
 
 def _counts(report: Report) -> Table:

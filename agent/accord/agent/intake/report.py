@@ -144,7 +144,7 @@ class Report:
                 "repeated": self.collapsed,
                 "refused": self.refused,
             },
-            **({} if self.changes is None else {"cases": self.changes.as_json()}),
+            **({} if self.changes is None else {"changes": self.changes.as_json()}),
             "persons" if self.names_persons else "records": self.persons,
             "refused": [
                 {
