@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from accord.client.result import Result
 
 HOW_TO_READ = {
@@ -24,6 +26,10 @@ HOW_TO_READ = {
     ),
 }
 """Of the columns of every exported table."""
+
+
+_OF_ONE = ("cite as", "release")
+"""Headings that a table of several releases does not need: their citations say it."""
 
 
 def citation(result: Result) -> str:
@@ -68,6 +74,33 @@ def notes_of(result: Result) -> list[tuple[str, str]]:
     ]
     found += [("note", note) for note in result.footnotes()]
     return [(name, text) for name, text in found if text]
+
+
+def notes_of_all(results: Sequence[Result]) -> list[tuple[str, str]]:
+    """Return the same for several releases in one table; what they share is said once.
+
+    Every release has its own citation line; what is said of one of them alone stands
+    under a heading with its id.
+    """
+    said = [
+        [note for note in notes_of(each) if note[0] not in _OF_ONE] for each in results
+    ]
+    found = [("cite as", citation(each)) for each in results]
+    headings = dict.fromkeys(name for notes in said for name, _ in notes)
+    for heading in headings:
+        shared = [
+            note
+            for note in said[0]
+            if note[0] == heading and all(note in notes for notes in said)
+        ]
+        found += shared
+        found += [
+            (f"{heading}, release {result.id}", note[1])
+            for result, notes in zip(results, said, strict=True)
+            for note in notes
+            if note[0] == heading and note not in shared
+        ]
+    return found
 
 
 def truncation(result: Result) -> str:

@@ -4,7 +4,7 @@
 Numbers are written as they were released, and nothing is written for a suppressed one.
 A text that a spreadsheet would take for a formula is made a text: by an apostrophe
 before it in CSV, which has no types, and by the type of the cell in Excel. A file
-appears when it is whole.
+appears when it is whole. Several releases stand under each other in one file.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, TypeAlias
 
-from accord.client.citation import notes_of
+from accord.client.citation import notes_of, notes_of_all
 from accord.client.frames import NUMBERS, missing
+from accord.client.result import Result
+from accord.client.together import Releases
 from accord.core.errors import ConfigurationError, InvalidQuery
 
-if TYPE_CHECKING:
-    from accord.client.result import Result
+Exported: TypeAlias = Result | Releases
+"""What becomes one file."""
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 """Begin what spreadsheets compute."""
@@ -31,8 +33,8 @@ _WIDEST: Final = 100
 """Characters of a column of notes in Excel."""
 
 
-def export(result: Result, path: str | os.PathLike[str]) -> list[Path]:
-    """Write a release to a file of the kind that its name says.
+def export(result: Exported, path: str | os.PathLike[str]) -> list[Path]:
+    """Write releases to a file of the kind that its name says.
 
     Returns:
         The files that were written; CSV has its notes in a second one.
@@ -42,7 +44,7 @@ def export(result: Result, path: str | os.PathLike[str]) -> list[Path]:
         ConfigurationError: EXPORT_UNWRITABLE, LIBRARY_MISSING
     """
     file = Path(path)
-    kinds: dict[str, Callable[[Result, Path], list[Path]]] = {
+    kinds: dict[str, Callable[[Exported, Path], list[Path]]] = {
         ".csv": to_csv,
         ".parquet": to_parquet,
         ".xlsx": to_excel,
@@ -57,9 +59,9 @@ def export(result: Result, path: str | os.PathLike[str]) -> list[Path]:
     return write(result, file)
 
 
-def to_csv(result: Result, file: Path) -> list[Path]:
+def to_csv(result: Exported, file: Path) -> list[Path]:
     """Write figures and where they come from, and notes into a file beside them."""
-    table = result.columns(provenance=True)
+    table = _table(result)
     with _whole(file) as beside, beside.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out)
         writer.writerow([_harmless(name) for name in table])
@@ -67,14 +69,17 @@ def to_csv(result: Result, file: Path) -> list[Path]:
             writer.writerow([_written(value) for value in line])
     notes = file.with_suffix(".notes.txt")
     with _whole(notes) as beside:
-        lines = (f"{name}: {text}\n" for name, text in notes_of(result))
+        lines = (f"{name}: {text}\n" for name, text in _notes(result))
         beside.write_text("".join(lines), encoding="utf-8")
     return [file, notes]
 
 
-def to_parquet(result: Result, file: Path) -> list[Path]:
+def to_parquet(result: Exported, file: Path) -> list[Path]:
     """Write a Parquet file whose metadata say where the figures come from."""
-    table = result.to_arrow(provenance=True)
+    if isinstance(result, Result):
+        table = result.to_arrow(provenance=True)
+    else:
+        table = result.to_arrow()
     from pyarrow import parquet
 
     with _whole(file) as beside:
@@ -82,7 +87,7 @@ def to_parquet(result: Result, file: Path) -> list[Path]:
     return [file]
 
 
-def to_excel(result: Result, file: Path) -> list[Path]:
+def to_excel(result: Exported, file: Path) -> list[Path]:
     """Write a workbook with the sheets ``figures`` and ``notes``."""
     try:
         import xlsxwriter  # type: ignore[import-untyped]
@@ -100,14 +105,27 @@ def to_excel(result: Result, file: Path) -> list[Path]:
         notes = book.add_worksheet("notes")
         notes.set_column(0, 0, 36, bold)
         notes.set_column(1, 1, _WIDEST, wrapped)
-        for line, (name, text) in enumerate(notes_of(result)):
+        for line, (name, text) in enumerate(_notes(result)):
             notes.write_string(line, 0, name, bold)
             notes.write_string(line, 1, text, wrapped)
     return [file]
 
 
-def _figures(sheet: Any, result: Result, bold: Any) -> None:  # noqa: ANN401
-    table = result.columns(provenance=True)
+def _table(result: Exported) -> dict[str, list[Any]]:
+    """Return the columns of a file; every row says from which release it is."""
+    if isinstance(result, Result):
+        return result.columns(provenance=True)
+    return result.columns()
+
+
+def _notes(result: Exported) -> list[tuple[str, str]]:
+    if isinstance(result, Result):
+        return notes_of(result)
+    return notes_of_all(result.results)
+
+
+def _figures(sheet: Any, result: Exported, bold: Any) -> None:  # noqa: ANN401
+    table = _table(result)
     sheet.freeze_panes(1, 0)
     for place, (name, column) in enumerate(table.items()):
         sheet.write_string(0, place, name, bold)

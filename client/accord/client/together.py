@@ -8,7 +8,9 @@ from which release it is and which agencies stand behind it.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accord.client.coverage import warn_of
@@ -65,6 +67,26 @@ class Releases:
     def to_arrow(self) -> pa.Table:
         """Return an Arrow table; its metadata ``accord`` say where it comes from."""
         return arrow_table(self.columns(), self.provenance())
+
+    def citations(self) -> list[str]:
+        """Return one line for each release that quotes it."""
+        return [each.citation() for each in self.results]
+
+    def export(self, path: str | os.PathLike[str]) -> list[Path]:
+        """Write one file of all, ``.csv``, ``.parquet`` or ``.xlsx`` by its name.
+
+        Every row says from which release it is; the notes have every citation line.
+
+        Returns:
+            The files that were written; notes of CSV are a second one.
+
+        Raises:
+            InvalidQuery: EXPORT_KIND_UNKNOWN
+            ConfigurationError: EXPORT_UNWRITABLE, LIBRARY_MISSING
+        """
+        from accord.client import export
+
+        return export.export(self, path)
 
     def plot(self) -> alt.LayerChart | alt.FacetChart:
         """Draw all releases with their intervals, each under its edition and coverage.

@@ -7,6 +7,7 @@ import csv
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import polars as pl
@@ -16,11 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from accord.client import PartialCoverageWarning, Releases, concat
+from accord.client.citation import notes_of
 from accord.client.export import _harmless
 from accord.client.result import Result
 from accord.core.errors import ConfigurationError, InvalidQuery
 from accord.v1 import analyst_pb2 as pb
 from tests.unit.client.made import ID, made
+
+OTHER = "5b8f7c6d-1a2b-4c3d-8e4f-5a6b7c8d9e0f"
 
 ROWS = {
     ("=1+2",): 0.1 + 0.2,
@@ -104,6 +109,90 @@ def test_excel_has_figures_as_numbers_and_a_sheet_of_notes(tmp_path: Path) -> No
     assert notes["level of the whole interval"] == "More than 10 % was dropped."
     with file.open("rb") as stream:
         assert b"<f>" not in stream.read()
+
+
+def two() -> Releases:
+    """Return two editions; another agency is missing in each."""
+    first = result()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PartialCoverageWarning)
+        return concat(
+            first,
+            made(
+                {("norvale",): 77.5, ("unknown",): None},
+                ["region"],
+                id=OTHER,
+                edition="2026-10",
+                coverage=pb.Coverage(answered=["a", "c"], missing=["b"], cohort="two"),
+                definitions=[
+                    pb.Definition(agency="a", dimension="region", text="by address")
+                ],
+                dropped_share=0.05,
+                unit="persons",
+                denominator="persons with any case",
+                whole_withheld="More than 10 % was dropped.",
+            ),
+        )
+
+
+def test_several_releases_are_one_table_and_every_row_names_its_own(
+    tmp_path: Path,
+) -> None:
+    released = [each.columns()["estimate"] for each in two()]
+    wanted = [value for column in released for value in column]
+    ids = [ID] * len(released[0]) + [OTHER] * len(released[1])
+    table, _ = two().export(tmp_path / "figures.csv")
+    with table.open(encoding="utf-8", newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    assert list(lines[0]) == NAMES
+    assert [line["release"] for line in lines] == ids
+    assert [float(x["estimate"]) if x["estimate"] else None for x in lines] == wanted
+    (file,) = two().export(tmp_path / "figures.parquet")
+    frame = pl.read_parquet(file)
+    assert frame["release"].to_list() == ids
+    assert frame["estimate"].to_list() == wanted
+    said = json.loads(parquet.read_schema(file).metadata[b"accord"])
+    assert [each["release"] for each in said["releases"]] == [ID, OTHER]
+    (file,) = two().export(tmp_path / "figures.xlsx")
+    book = python_calamine.CalamineWorkbook.from_path(file)
+    assert book.sheet_names == ["figures", "notes"]
+    head, *rows = book.get_sheet_by_name("figures").to_python()
+    assert head == NAMES
+    assert [row[0] for row in rows] == ids
+
+
+def test_notes_of_several_releases_say_once_what_they_share(tmp_path: Path) -> None:
+    """And of each one what is its own; nothing is left out."""
+    together = two()
+    _, notes = together.export(tmp_path / "figures.csv")
+    lines = notes.read_text(encoding="utf-8").splitlines()
+    assert lines[:2] == [f"cite as: {line}" for line in together.citations()]
+    assert lines.count("unit: persons") == 1
+    assert lines.count("definition of region, a: by address") == 1
+    assert f"edition, release {ID}: 2026-09" in lines
+    assert f"edition, release {OTHER}: 2026-10" in lines
+    assert not [line for line in lines if line.startswith("edition: ")]
+    texts = "\n".join(lines)
+    for each in together:
+        for heading, text in notes_of(each):
+            assert text in texts, heading
+            assert (f"{heading}: {text}" in lines) != (
+                f"{heading}, release {each.id}: {text}" in lines
+            ) or heading == "release"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        made({("a",): 1.0}, ["region"], id=OTHER, measure="cases"),
+        made({("a", "b"): 1.0}, ["region", "gender"], id=OTHER),
+    ],
+    ids=["another measure", "more dimensions"],
+)
+def test_other_columns_are_not_put_into_one_file(other: Result) -> None:
+    with pytest.raises(InvalidQuery, match="only releases of one measure") as refused:
+        concat(result(), other)
+    assert refused.value.reason == "RELEASES_DIFFER"
 
 
 def test_a_file_of_no_known_kind_or_place_is_refused(tmp_path: Path) -> None:

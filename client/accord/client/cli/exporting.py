@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing a release to a file."""
+"""Writing releases to a file."""
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -14,12 +15,20 @@ from accord.client.cli.options import (
     HubOption,
     ProfileOption,
     console,
+    notices,
     print_json,
 )
 
 
 def export(
-    identifier: str,
+    identifiers: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ID...",
+            help="Of a release, or of several that have their columns in common.",
+            show_default=False,
+        ),
+    ],
     *,
     out: Annotated[
         Path,
@@ -28,25 +37,46 @@ def export(
         ),
     ],
     timeout: Annotated[
-        float | None, typer.Option(help="Seconds to wait at most.")
+        float | None, typer.Option(help="Seconds to wait for each at most.")
     ] = None,
     hub: HubOption = None,
     profile: ProfileOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a release, by its id, to a file with notes and a citation line."""
+    """Write releases, by their ids, to one file with notes and citation lines."""
     with accord.connect(hub, profile=profile) as session:
-        result = session.release(identifier, timeout=timeout)
-    files = result.export(out)
+        results = {
+            result.id: result
+            for result in (
+                session.release(each, timeout=timeout) for each in identifiers
+            )
+        }
+    first, *others = results.values()
+    if others:
+        together = _together(first, *others)
+        files, citations = together.export(out), together.citations()
+    else:
+        files, citations = first.export(out), [first.citation()]
     if as_json:
         print_json(
             {
-                "release": result.id,
+                "releases": list(results),
                 "files": [str(file) for file in files],
-                "citation": result.citation(),
+                "citations": citations,
             }
         )
         return
     for file in files:
         console.print(f"wrote {file}", soft_wrap=True)
-    console.print(f"cite as: {result.citation()}", soft_wrap=True)
+    for line in citations:
+        console.print(f"cite as: {line}", soft_wrap=True)
+
+
+def _together(*results: accord.Result) -> accord.Releases:
+    """Put releases under each other; that other agencies answered is said in words."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", accord.PartialCoverageWarning)
+        together = accord.concat(*results)
+    for each in said:
+        notices.print(str(each.message), soft_wrap=True)
+    return together
