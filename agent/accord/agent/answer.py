@@ -20,6 +20,7 @@ import structlog
 
 from accord.agent.contact import LedgerContact
 from accord.agent.countersigning import Page
+from accord.agent.freezing import origin_of
 from accord.agent.policies import AgencyPolicies
 from accord.agent.rounds import fence, history, rows
 from accord.agent.rounds.checks import Checks, Clock, refuse
@@ -86,6 +87,7 @@ class StoreAnswerer:
         keys = state.secret_keys(agency)
         self._state = state
         self._agency = agency
+        self._settings = settings
         self._clock = clock
         self._checks = Checks(state, keys=keys, settings=settings, clock=clock)
         self._pairs = Pairs(keys, clock)
@@ -113,7 +115,8 @@ class StoreAnswerer:
         """
         due = calendars(self._policies.agreements())
         try:
-            freeze_due(self._state, due, self._clock())
+            origin = origin_of(self._state, self._settings)
+            freeze_due(self._state, due, self._clock(), origin)
         except AccordError as error:
             structlog.get_logger().warning("edition.delayed", reason=error.reason)
         held = held_editions(self._state, skip_broken=True)

@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 from urllib.parse import urlsplit
 
 import pydantic
@@ -139,6 +139,25 @@ class Database(Strict):
 DatabaseName = Annotated[str, pydantic.Field(pattern="^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
+class Store(Strict):
+    """Where editions lie that are frozen from now on, and questions are counted."""
+
+    where: Literal["local", "database"] = "local"
+    database: DatabaseName | None = None
+    """A table of `databases`, for "database"."""
+    schema_name: Annotated[
+        str | None, pydantic.Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")
+    ] = None
+    """Of the tables there; else the schema that the user has without naming one."""
+
+    @pydantic.model_validator(mode="after")
+    def _name_database(self) -> Self:
+        if (self.where == "database") != (self.database is not None):
+            message = 'where = "database" and database = NAME go together'
+            raise ValueError(message)
+        return self
+
+
 _SLOT = Fraction(1, 10)
 
 
@@ -165,6 +184,7 @@ class Settings(pydantic_settings.BaseSettings):
     ingest: Ingest = Ingest()
     audit: Audit = Audit()
     databases: dict[DatabaseName, Database] = {}
+    store: Store = Store()
 
     @classmethod
     def settings_customise_sources(

@@ -70,6 +70,9 @@ _CONFIGURATION = """\
 #
 # [audit]
 # keep_days = 400
+#
+# [store]             # "database" counts in a table of one of your databases
+# where = "local"
 """
 
 

@@ -26,10 +26,15 @@ from accord.agent.rounds import rows
 from accord.agent.rounds.record import Record, broken, find_record
 from accord.agent.rounds.rows import Masked, Row
 from accord.agent.rounds.sealing import unseal
-from accord.agent.rounds.vectors import Vector, counts, digest_of, share
+from accord.agent.rounds.vectors import (
+    Vector,
+    counts,
+    digest_of,
+    open_edition,
+    share,
+)
 from accord.agent.rulebook import account_name
 from accord.agent.state import AgentState
-from accord.agent.store.columns import Columns
 from accord.agent.store.editions import edition_folder
 from accord.core.errors import (
     AccordError,
@@ -244,9 +249,9 @@ class _Audit:
     def _counts(self, policy: Policy, requisition: Requisition) -> Vector:
         folder = self._folder(policy, requisition)
         try:
-            with Columns.open(folder, model_digest=policy.model.digest) as columns:
+            with open_edition(self._state, folder, policy.model) as cases:
                 found = _terms(policy, requisition)
-                return counts(columns, found, requisition.query, policy.model)
+                return counts(cases, found, requisition.query, policy.model)
         except AccordError as error:
             raise _no_edition(requisition.query.edition, error.sentence) from None
 

@@ -18,11 +18,11 @@ import datetime
 import sqlite3
 import uuid
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from accord.agent.policies import AgencyPolicies
 from accord.agent.rounds import fence
+from accord.agent.rounds.vectors import open_edition
 from accord.agent.rulebook import rules_in_force
 from accord.agent.rules import Rule, objections
 from accord.agent.settings import Settings
@@ -49,6 +49,9 @@ from accord.rpc.codec import policy_of, requisition_from_bytes, verify_requisiti
 from accord.secagg.directory import directory_of
 from accord.secagg.keys import Directory, SecretKeys
 from accord.secagg.messages import Spec
+
+if TYPE_CHECKING:
+    from accord.agent.rounds.vectors import Cases
 
 Clock = Callable[[], datetime.datetime]
 
@@ -188,11 +191,11 @@ class Checks:
             refuse("TERMS_MISMATCH", error.sentence, [error.reason])
         return Cohort(name=name, members=members, plan=plan)
 
-    def edition(self, examined: Examined) -> Path:
-        """Return where the edition lies that is asked for.
+    def edition(self, examined: Examined) -> Cases:
+        """Open the edition that is asked for; no record is touched.
 
         Raises:
-            RequisitionRefused: EDITION_MISSING
+            RequisitionRefused: EDITION_MISSING or STORE_UNAVAILABLE.
         """
         calendar = examined.policy.agreement.form.editions
         folder = edition_folder(
@@ -203,7 +206,10 @@ class Checks:
         )
         if folder is None:
             refuse("EDITION_MISSING", "This agency has no such edition.")
-        return folder
+        try:
+            return open_edition(self._state, folder, examined.policy.model)
+        except AccordError as error:
+            refuse("STORE_UNAVAILABLE", error.sentence)
 
     def bill(self, examined: Examined) -> Bill:
         """Return what the requisition costs this agency, and the limits for it."""

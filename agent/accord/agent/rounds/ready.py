@@ -15,8 +15,8 @@ from accord.agent.rounds.checks import Checks, Clock, Examined, refuse, substanc
 from accord.agent.rounds.pairs import Pairs
 from accord.agent.rounds.rows import Row, Stage
 from accord.agent.rounds.steps import ReadyStep
+from accord.agent.rounds.vectors import require
 from accord.agent.spending import require_affordable
-from accord.agent.store.columns import Columns
 from accord.core.errors import AccordError
 from accord.ledger.sqlite import transaction
 from accord.secagg.keys import SecretKeys
@@ -62,11 +62,11 @@ class Readying:
         examined = self._checks.examine(connection, payload)
         requisition = examined.requisition
         self._checks.cohort(examined, requisition.cohort)
-        folder = self._checks.edition(examined)
-        try:
-            Columns.open(folder, model_digest=examined.policy.model.digest).close()
-        except AccordError as error:
-            refuse("STORE_UNAVAILABLE", error.sentence)
+        with self._checks.edition(examined) as cases:
+            try:
+                require(cases, examined.terms, requisition.query, examined.policy.model)
+            except AccordError as error:
+                refuse("STORE_UNAVAILABLE", error.sentence)
         ready = self._kept(connection, examined, signature, attempt)
         with transaction(connection) as tx:
             lacking = self._pairs.lacking(tx, examined.directory, requisition.members)

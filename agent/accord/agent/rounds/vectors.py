@@ -7,13 +7,17 @@ Neither is ever logged, nor stored in the clear.
 
 from __future__ import annotations
 
-from typing import assert_never
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import numpy as np
 import numpy.typing as npt
 
+from accord.agent.pushdown.library import no_library
+from accord.agent.state import AgentState
 from accord.agent.store.bound import bounded_vector
 from accord.agent.store.columns import Columns
+from accord.agent.store.editions import IN_DATABASE
 from accord.agent.store.entries import leaf_filters
 from accord.core.measure import LARGEST_ENTRY
 from accord.core.model import DataModel
@@ -27,20 +31,58 @@ from accord.noise.randomness import Words
 from accord.secagg.masks import WORD
 from accord.secagg.messages import vector_digest
 
+if TYPE_CHECKING:
+    from accord.agent.pushdown.edition import CodedEdition
+
+    Cases: TypeAlias = Columns | CodedEdition
+
 Vector = npt.NDArray[np.int64]
 
 
-def counts(columns: Columns, terms: Terms, query: Query, model: DataModel) -> Vector:
+def open_edition(state: AgentState, folder: Path, model: DataModel) -> Cases:
+    """Open what an edition answers from, here or in a database; no record is touched.
+
+    Args:
+        state: of the agency.
+        folder: of the edition.
+        model: by which its codes are read.
+
+    Raises:
+        AccordError: as `Columns.open`, or `CodedEdition.open`.
+    """
+    if not (folder / IN_DATABASE).is_file():
+        return Columns.open(folder, model_digest=model.digest)
+    try:
+        from accord.agent.pushdown.edition import CodedEdition
+    except ImportError:
+        raise no_library() from None
+    return CodedEdition.open(state, folder, model)
+
+
+def require(cases: Cases, terms: Terms, query: Query, model: DataModel) -> None:
+    """Raise what `counts` would raise for want of a column, before anything is spent.
+
+    Raises:
+        PreconditionFailed: STORE_COLUMN
+        IntegrityError: STORE_BROKEN
+    """
+    if not isinstance(cases, Columns):
+        cases.plan(terms.layout, leaf_filters(query, model), terms.vector)
+
+
+def counts(cases: Cases, terms: Terms, query: Query, model: DataModel) -> Vector:
     """Return this agency's bounded vector, every entry within what one can be.
 
     Shape: (terms.layout.size,).
 
     Raises:
-        AccordError: as `bounded_vector`.
+        AccordError: as `bounded_vector`, or the database cannot do it.
     """
-    vector = bounded_vector(
-        columns, terms.layout, leaf_filters(query, model), terms.vector
-    )
+    where = leaf_filters(query, model)
+    if isinstance(cases, Columns):
+        vector = bounded_vector(cases, terms.layout, where, terms.vector)
+    else:
+        vector = cases.vector(terms.layout, where, terms.vector)
     least = 0 if terms.layout.numbers is None else -LARGEST_ENTRY
     return np.clip(vector, least, LARGEST_ENTRY)
 

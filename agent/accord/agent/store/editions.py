@@ -2,7 +2,8 @@
 """Editions: numbered, dated snapshots of the store, frozen by the calendar alone.
 
 An edition is a directory of hard links into the build that was current when its day
-came, so it costs no space and later ingests cannot touch it. It is frozen once: the
+came, so it costs no space and later ingests cannot touch it; or it lies in a database
+of the agency, and the directory says where. It is frozen once: the
 agent's database remembers its name for ever, and an edition that was lost is missing
 rather than frozen again from other records. Only the newest edition that is due is
 frozen; what an agent missed while it was off stays missing.
@@ -19,7 +20,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import pydantic
 
@@ -29,12 +30,15 @@ from accord.agent.store.durable import sync_directory
 from accord.core.agreement import Agreement
 from accord.core.calendar import Period, edition_due, is_edition
 from accord.core.document import Strict
-from accord.core.errors import IntegrityError, PreconditionFailed
+from accord.core.errors import AccordError, IntegrityError
 from accord.core.model import DataModel
 from accord.ledger.sqlite import transaction
 from accord.rpc.codec import HeldEdition
 
 EDITION = "edition.json"
+
+IN_DATABASE = "database.json"
+"""Stands in the place of the store where an edition lies in a database."""
 
 _ATTEMPTS = 3
 """An ingest that ends meanwhile removes the build that is being linked."""
@@ -92,6 +96,49 @@ class Waiting:
     sentence: str
 
 
+class Origin(Protocol):
+    """What editions are frozen from."""
+
+    def require(self, calendar: Calendar, name: str) -> None:
+        """Raise unless an edition could be frozen now.
+
+        Raises:
+            AccordError: with what staff can do about it.
+        """
+
+    def freeze(self, calendar: Calendar, name: str, folder: Path) -> None:
+        """Make *folder* with what the edition is to answer from.
+
+        Raises:
+            OSError: the disk cannot be written.
+            AccordError: it cannot be frozen after all.
+        """
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoreOrigin:
+    """The current store; editions are links into it."""
+
+    state: AgentState
+
+    def require(self, calendar: Calendar, name: str) -> None:
+        """Raise unless there is a store of the calendar's data model."""
+        Columns.open(self.state.current, model_digest=calendar.model.digest).close()
+
+    def freeze(self, calendar: Calendar, name: str, folder: Path) -> None:
+        """Link the store's files."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                _link(self.state.current.resolve(), folder)
+                break
+            except FileNotFoundError:
+                shutil.rmtree(folder, ignore_errors=True)
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        # The links may be of a store that an ingest has replaced since: look again.
+        Columns.open(folder, model_digest=calendar.model.digest).close()
+
+
 def calendar_name(every: Period, embargo_days: int) -> str:
     """Return how a calendar is called in paths."""
     return f"{every.value}-{embargo_days}"
@@ -120,19 +167,32 @@ def number_of(every: Period, name: str) -> int:
 
 
 def freeze_due(
-    state: AgentState, due: Iterable[Calendar], now: datetime.datetime
+    state: AgentState,
+    due: Iterable[Calendar],
+    now: datetime.datetime,
+    origin: Origin | None = None,
 ) -> tuple[list[Edition], list[Waiting]]:
     """Freeze what the calendars ask for today; return that, and what has to wait.
 
+    Args:
+        state: where editions lie.
+        due: their calendars.
+        now: the time in UTC.
+        origin: what is frozen; else the store.
+
     Raises:
         PreconditionFailed: the disk cannot be written.
+        AccordError: the origin fails in the middle of it.
     """
     with state.freezing():
-        return _freeze_all(state, due, now)
+        return _freeze_all(state, due, now, origin or StoreOrigin(state))
 
 
 def _freeze_all(
-    state: AgentState, due: Iterable[Calendar], now: datetime.datetime
+    state: AgentState,
+    due: Iterable[Calendar],
+    now: datetime.datetime,
+    origin: Origin,
 ) -> tuple[list[Edition], list[Waiting]]:
     frozen: list[Edition] = []
     waiting: dict[tuple[str, str], Waiting] = {}
@@ -143,7 +203,7 @@ def _freeze_all(
         if place in done or _was_frozen(state, calendar.name, name):
             done.add(place)
             continue
-        reason = _obstacle(state, calendar)
+        reason = _obstacle(origin, calendar, name)
         if reason is not None:
             waiting[place] = Waiting(
                 calendar=calendar.name,
@@ -153,7 +213,7 @@ def _freeze_all(
             )
             continue
         try:
-            frozen.append(_freeze(state, calendar, name, now))
+            frozen.append(_freeze(state, origin, calendar, name, now))
         except OSError as error:
             raise disk_trouble(error, state) from error
         done.add(place)
@@ -191,11 +251,13 @@ def edition_folder(
     return folder if (folder / EDITION).is_file() else None
 
 
-def _obstacle(state: AgentState, calendar: Calendar) -> PreconditionFailed | None:
-    """Return why the current store cannot be frozen for *calendar*."""
+def _obstacle(origin: Origin, calendar: Calendar, name: str) -> AccordError | None:
+    """Return why an edition cannot be frozen now."""
     try:
-        Columns.open(state.current, model_digest=calendar.model.digest).close()
-    except PreconditionFailed as error:
+        origin.require(calendar, name)
+    except IntegrityError:
+        raise
+    except AccordError as error:
         return error
     return None
 
@@ -229,7 +291,11 @@ def _remember(connection: sqlite3.Connection, calendar: str, edition: Edition) -
 
 
 def _freeze(
-    state: AgentState, calendar: Calendar, name: str, now: datetime.datetime
+    state: AgentState,
+    origin: Origin,
+    calendar: Calendar,
+    name: str,
+    now: datetime.datetime,
 ) -> Edition:
     home = state.editions / calendar.name
     home.mkdir(mode=0o700, exist_ok=True)
@@ -245,16 +311,7 @@ def _freeze(
         data_model_digest=calendar.model.digest,
     )
     partial = home / f".partial-{secrets.token_hex(4)}"
-    for attempt in range(_ATTEMPTS):
-        try:
-            _link(state.current.resolve(), partial)
-            break
-        except FileNotFoundError:
-            shutil.rmtree(partial, ignore_errors=True)
-            if attempt == _ATTEMPTS - 1:
-                raise
-    # The links may be of a store that an ingest has replaced since: look again.
-    Columns.open(partial, model_digest=calendar.model.digest).close()
+    origin.freeze(calendar, name, partial)
     description = partial / EDITION
     with description.open("x", encoding="utf-8") as file:
         file.write(edition.model_dump_json(indent=1))

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Statements of our own in a database of the agency."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Protocol
+
+from accord.agent.pushdown.dialect import Dialect
+from accord.agent.pushdown.table import TableName
+from accord.agent.sources.access import Access, access_to
+from accord.agent.sources.database import columns_in
+from accord.agent.state import AgentState
+from accord.core.errors import PreconditionFailed, SourceError
+
+DIALECTS: Final = {
+    "sqlite": Dialect.SQLITE,
+    "postgresql": Dialect.POSTGRESQL,
+    "mysql": Dialect.MYSQL,
+    "mariadb": Dialect.MYSQL,
+    "mssql": Dialect.SQL_SERVER,
+}
+"""By the scheme of a URL."""
+
+
+class Session(Protocol):
+    """One connection, for as long as one thing takes."""
+
+    dialect: Dialect
+
+    def columns(self, table: TableName) -> frozenset[str]:
+        """Return the columns of a table or view; none where there is none."""
+
+    def rows(self, text: str) -> Sequence[Sequence[Any]]:
+        """Return all rows that a statement gives."""
+
+    def run(self, text: str) -> None:
+        """Run a statement that gives none."""
+
+    def insert(
+        self, table: TableName, names: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> None:
+        """Append rows."""
+
+    def commit(self) -> None:
+        """Make what was done last, where it does not by itself."""
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class DatabaseSession:
+    """A session in a database of the settings."""
+
+    access: Access
+    connection: Any
+    """Of SQLAlchemy, which `accord.agent.sources` alone imports."""
+    dialect: Dialect
+
+    def columns(self, table: TableName) -> frozenset[str]:
+        with self._explained():
+            found = columns_in(self.connection, table.schema, table.name)
+        return frozenset(column.name for column in found)
+
+    def rows(self, text: str) -> Sequence[Sequence[Any]]:
+        with self._explained():
+            found: Sequence[Sequence[Any]] = self.connection.exec_driver_sql(
+                text
+            ).fetchall()
+        return found
+
+    def run(self, text: str) -> None:
+        with self._explained():
+            self.connection.exec_driver_sql(text)
+
+    def insert(
+        self, table: TableName, names: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> None:
+        mark = "?" if self.connection.dialect.paramstyle == "qmark" else "%s"
+        fields = ", ".join(self.dialect.name_text(name) for name in names)
+        marks = ", ".join([mark] * len(names))
+        target = self.dialect.text(table.node())
+        text = f"INSERT INTO {target} ({fields}) VALUES ({marks})"  # noqa: S608 - names of our own
+        with self._explained():
+            self.connection.exec_driver_sql(text, [tuple(row) for row in rows])
+
+    def commit(self) -> None:
+        with self._explained():
+            self.connection.commit()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Say of a right that is missing which one it is."""
+        try:
+            with self.access.explained():
+                yield
+        except SourceError as error:
+            if error.reason != "DATABASE_RIGHTS":
+                raise
+            raise PreconditionFailed(
+                "PUSHDOWN_RIGHTS",
+                f"The user of the database {self.access.name!r} may not do that with "
+                "the agent's tables there. It has to read them, and for `accord-agent "
+                "pushdown export` and for editions to make, rename and drop tables in "
+                "their schema.",
+                database=self.access.name,
+            ) from None
+
+
+@contextlib.contextmanager
+def session_in(
+    state: AgentState, database: str, *, writes: bool = False
+) -> Iterator[DatabaseSession]:
+    """Connect to a database of the settings.
+
+    Raises:
+        AccordError: as `accord.agent.sources.access` says.
+    """
+    access = access_to(database, state.settings().databases, state.root)
+    access = dataclasses.replace(access, writes=writes)
+    with access.connected() as connection:
+        yield DatabaseSession(
+            access=access, connection=connection, dialect=DIALECTS[access.kind]
+        )

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A coded table answers as the store does, in every database that runs here."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from accord.agent.pushdown.checking import check_table
+from accord.agent.pushdown.export import export
+from accord.agent.pushdown.fold import fold
+from accord.agent.pushdown.making import open_table
+from accord.agent.pushdown.plan import plan
+from accord.agent.pushdown.session import Session
+from accord.agent.pushdown.table import CodedTable, TableName
+from accord.agent.store.bound import bounded_vector
+from accord.agent.store.columns import Columns, write_columns
+from accord.agent.store.entries import LeafFilter, leaf_filters
+from accord.core.layout import Layout, lay_out
+from accord.core.measure import ComponentVector
+from tests.contract.coded_sessions import MAKERS, in_spark, spark
+from tests.contract.mariadb import mariadb
+from tests.contract.postgres import postgres
+from tests.unit.agent.small_questions import MODEL, Asked, questions, write_store
+from tests.unit.agent.small_stores import (
+    CREATED,
+    DIGEST,
+    World,
+    declaration,
+    layout_of,
+    to_columns,
+    worlds,
+)
+
+__all__ = ["mariadb", "postgres", "spark"]
+
+CURRENT = TableName(name="accord_cases")
+
+often = settings(
+    max_examples=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
+seldom = settings(
+    max_examples=15, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+
+@pytest.fixture(params=MAKERS, scope="module")
+def session(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Session]:
+    """A session that writes, in each kind of database."""
+    folder = tmp_path_factory.mktemp("coded")
+    with MAKERS[request.param](request, folder) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def spark_session(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Session]:
+    with in_spark(request, tmp_path_factory.mktemp("coded")) as made:
+        yield made
+
+
+def assert_same(
+    session: Session,
+    columns: Columns,
+    layout: Layout,
+    where: Sequence[LeafFilter],
+    vector: ComponentVector,
+) -> None:
+    """The table that a store becomes answers as the store."""
+    export(session, columns, CURRENT)
+    table = CodedTable(name=CURRENT, columns=session.columns(CURRENT))
+    asked = plan(table, layout, where, vector, session.dialect)
+    found = fold(asked, session.rows(asked.text()))
+    expected = bounded_vector(columns, layout, where, vector)
+    assert found.dtype == np.int64
+    assert found.tolist() == expected.tolist(), asked.text(pretty=True)
+
+
+def assert_question(session: Session, asked: Asked) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "store")
+        write_store(path, asked.records)
+        with Columns.open(path) as columns:
+            layout = lay_out(asked.query, MODEL)
+            where = leaf_filters(asked.query, MODEL)
+            assert_same(session, columns, layout, where, asked.vector)
+    check_table(session, open_table(session, CURRENT, MODEL), MODEL)
+
+
+def assert_world(session: Session, world: World) -> None:
+    rule = world.rule
+    where = [
+        LeafFilter(
+            dimension=name,
+            wanted=tuple(leaf in wanted for leaf in range(world.shapes[name].leaves)),
+        )
+        for name, wanted in rule.where.items()
+    ]
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "store")
+        write_columns(
+            path,
+            to_columns(world.cases, world.shapes),
+            model="test",
+            model_digest=DIGEST,
+            created_at=CREATED,
+        )
+        with Columns.open(path) as columns:
+            assert_same(session, columns, layout_of(rule), where, declaration(rule))
+
+
+@pytest.mark.slow
+@often
+@given(asked=st.one_of(questions(), questions(ties=True)))
+def test_every_measure_gives_the_vector_of_the_store(
+    session: Session, asked: Asked
+) -> None:
+    assert_question(session, asked)
+
+
+@pytest.mark.slow
+@often
+@given(world=worlds())
+def test_every_layout_and_filter_gives_the_vector_of_the_store(
+    session: Session, world: World
+) -> None:
+    """Roll-ups with holes, bitmasks of several words, keys that collide."""
+    assert_world(session, world)
+
+
+@pytest.mark.slow
+@seldom
+@given(asked=st.one_of(questions(), questions(ties=True)), world=worlds())
+def test_spark_gives_the_vector_of_the_store(
+    spark_session: Session, asked: Asked, world: World
+) -> None:
+    assert_question(spark_session, asked)
+    assert_world(spark_session, world)
