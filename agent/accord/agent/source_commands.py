@@ -13,7 +13,7 @@ import typer
 
 from accord.agent.answer import utc_now
 from accord.agent.mapping_file import mapping_from
-from accord.agent.options import AsJson, StateOption, console
+from accord.agent.options import AsJson, StateOption, console, screen
 from accord.agent.screens import (
     parts_json,
     print_json,
@@ -53,13 +53,19 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Show what a mapping would make of a source; nothing is stored."""
+    from accord.agent.bars import bars_on
     from accord.agent.intake.ingest import check as check_sources
 
     opened = AgentState.open(state_root(state))
     limits = opened.settings().ingest
-    report = check_sources(
-        opened, mapping_from(opened, mapping, model), sources or [], limits
-    )
+    with bars_on(screen) as progress:
+        report = check_sources(
+            opened,
+            mapping_from(opened, mapping, model),
+            sources or [],
+            limits,
+            progress=progress,
+        )
     if as_json:
         print_json(console, report.as_json())
         return
@@ -84,18 +90,21 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Store what a mapping makes of a source, in the place of its earlier part."""
+    from accord.agent.bars import bars_on
     from accord.agent.intake.ingest import ingest as ingest_sources
 
     opened = AgentState.open(state_root(state))
     limits = opened.settings().ingest
-    done = ingest_sources(
-        opened,
-        mapping_from(opened, mapping, model),
-        sources or [],
-        limits,
-        utc_now(),
-        everything=everything,
-    )
+    with bars_on(screen) as progress:
+        done = ingest_sources(
+            opened,
+            mapping_from(opened, mapping, model),
+            sources or [],
+            limits,
+            utc_now(),
+            everything=everything,
+            progress=progress,
+        )
     if as_json:
         content = {"report": done.report.as_json(), "parts": parts_json(done.parts)}
         print_json(console, content)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from accord.agent.intake.header import check_header
 from accord.agent.intake.mapping import ROW_NUMBER, Mapping
+from accord.agent.intake.progress import QUIET, Progress
 from accord.agent.intake.pseudonym import Kind
 from accord.agent.intake.sandbox import reading
 from accord.agent.sources.opening import fault, scan
@@ -44,6 +45,7 @@ class Filling:
 
     connection: duckdb.DuckDBPyConnection
     mapping: Mapping
+    progress: Progress = QUIET
 
     def load(self, sources: Sequence[Source]) -> int:
         """Fill the table; return the number of rows.
@@ -66,7 +68,9 @@ class Filling:
             else:
                 self._read(source, number, rows)
             found = self.connection.execute("SELECT count(*) FROM raw").fetchall()
-            rows = int(found[0][0])
+            read, rows = int(found[0][0]) - rows, int(found[0][0])
+            # The rows of a stream were told as they came.
+            self.progress.advance(0 if isinstance(source, Stream) else read)
         return rows
 
     def _read(self, table: Table, number: int, before: int) -> None:
@@ -99,6 +103,7 @@ class Filling:
             finally:
                 self.connection.unregister("arriving")
             taken += rows
+            self.progress.advance(rows)
 
     def _filling(
         self,

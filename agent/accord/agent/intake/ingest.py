@@ -31,6 +31,7 @@ from accord.agent.intake.following import (
 from accord.agent.intake.mapping import Mapping
 from accord.agent.intake.origins import opened
 from accord.agent.intake.parts import Followed, Part
+from accord.agent.intake.progress import QUIET, Phase, Progress
 from accord.agent.intake.pseudonym import KeyedHash
 from accord.agent.intake.report import Report
 from accord.agent.intake.sandbox import sandbox
@@ -54,7 +55,12 @@ class Ingested:
 
 
 def check(
-    state: AgentState, mapping: Mapping, sources: Sequence[Path], limits: Ingest
+    state: AgentState,
+    mapping: Mapping,
+    sources: Sequence[Path],
+    limits: Ingest,
+    *,
+    progress: Progress = QUIET,
 ) -> Report:
     """Do everything but store, and report it.
 
@@ -65,7 +71,7 @@ def check(
     """
     with (
         workspace(state) as folder,
-        _staged(folder, mapping, sources, limits, state) as staged,
+        _staged(folder, mapping, sources, limits, state, progress=progress) as staged,
     ):
         for batch in staged.staging.batches():
             staged.builder.build(batch)
@@ -82,6 +88,7 @@ def ingest(
     now: datetime.datetime,
     *,
     everything: bool = False,
+    progress: Progress = QUIET,
 ) -> Ingested:
     """Replace the part of the store that *mapping* fills, and build the store anew.
 
@@ -97,7 +104,9 @@ def ingest(
     """
     with state.exclusive(), workspace(state) as folder:
         earlier = None if everything else earlier_part(state, mapping)
-        with _staged(folder, mapping, sources, limits, state, earlier) as staged:
+        with _staged(
+            folder, mapping, sources, limits, state, earlier, progress=progress
+        ) as staged:
             part = _write_part(folder / "part", staged, mapping, now)
         report = staged.builder.report
         if not part.rows:
@@ -106,7 +115,9 @@ def ingest(
                 f"{_none_of(report.read)} could be stored, so the store is unchanged. "
                 "`accord-agent check` shows why.",
             )
+        progress.begin(Phase.WRITE)
         parts = put_part(state, folder / "part", folder, limits, now)
+        progress.advance(sum(each.rows for each in parts))
     return Ingested(report=report, parts=parts)
 
 
@@ -173,9 +184,12 @@ def _staged(
     limits: Ingest,
     state: AgentState,
     earlier: Earlier | None = None,
+    *,
+    progress: Progress,
 ) -> Iterator[_Staged]:
     """Read and order the sources, and prepare to code them."""
     key, store_key = KeyedHash(state.pseudonym_key()), KeyedHash(state.store_key())
+    progress.begin(Phase.READ)
     with contextlib.ExitStack() as stack:
         found = stack.enter_context(opened(state, mapping, sources, folder))
         report = Report(
@@ -188,7 +202,7 @@ def _staged(
         readable = [source.path for source in found if isinstance(source, Table)]
         readable += [] if earlier is None else earlier.files
         connection = stack.enter_context(sandbox(folder, readable, limits))
-        staging = Staging(connection=connection, mapping=mapping)
+        staging = Staging(connection=connection, mapping=mapping, progress=progress)
         headed = [with_header(source, connection) for source in found]
         following: Following | None = None
         if mapping.form.source.changed is None:

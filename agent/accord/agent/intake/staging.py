@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from accord.agent.intake.filling import Filling, places
 from accord.agent.intake.mapping import Mapping
+from accord.agent.intake.progress import QUIET, Phase, Progress
 from accord.agent.intake.pseudonym import (
     KeyedHash,
     Kind,
@@ -63,6 +64,7 @@ class Staging:
 
     connection: duckdb.DuckDBPyConnection
     mapping: Mapping
+    progress: Progress = QUIET
 
     def load(self, sources: Sequence[Source]) -> int:
         """Read the columns that the mapping names; return the number of rows.
@@ -71,7 +73,9 @@ class Staging:
             DocumentError: the mapping names a column that a source lacks.
             SourceError: a source cannot be read to its end.
         """
-        return Filling(connection=self.connection, mapping=self.mapping).load(sources)
+        return Filling(
+            connection=self.connection, mapping=self.mapping, progress=self.progress
+        ).load(sources)
 
     def distinct(self) -> Iterator[tuple[str, int, Iterator[tuple[int, list[str]]]]]:
         """Yield each coded column, how many texts it has, and those in batches."""
@@ -96,11 +100,13 @@ class Staging:
             "p1 UBIGINT, p2 UBIGINT, p3 UBIGINT)"
         )
         subjects = self._subjects()
+        self.progress.begin(Phase.HASH)
         for table, (kind, columns) in subjects.items():
             if columns:
                 self._hash_texts(pseudonym_key, table, kind, columns)
             else:
                 self._hash_rows(pseudonym_key)
+        self.progress.begin(Phase.ORDER)
         self._run(
             "CREATE TABLE ranked AS SELECT *, (dense_rank() OVER (ORDER BY p0, p1, p2, "
             "p3) - 1)::UINTEGER AS person FROM hashed"
@@ -121,6 +127,7 @@ class Staging:
     def batches(self) -> Iterator[Batch]:
         """Yield the ordered rows, persons in one piece."""
         total = self._count("SELECT count(*) FROM ordered")
+        self.progress.begin(Phase.CODE, total)
         start, size = 0, BATCH_ROWS
         while start < total:
             # The order of a table is that of its row ids.
@@ -136,6 +143,7 @@ class Staging:
                 size *= 2
                 continue
             yield self._batch(found, stop)
+            self.progress.advance(stop)
             start, size = start + stop, BATCH_ROWS
 
     def _batch(self, found: Arrays, stop: int) -> Batch:
@@ -236,6 +244,7 @@ class Staging:
         words = as_words(digests)
         columns |= {f"p{index}": word for index, word in enumerate(words)}
         self.insert("hashed", columns)
+        self.progress.advance(len(subjects))
 
     def _sort(self, subjects: dict[str, tuple[Kind, list[str]]]) -> None:
         """Join every row with its person's ordinal and its texts' numbers, in order."""
