@@ -78,7 +78,6 @@ def _asked(connection: sa.Connection, questions: tuple[str, ...]) -> tuple[str, 
         str(row[0])
         for question in questions
         for row in connection.execute(sa.text(question))
-        if row[0] is not None
     }
     return tuple(sorted(found))
 
@@ -102,34 +101,33 @@ _SYSTEM = (
 )
 
 _POSTGRESQL = (
-    (
-        "SELECT DISTINCT p.name FROM pg_class AS c JOIN pg_namespace AS n "
-        "ON n.oid = c.relnamespace CROSS JOIN (VALUES ('INSERT'), ('UPDATE'), ('DELETE'), "
-        "('TRUNCATE')) AS p(name) WHERE c.relkind IN ('r', 'p', 'v', 'f') "
-        "AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%' "
-        "AND has_table_privilege(c.oid, p.name)"
-    ),
-    (
-        "SELECT 'CREATE' FROM pg_namespace AS n WHERE n.nspname <> 'information_schema' "
-        "AND n.nspname NOT LIKE 'pg\\_%' AND has_schema_privilege(n.oid, 'CREATE') LIMIT 1"
-    ),
-    (
-        "SELECT unnest(ARRAY[CASE WHEN rolsuper THEN 'SUPERUSER' END, "
-        "CASE WHEN rolcreatedb THEN 'CREATEDB' END, "
-        "CASE WHEN rolcreaterole THEN 'CREATEROLE' END]) AS name FROM pg_roles "
-        "WHERE rolname = current_user"
-    ),
-)
-
-_GRANTEE = (
-    "grantee = concat('''', substring_index(current_user(), '@', 1), '''@''', "
-    "substring_index(current_user(), '@', -1), '''')"
+    """
+    SELECT DISTINCT p.name
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    CROSS JOIN (VALUES ('INSERT'), ('UPDATE'), ('DELETE'), ('TRUNCATE')) AS p(name)
+    WHERE c.relkind IN ('r', 'p', 'v', 'f') AND n.nspname <> 'information_schema'
+    AND n.nspname NOT LIKE 'pg\\_%' AND has_table_privilege(c.oid, p.name)
+    """,
+    """
+    SELECT DISTINCT 'CREATE' FROM pg_namespace AS n
+    WHERE n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
+    AND has_schema_privilege(n.oid, 'CREATE')
+    """,
+    """
+    SELECT p.name FROM pg_roles AS r CROSS JOIN LATERAL (VALUES
+    ('SUPERUSER', r.rolsuper), ('CREATEDB', r.rolcreatedb),
+    ('CREATEROLE', r.rolcreaterole)) AS p(name, has)
+    WHERE r.rolname = current_user AND p.has
+    """,
 )
 
 _MYSQL = tuple(
-    f"SELECT DISTINCT privilege_type FROM information_schema.{table} "  # noqa: S608
-    f"WHERE {_GRANTEE} AND privilege_type NOT IN "
-    "('USAGE', 'SELECT', 'SHOW VIEW', 'SHOW DATABASES')"
+    f"""
+    SELECT DISTINCT privilege_type FROM information_schema.{table}
+    WHERE grantee = concat('\'', substring_index(current_user(), '@', 1), '\'@\'',
+    substring_index(current_user(), '@', -1), '\'')
+    AND privilege_type NOT IN ('USAGE', 'SELECT', 'SHOW VIEW', 'SHOW DATABASES')
+    """  # noqa: S608 - the names stand below
     for table in (
         "user_privileges",
         "schema_privileges",
@@ -139,16 +137,17 @@ _MYSQL = tuple(
 )
 
 _MSSQL = (
-    (
-        "SELECT DISTINCT permission_name FROM fn_my_permissions(NULL, 'DATABASE') WHERE "
-        "permission_name IN ('ALTER', 'CONTROL', 'DELETE', 'EXECUTE', 'INSERT', 'UPDATE')"
-    ),
-    (
-        "SELECT DISTINCT p.name FROM sys.objects AS o CROSS JOIN (VALUES ('INSERT'), "
-        "('UPDATE'), ('DELETE'), ('ALTER')) AS p(name) WHERE o.type IN ('U', 'V') AND "
-        "HAS_PERMS_BY_NAME(QUOTENAME(SCHEMA_NAME(o.schema_id)) + '.' + QUOTENAME(o.name), "
-        "'OBJECT', p.name) = 1"
-    ),
+    """
+    SELECT DISTINCT permission_name FROM fn_my_permissions(NULL, 'DATABASE')
+    WHERE permission_name IN
+    ('ALTER', 'CONTROL', 'DELETE', 'EXECUTE', 'INSERT', 'UPDATE')
+    """,
+    """
+    SELECT DISTINCT p.name FROM sys.objects AS o CROSS JOIN
+    (VALUES ('INSERT'), ('UPDATE'), ('DELETE'), ('ALTER')) AS p(name)
+    WHERE o.type IN ('U', 'V') AND HAS_PERMS_BY_NAME(
+    QUOTENAME(SCHEMA_NAME(o.schema_id)) + '.' + QUOTENAME(o.name), 'OBJECT', p.name) = 1
+    """,
 )
 
 _BEYOND = {"postgresql": _POSTGRESQL, "mysql": _MYSQL, "mssql": _MSSQL}
