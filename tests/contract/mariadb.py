@@ -18,7 +18,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,8 +82,14 @@ class MariadbServer:
 
 
 @contextlib.contextmanager
-def server(folder: Path | None = None) -> Iterator[MariadbServer]:
+def server(
+    folder: Path | None = None, tls: Mapping[str, bytes] | None = None
+) -> Iterator[MariadbServer]:
     """Start a server and stop it again.
+
+    Args:
+        folder: where its files are; else with temporary ones.
+        tls: its `certificate` and `key`, for a server that speaks TLS.
 
     Raises:
         MariadbUnavailableError: no programs, no user to run as, or no start.
@@ -96,6 +102,11 @@ def server(folder: Path | None = None) -> Iterator[MariadbServer]:
             shutil.chown(home, identity["user"], identity["group"])
         password = secrets.token_urlsafe(16)
         _initialise(programs["mariadb-install-db"], home, password, identity)
+        for name, content in (tls or {}).items():
+            (home / name).touch(0o600)
+            (home / name).write_bytes(content)
+            if identity:
+                shutil.chown(home / name, identity["user"], identity["group"])
         process, running = _start(programs["mariadbd"], home, password, identity)
         try:
             yield running
@@ -185,6 +196,7 @@ def _start(
     for _ in range(ATTEMPTS):
         port = _free_port()
         socket_file = home / "server.sock"
+        tls = [f"--ssl-cert={home}/certificate", f"--ssl-key={home}/key"]
         process = subprocess.Popen(
             [
                 program,
@@ -200,6 +212,7 @@ def _start(
                 "--innodb-buffer-pool-size=32M",
                 "--max-allowed-packet=64M",
                 "--sql-mode=",
+                *(tls if (home / "certificate").exists() else ["--skip-ssl"]),
             ],
             cwd=home,
             env={"PATH": os.defpath},

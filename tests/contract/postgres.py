@@ -20,7 +20,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +94,18 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster(*, durable: bool = False, folder: Path | None = None) -> Iterator[Cluster]:
+def cluster(
+    *,
+    durable: bool = False,
+    folder: Path | None = None,
+    tls: Mapping[str, bytes] | None = None,
+) -> Iterator[Cluster]:
     """Start a server and stop it again.
 
     Args:
         durable: a commit is on the disk, as where somebody's data are at stake.
         folder: where its files are; else with temporary ones.
+        tls: its `certificate` and `key`, for a server that speaks TLS.
 
     Raises:
         PostgresUnavailableError: no programs, no user to run as, or no start.
@@ -112,6 +118,11 @@ def cluster(*, durable: bool = False, folder: Path | None = None) -> Iterator[Cl
             shutil.chown(home, identity["user"], identity["group"])
         password = secrets.token_urlsafe(16)
         store = _initialise(programs, home, password, identity)
+        for name, content in (tls or {}).items():
+            (store / name).touch(0o600)
+            (store / name).write_bytes(content)
+            if identity:
+                shutil.chown(store / name, identity["user"], identity["group"])
         server, running = _start(programs, store, password, identity, durable=durable)
         try:
             yield running
@@ -227,7 +238,10 @@ def _start(
 def _command(
     programs: Path, store: Path, port: int, *, durable: bool
 ) -> Sequence[str | Path]:
+    tls = (store / "certificate").exists()
     settings = {
+        "ssl": "on" if tls else "off",
+        **({"ssl_cert_file": "certificate", "ssl_key_file": "key"} if tls else {}),
         "listen_addresses": "127.0.0.1",
         "port": port,
         "unix_socket_directories": "",

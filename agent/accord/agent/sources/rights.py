@@ -124,8 +124,8 @@ _POSTGRESQL = (
 _MYSQL = tuple(
     f"""
     SELECT DISTINCT privilege_type FROM information_schema.{table}
-    WHERE grantee = concat('\'', substring_index(current_user(), '@', 1), '\'@\'',
-    substring_index(current_user(), '@', -1), '\'')
+    WHERE grantee = concat('''', substring_index(current_user(), '@', 1), '''@''',
+    substring_index(current_user(), '@', -1), '''')
     AND privilege_type NOT IN ('USAGE', 'SELECT', 'SHOW VIEW', 'SHOW DATABASES')
     """  # noqa: S608 - the names stand below
     for table in (
