@@ -26,6 +26,7 @@ from accord.agent.network.identity import IdentityFiles
 from accord.agent.network.presence import OneContact
 from accord.agent.options import AsJson, StateOption, console, screen
 from accord.agent.policies import policies_of
+from accord.agent.pushdown_commands import pushdown_app
 from accord.agent.receipt_commands import log_app, show_receipts
 from accord.agent.round_commands import audit, confirm_restore, keys
 from accord.agent.rule_commands import resume_sharing, rules_app, stop_sharing
@@ -59,6 +60,7 @@ app.command("draft")(draft)
 app.command("doctor")(doctor)
 app.command("setup")(setup)
 app.add_typer(databases_app)
+app.add_typer(pushdown_app)
 app.add_typer(rules_app)
 app.add_typer(log_app)
 app.command("receipts")(show_receipts)

@@ -70,7 +70,7 @@ class CodedEdition:
             IntegrityError: EDITION_BROKEN
             AccordError: the database cannot be reached, or lets nobody in.
         """
-        place = _place(folder)
+        place = place_of_edition(folder)
         with contextlib.ExitStack() as stack:
             session = stack.enter_context(session_in(state, place.database))
             table = open_table(session, place.name, model)
@@ -181,7 +181,12 @@ class DatabaseOrigin:
             analysing(session, target)
 
 
-def _place(folder: Path) -> Place:
+def place_of_edition(folder: Path) -> Place:
+    """Return where the edition in *folder* lies.
+
+    Raises:
+        IntegrityError: EDITION_BROKEN
+    """
     try:
         return Place.model_validate_json((folder / IN_DATABASE).read_bytes())
     except (OSError, ValueError):

@@ -139,7 +139,28 @@ def open_table(session: Session, table: TableName, model: DataModel) -> CodedTab
         PreconditionFailed: STORE_ABSENT, STORE_FORMAT or STORE_MODEL.
     """
     columns = session.columns(table)
-    if not columns or not session.columns(table.form):
+    form = _form_of(session, table)
+    if form.model_digest != model.digest:
+        raise PreconditionFailed(
+            "STORE_MODEL",
+            f"The codes in the table {table} are those of another data model, or of "
+            f"another version of {model.name}. Make the table anew.",
+            model=model.name,
+        )
+    return CodedTable(name=table, columns=columns)
+
+
+def model_named(session: Session, table: TableName) -> str:
+    """Return the name of the data model whose codes a table has.
+
+    Raises:
+        PreconditionFailed: STORE_ABSENT or STORE_FORMAT.
+    """
+    return _form_of(session, table).model
+
+
+def _form_of(session: Session, table: TableName) -> TableForm:
+    if not session.columns(table) or not session.columns(table.form):
         raise PreconditionFailed(
             "STORE_ABSENT",
             f"The database has no complete table {table} with {table.form.name} beside "
@@ -155,14 +176,7 @@ def open_table(session: Session, table: TableName, model: DataModel) -> CodedTab
             f"The table {table.form} has not one row of format {FORMAT}: the table "
             f"{table} was made for another version of this program. Make it anew.",
         )
-    if str(found[0][2]) != model.digest:
-        raise PreconditionFailed(
-            "STORE_MODEL",
-            f"The codes in the table {table} are those of another data model, or of "
-            f"another version of {model.name}. Make the table anew.",
-            model=model.name,
-        )
-    return CodedTable(name=table, columns=columns)
+    return TableForm(model=str(found[0][1]), model_digest=str(found[0][2]))
 
 
 def _create(table: TableName, columns: Iterable[CodedColumn]) -> exp.Create:

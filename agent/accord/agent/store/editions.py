@@ -57,6 +57,11 @@ class Edition(Strict):
     data_model_digest: str
 
     @property
+    def calendar(self) -> str:
+        """Name of its calendar's directory."""
+        return calendar_name(self.every, self.embargo_days)
+
+    @property
     def held(self) -> HeldEdition:
         """The edition as the hub is told of it."""
         return HeldEdition(
