@@ -20,7 +20,7 @@ from accord.agent.store.bound import bounded_vector
 from accord.agent.store.columns import Columns
 from accord.agent.store.entries import leaf_filters
 from accord.core.layout import lay_out
-from accord.core.measure import Bounds, component_vector
+from accord.core.measure import Bounds, ComponentVector, component_vector
 from accord.core.model import DataModel, load_model
 from accord.core.privacy import Accounting
 from accord.core.query import Query, canonical_query
@@ -146,17 +146,22 @@ def ask(
     )
 
 
+def declared(query: Query, groups: int = 2, cases: int = 2) -> ComponentVector:
+    """Return the declaration of the vector that answers *query*."""
+    bounds = Bounds(groups_per_person=groups, cases_per_group=cases, drop_cap=2)
+    return component_vector(query, MODEL, bounds, Accounting.ZCDP)
+
+
 def vector(
     state: AgentState, query: Query, groups: int = 2, cases: int = 2
 ) -> npt.NDArray[np.int64]:
     """Return the agency's bounded vector of the current store."""
-    bounds = Bounds(groups_per_person=groups, cases_per_group=cases, drop_cap=2)
     with Columns.open(state.current) as columns:
         return bounded_vector(
             columns,
             lay_out(query, MODEL),
             leaf_filters(query, MODEL),
-            component_vector(query, MODEL, bounds, Accounting.ZCDP),
+            declared(query, groups, cases),
         )
 
 

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accord.core.measure import LEAST_CELL_SCALE
-from accord.core.query import CASES, Query
+from accord.core.query import Query
 from tests.unit.agent.agencies import (
     MAPPING_TEXT,
     ask,
+    declared,
     ingest_rows,
     new_state,
     row,
@@ -92,8 +92,8 @@ def check_additions(
         added = alone[index] - nobody[index]
         assert (whole[index] - without[index] == added).all()
         assert np.count_nonzero(added[:-2]) <= groups
-        most = 2 if query.measure == CASES else 1
-        assert ((added[:-2] >= 0) & (added[:-2] <= most * LEAST_CELL_SCALE)).all()
+        most = declared(query, groups).slots[0].largest
+        assert ((added[:-2] >= 0) & (added[:-2] <= most)).all()
         assert 0 <= added[-2] <= 1
         assert 0 <= added[-1] <= DROP_CAP
 

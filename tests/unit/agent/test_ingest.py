@@ -175,7 +175,7 @@ def test_cases_only_names_no_person(tmp_path: Path) -> None:
     assert (done.report.kept, done.report.collapsed) == (3, 1)
     found = vector(state, ask("region"))
     assert not found.any()
-    assert vector(state, ask("region", measure="cases"))[0] == 3 * 4
+    assert vector(state, ask("region", measure="cases"))[0] == 3 * 5
 
 
 def test_row_numbers_make_a_person_of_every_row(tmp_path: Path) -> None:

@@ -67,8 +67,8 @@ def test_noise_and_losses_by_bound() -> None:
     assert found.groups_per_person == 3
     one, two, three, four = found.choices[:4]
     assert three.half_width == pytest.approx(10.25)
-    # 16 for each cell, and the two extra entries
-    assert one.half_width == pytest.approx(10.25 * math.sqrt(18 / 50))
+    # Cells are stored 5 times with one group and 4 times with three; two entries more.
+    assert one.half_width == pytest.approx(10.25 * math.sqrt(27 / 25 / (50 / 16)))
     assert (three.least_lost, three.most_lost) == (10, 10)
     assert (one.least_lost, one.most_lost) == (80, 80)
     assert (two.least_lost, two.most_lost) == (10, 45)
