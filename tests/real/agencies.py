@@ -28,8 +28,6 @@ from accord.agent.settings import Settings
 from accord.agent.state import AgentState
 from accord.core.agreement import Agreement
 from accord.core.calendar import edition_due
-from accord.core.layout import Layout
-from accord.core.measure import LEAST_CELL_SCALE
 from accord.core.policy import Policy
 from accord.core.privacy import Mechanism
 from accord.core.query import Query
@@ -125,7 +123,7 @@ class Pooled:
 
     def table(self) -> Table:
         """Return the counts."""
-        return decoded(self.vector, self.terms.layout)
+        return decoded(self.vector, self.terms)
 
 
 class Agencies:
@@ -279,14 +277,14 @@ def members_text(labels: Iterable[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def decoded(vector: Vector, layout: Layout) -> Table:
+def decoded(vector: Vector, found: Terms) -> Table:
     """Return the counts that an exact vector stands for."""
-    cells = vector[:-2]
-    assert not (cells % LEAST_CELL_SCALE).any()
+    cells, scale = vector[:-2], found.vector.slots[0].scale
+    assert not (cells % scale).any()
     return Table(
         cells={
-            names: int(stored) // LEAST_CELL_SCALE
-            for names, stored in zip(layout.cells(), cells, strict=True)
+            names: int(stored) // scale
+            for names, stored in zip(found.layout.cells(), cells, strict=True)
             if stored
         },
         persons=int(vector[-2]),

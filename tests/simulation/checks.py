@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from accord.agent.spending import account_of, lifetime_cap
-from accord.core.measure import LEAST_CELL_SCALE
+from accord.core.measure import FINE_SCALE
 from accord.core.privacy import Accounting
 from accord.hub.questions import accounts
-from accord.ledger import verify
+from accord.ledger import LARGEST_TOTAL, verify
 from accord.v1 import agent_pb2, analyst_pb2
 from tests.simulation.machines import settings_of
 from tests.simulation.template import ANALYSTS
@@ -214,6 +214,7 @@ class Witness:
             for agreement in policies.agreements.values():
                 found = [accounts.of_agreement(agreement)]
                 found += [accounts.of_analyst(agreement, each) for each in ANALYSTS]
+                found += [accounts.of_analysts(agreement)]
                 found += [
                     accounts.of_agency(agreement, policies.members, party)
                     for party in agreement.parties
@@ -222,7 +223,7 @@ class Witness:
                     caps = [window.cap for window in each.windows]
                     if each.lifetime_cap is not None:
                         caps.append(each.lifetime_cap)
-                    self._limits[each.account] = min(caps)
+                    self._limits[each.account] = min(caps, default=LARGEST_TOTAL)
         return self._limits
 
     def _take_log(self, database: sqlite3.Connection) -> None:
@@ -282,6 +283,7 @@ class Witness:
         owed = {
             f"agreement/{agreement}": price,
             f"agreement/{agreement}/analyst/{analyst}": price,
+            f"agreement/{agreement}/analysts": price,
             **{f"agency/{member}": price for member in members},
         }
         hold(paid == owed, f"a release costs {owed}, and {paid} was charged")
@@ -303,8 +305,8 @@ class Witness:
             if not each.estimate.suppressed
         ]
         same = any(
-            all(shown * scale == figure for shown, figure in pairs)
-            for scale in (1, LEAST_CELL_SCALE)
+            all(shown == figure / scale for shown, figure in pairs)
+            for scale in range(1, FINE_SCALE + 1)
         )
         hold(same, "a release shows other figures than it has")
 
@@ -446,6 +448,7 @@ class Witness:
             for account in (
                 f"agreement/{agreement}",
                 f"agreement/{agreement}/analyst/{analyst}",
+                f"agreement/{agreement}/analysts",
                 *(f"agency/{label}" for label in cohorts[opening["cohort"]]),
             ):
                 owed[account] = owed.get(account, 0) + price
