@@ -86,12 +86,16 @@ def forbidden_syntax(text: str) -> list[tuple[Place, str]]:
             # A quoted text can name any character by its number.
             # In folded texts ruamel keeps a mark of its own where lines were folded.
             value = token.value.replace("\a", "") if token.style == ">" else token.value
-            hidden = sorted(_of_a_kind(value) - _IN_VALUES)
-            found.extend((place, _sentence(each)) for each in hidden)
+            found.extend((place, _sentence(each)) for each in sorted(hidden_in(value)))
         depth += _DEEPER.get(type(token), 0)
         if depth > DEEPEST_NESTING:
             return [(place, "this is nested too deeply to be a document for people.")]
     return found
+
+
+def hidden_in(value: str) -> set[str]:
+    """Return the characters for which a text can be no value of a document."""
+    return _of_a_kind(value) - _IN_VALUES
 
 
 def place_of(mark: Any) -> Place:  # noqa: ANN401 - ruamel's marks are untyped

@@ -89,6 +89,8 @@ class Draft:
     """Columns that are not read, with the dimensions that they are nearest to."""
     unread: tuple[str, ...]
     """Columns that were not looked into."""
+    hidden: dict[str, int]
+    """How many codes of each column no document can hold."""
 
     def questions(self) -> Iterator[Question]:
         """Yield what is open, the person first."""

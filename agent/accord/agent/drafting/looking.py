@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from accord.agent.sources.form import SourceForm
 from accord.agent.sources.opening import fault, open_file, scan, with_header
 from accord.agent.sources.table import Source, Stream
 from accord.agent.state import AgentState
+from accord.core.document_syntax import hidden_in
 from accord.core.errors import SourceError
 
 SAMPLE = 100_000
@@ -120,6 +122,8 @@ class Sighting:
         self._connection = connection
         self._sources = sources
         self.unread = tuple(name for name in self.header if words.is_private(name))
+        self.hidden: dict[str, int] = {}
+        """Codes of each column that no document can hold."""
         self.looks = {look.name: look for look in self._looks()}
 
     def values(self, name: str, separator: str | None = None) -> tuple[str, ...] | None:
@@ -140,6 +144,10 @@ class Sighting:
         codes = {text for text in found if text}
         if any(len(code) > LONGEST_CODE for code in codes):
             return None
+        hidden = {code for code in codes if hidden_in(code)}
+        if hidden:
+            self.hidden[name] = len(hidden)
+        codes -= hidden
         return tuple(sorted(codes, key=lambda code: (code.casefold(), code)))
 
     def _distinct(self, source: Source, name: str, separator: str | None) -> set[str]:
@@ -268,7 +276,7 @@ def sighting(
         PreconditionFailed: the disk is full, or the limits are too tight.
     """
     with workspace(state) as folder:
-        sources, form = _opened(paths, folder)
+        sources, form = _opened(paths, folder, words)
         readable = [each.path for each in sources if not isinstance(each, Stream)]
         with sandbox(folder, readable, limits) as connection:
             opened = [with_header(source, connection) for source in sources]
@@ -276,29 +284,59 @@ def sighting(
 
 
 def common_header(sources: Sequence[Source]) -> tuple[str, ...]:
-    """Return the columns that all sources have once, in the order of the first."""
+    """Return the columns that all sources have once, in the order of the first.
+
+    A name that no document can hold is left out.
+    """
     return tuple(
         name
         for name in sources[0].header
-        if name and all(source.header.count(name) == 1 for source in sources)
+        if name
+        and not hidden_in(name)
+        and all(source.header.count(name) == 1 for source in sources)
     )
 
 
-def _opened(paths: Sequence[Path], folder: Path) -> tuple[list[Source], SourceForm]:
-    """Try the encodings in turn; Windows' own takes any bytes, so it comes last."""
-    for attempt, encoding in enumerate(("utf-8", "utf-16", "windows-1252")):
-        form = SourceForm.model_validate({"encoding": encoding} if attempt else {})
-        apart = folder / f"read-{attempt}"
-        apart.mkdir(mode=0o700)
-        try:
-            return [
-                source
-                for number, path in enumerate(paths)
-                for source in open_file(path, form, apart, number)
-            ], form
-        except SourceError as error:
-            if error.reason != "SOURCE_ENCODING" or encoding == "windows-1252":
-                if error.reason == "SOURCE_MALFORMED" and encoding == "utf-8":
-                    continue  # NUL characters: it may be UTF-16 without a mark
-                raise
-    raise AssertionError  # the last attempt returns or raises
+def _opened(
+    paths: Sequence[Path], folder: Path, words: Words
+) -> tuple[list[Source], SourceForm]:
+    """Open the files as they are, or in the old encoding that fits their header."""
+    try:
+        return _tried(paths, folder / "read", None), SourceForm()
+    except SourceError as error:
+        if error.reason not in _OF_ENCODING:
+            raise
+        first = error
+    scores: dict[str, int] = {}
+    for encoding in _OLD_ENCODINGS:
+        apart = folder / f"read-{encoding}"
+        with contextlib.suppress(SourceError, UnicodeError):
+            sources = _tried(paths, apart, encoding)
+            header = common_header(sources)
+            scores[encoding] = sum(words.knows(column) for column in header)
+        shutil.rmtree(apart)
+    best = max(scores, key=lambda encoding: scores[encoding], default=None)
+    if best is None or (first.reason != "SOURCE_ENCODING" and not scores[best]):
+        raise first
+    form = SourceForm.model_validate({"encoding": best})
+    return _tried(paths, folder / f"read-{best}", best), form
+
+
+_OF_ENCODING = frozenset({"SOURCE_ENCODING", "SOURCE_MALFORMED"})
+"""What is said of a file in another encoding; NUL characters are UTF-16's."""
+
+_OLD_ENCODINGS = (
+    *("windows-1252", "windows-1250", "windows-1251", "windows-1256"),
+    *("windows-1253", "windows-1254", "windows-1255", "utf-16-le", "utf-16-be"),
+)
+"""Where none fits the header better, the first one that can be read."""
+
+
+def _tried(paths: Sequence[Path], folder: Path, encoding: str | None) -> list[Source]:
+    form = SourceForm.model_validate({} if encoding is None else {"encoding": encoding})
+    folder.mkdir(mode=0o700)
+    return [
+        source
+        for number, path in enumerate(paths)
+        for source in open_file(path, form, folder, number)
+    ]

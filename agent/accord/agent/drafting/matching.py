@@ -162,7 +162,9 @@ class Matching:
             for code in codes:
                 self._put(entry, form.name, code)
             share = _share(entry.codes.values())
-            found.append((share, order, entry))
+            # A comma may be part of a name; the other two part codes and nothing else.
+            apart = separator not in (None, ",")
+            found.append((share, 2 * apart + order, entry))
         return max(found, key=lambda each: each[:2])[2] if found else None
 
     def _another(self, dimension: str, known: Entry, look: Look) -> None:

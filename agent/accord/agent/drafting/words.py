@@ -47,10 +47,12 @@ def name_of(text: str) -> Name:
 
 
 def column_names(text: str) -> tuple[Name, ...]:
-    """Return a column's name, and the same without the short name of its table."""
+    """Return a column's name, behind it without the name of its table and a number."""
     whole = name_of(text)
-    bare = _TABLE.sub("", text, count=1)
-    return (whole,) if bare == text else (name_of(bare), whole)
+    bare = name_of(_TABLE.sub("", text, count=1))
+    if len(bare) > 1 and bare[-1].isdigit():
+        bare = bare[:-1]  # one of several columns of the same kind
+    return (whole,) if bare == whole else (bare, whole)
 
 
 def alike(one: Name, other: Name) -> float:
@@ -115,6 +117,16 @@ class Words:
             return kind != "birth_date"
         return any(_holds(names[-1], known) for known in self.private)
 
+    def knows(self, column: str) -> bool:
+        """Tell whether a column's name is like one that is known."""
+        known = (*self.columns.values(), *self.person.values(), self.case)
+        return any(
+            alike(name, each) >= _LIKE_ONE
+            for name in column_names(column)
+            for listed in known
+            for each in listed
+        )
+
     def person_kind(self, column: str) -> str | None:
         """Return what of a person a column holds, such as ``birth_date``."""
         if _OF_OTHERS & set(name_of(column)):
@@ -138,6 +150,7 @@ class Words:
 
 
 _SAME_NAME = 0.9
+_LIKE_ONE = 0.8
 
 
 def _holds(name: Name, known: Name) -> bool:

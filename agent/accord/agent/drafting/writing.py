@@ -30,7 +30,8 @@ def written(draft: Draft) -> str:
 
 def quoted(text: str) -> str:
     """Return *text* as YAML reads it back, whatever it holds."""
-    if _PLAIN.fullmatch(text) and text.casefold() not in _WORDS_OF_YAML:
+    plain = text.casefold() not in _WORDS_OF_YAML and text != OPEN
+    if plain and _PLAIN.fullmatch(text):
         return text
     if text.isprintable():
         escaped = text.replace("\\", "\\\\").replace('"', '\\"')
@@ -60,6 +61,10 @@ def _lines(draft: Draft) -> Iterator[str]:
     yield "dimensions:"
     for name, entry in draft.in_order():
         yield from _entry(name, entry, draft.model.dimensions[name])
+        for column in entry.reads:
+            if column in draft.hidden:
+                yield f"  # {quoted(column)} has codes with invisible characters, which"
+                yield "  # cannot stand here: correct them in the source."
     without = draft.without_entry()
     if without:
         yield from _comment("nothing was found for: " + ", ".join(without), "  ")
