@@ -40,6 +40,26 @@ Content = npt.NDArray[np.uint8]
 """For every row its person's ordinal and what the mapping reads, as bytes."""
 
 ORDINAL_BYTES = 4
+_WORD_BYTES = 8
+
+
+def earlier_equals(rows: Content) -> npt.NDArray[np.uint32]:
+    """Return for every row how many equal ones stand before it, the high byte first."""
+    count, width = rows.shape
+    words = np.zeros((count, -(-width // _WORD_BYTES) * _WORD_BYTES), np.uint8)
+    words[:, :width] = rows
+    keys = words.view(np.uint64)
+    # The sort is stable, so equal rows stay in their order.
+    order = np.lexsort(keys.T)
+    keys = keys[order]
+    place = np.arange(count)
+    first = np.ones(count, np.bool_)
+    np.any(keys[1:] != keys[:-1], axis=1, out=first[1:])
+    begin = np.maximum.accumulate(np.where(first, place, 0))
+    found = np.empty(count, ">u4")
+    found[order] = place - begin
+    return found
+
 
 CASE_KEY = "case_key"
 """Column of a part, and of no store, by which the rows of a case are found again."""
@@ -150,8 +170,8 @@ class RowBuilder:
         )
         keys = np.empty(len(rows), np.uint64)
         if bare.any():
-            messages = self._by_content(pseudonyms[bare], content[bare])
-            keys[bare] = order_keys(self.store_key, messages)
+            alone = self._by_content(pseudonyms[bare], content[bare])
+            keys[bare] = order_keys(self.store_key, alone)
         named = np.flatnonzero(~bare)
         texts = [[column[index] for index in named.tolist()] for column in columns]
         messages = self._by_case(pseudonyms.take(named, axis=0), texts)
@@ -175,23 +195,17 @@ class RowBuilder:
             for who, texts in zip(whose, zip(*columns, strict=True), strict=True):
                 yield who + prefix + framed(texts)
 
-    def _by_content(self, pseudonyms: Pseudonyms, content: Content) -> Iterator[bytes]:
-        """Yield pseudonym and content of every row, with its count among equal ones."""
+    def _by_content(self, pseudonyms: Pseudonyms, content: Content) -> list[bytes]:
+        """Return for every row pseudonym, content, and its count among equal ones."""
         prefix = np.frombuffer(subject(Kind.ROW, self.scope), np.uint8)
-        seen: dict[bytes, int] = {}
-        counts: list[int] = []
-        for row in sliced(content):
-            count = seen.get(row, 0)
-            counts.append(count)
-            seen[row] = count + 1
         return sliced(
             np.hstack(
                 [
                     pseudonyms,
-                    np.broadcast_to(prefix, (len(counts), len(prefix))),
+                    np.broadcast_to(prefix, (len(content), len(prefix))),
                     # Without the ordinal, which the pseudonym stands for.
                     content[:, ORDINAL_BYTES:],
-                    np.array(counts, ">u4").view(np.uint8).reshape(-1, 4),
+                    earlier_equals(content).view(np.uint8).reshape(-1, 4),
                 ]
             )
         )

@@ -15,7 +15,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -129,10 +129,11 @@ def from_words(words: Sequence[npt.NDArray[np.uint64]]) -> Pseudonyms:
     return table.astype(">u8").view(np.uint8).reshape(-1, DIGEST_BYTES)
 
 
-def sliced(table: npt.NDArray[np.uint8]) -> Iterator[bytes]:
-    """Yield the rows of a table of bytes."""
-    width, blob = table.shape[1], table.tobytes()
-    return (blob[start : start + width] for start in range(0, len(blob), width))
+def sliced(table: npt.NDArray[np.uint8]) -> list[bytes]:
+    """Return the rows of a table of bytes."""
+    rows = np.ascontiguousarray(table).view(f"V{table.shape[1]}")
+    found: list[bytes] = rows.reshape(-1).tolist()
+    return found
 
 
 def order_keys(

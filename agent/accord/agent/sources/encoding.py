@@ -37,9 +37,10 @@ def as_utf8(path: Path, encoding: str | None, copy: Path, *, above: int = 0) -> 
     both = feeds = returns = 0
     if not packed and not above and name == "utf-8-sig":
         for text in _decoded(path, name):
-            both += text.count("\r\n")
             feeds += text.count("\n")
-            returns += text.count("\r")
+            if "\r" in text:
+                both += text.count("\r\n")
+                returns += text.count("\r")
         if both in (0, feeds) and (feeds or not returns):
             return path
     # A file whose lines end in returns alone comes from an old Macintosh.
