@@ -156,7 +156,8 @@ class Asked:
         network, paid = self.network, round(result.cost.rho * 1e9)
         after = network.charged()
         moved = {name: after[name] - self.charged.get(name, 0) for name in after}
-        accounts = ["agreement/three", "agreement/three/analyst/ana"]
+        accounts = ["agreement/three"]
+        accounts += [f"agreement/three/{each}" for each in ("analyst/ana", "analysts")]
         accounts += [f"agency/{label}" for label in THREE]
         assert {name: amount for name, amount in moved.items() if amount} == (
             dict.fromkeys(accounts, paid)

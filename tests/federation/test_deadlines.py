@@ -142,7 +142,8 @@ def test_a_fallback_is_published_and_only_its_members_pay(
         assert abs(off) < 7 * row.estimate.sd
     after = network.charged()
     moved = {label: after[label] - before.get(label, 0) for label in after}
-    accounts = ["agreement/five", "agreement/five/analyst/ana"]
+    accounts = ["agreement/five"]
+    accounts += [f"agreement/five/{each}" for each in ("analyst/ana", "analysts")]
     accounts += [f"agency/{label}" for label in THREE]
     assert {label: amount for label, amount in moved.items() if amount} == (
         dict.fromkeys(accounts, round(result.cost.rho * 1e9))

@@ -214,7 +214,8 @@ class TestMoney:
         paid = round(result.cost.rho * 1e9)
         assert result.charged == result.cost == price.cost
         assert not network.reserved()
-        accounts = ["agreement/three", "agreement/three/analyst/ana"]
+        accounts = ["agreement/three"]
+        accounts += [f"agreement/three/{each}" for each in ("analyst/ana", "analysts")]
         accounts += [f"agency/{label}" for label in THREE]
         moved = {name: after[name] - before.get(name, 0) for name in after}
         assert {name: amount for name, amount in moved.items() if amount} == (

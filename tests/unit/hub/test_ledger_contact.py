@@ -60,6 +60,7 @@ from tests.unit.hub.world import (
 PLACES = (
     f"agreement/{AGREEMENT}",
     f"agreement/{AGREEMENT}/analyst/ana",
+    f"agreement/{AGREEMENT}/analysts",
     *(f"agency/{label}" for label in PARTIES),
 )
 

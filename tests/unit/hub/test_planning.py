@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import functools
 from fractions import Fraction
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accord.core.agreement import Agreement
+from accord.core.agreement_form import Emergency
 from accord.core.calendar import Period
 from accord.core.decide import Analyst
 from accord.core.epsilon_delta import delta_upper
@@ -193,6 +195,28 @@ def test_everybody_concerned_pays(policies: Policies, agreement: Agreement) -> N
     # Nothing is kept for bulletins, since there are none.
     assert (lines[2].windows, lines[2].lifetime_cap) == ((), None)
     assert all(line.lifetime_cap for line in lines[3:])
+
+
+@pytest.mark.parametrize("purpose", [PURPOSE, "emergency response"])
+@pytest.mark.parametrize("analyst", ["ana", "bulletin:by-gender"])
+def test_what_is_rebuilt_is_paid_from_the_same_accounts(
+    agreement: Agreement, analyst: str, purpose: str
+) -> None:
+    """A charge of which the hub has only an agency's word."""
+    clause = Emergency.model_validate(
+        {
+            "purpose": "emergency response",
+            "at_most": "14 days",
+            "spend": {"epsilon": 2},
+            "approvers": ["alice", "bela"],
+        }
+    )
+    form = agreement.form.model_copy(update={"emergency": clause})
+    prepared = dataclasses.replace(agreement, form=form)
+    paying = accounts.of_purpose(prepared, purpose, analyst)
+    assert accounts.names_of(
+        agreement.name, analyst, emergency=purpose == clause.purpose
+    ) == tuple(each.account for each in paying)
 
 
 def test_an_agency_that_left_the_members_cannot_be_charged(

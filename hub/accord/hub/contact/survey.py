@@ -20,6 +20,7 @@ from accord.hub.contact.heights import MOST_EPOCHS, lacking
 from accord.hub.contact.records import Proven, is_known, kept
 from accord.hub.contact.standing import LedgerStanding, standing
 from accord.hub.policies import Policies
+from accord.hub.questions.accounts import names_of
 from accord.ledger import Posting, Unit
 from accord.rpc.contact import Charge
 
@@ -42,12 +43,12 @@ class Missing:
     @property
     def postings(self) -> tuple[Posting, ...]:
         """What it takes from whom, as it did when it was asked."""
-        agreement = f"agreement/{self.charge.agreement}"
-        payers = [account_of(member) for member in self.members]
-        if self.emergency:
-            payers.append(f"{agreement}/emergency")
-        else:
-            payers += [agreement, f"{agreement}/analyst/{self.charge.analyst}"]
+        payers = [
+            *(account_of(member) for member in self.members),
+            *names_of(
+                self.charge.agreement, self.charge.analyst, emergency=self.emergency
+            ),
+        ]
         amounts = {
             Unit.NANO_RHO: self.charge.loss.nano_rho,
             Unit.NANO_EPSILON: self.charge.loss.nano_epsilon,

@@ -128,6 +128,19 @@ def of_emergency(agreement: Agreement, clause: Emergency) -> Limits:
     )
 
 
+def names_of(agreement: str, analyst: str, *, emergency: bool) -> tuple[str, ...]:
+    """Return the names of the accounts of an agreement that pay for a question.
+
+    They are those of `of_purpose`, and need no agreement that is in force.
+    """
+    whole = f"agreement/{agreement}"
+    if emergency:
+        return (f"{whole}/emergency",)
+    if bulletin_of(analyst) is not None:
+        return (whole,)
+    return whole, f"{whole}/analyst/{analyst}", f"{whole}/analysts"
+
+
 def of_purpose(agreement: Agreement, purpose: str, analyst: str) -> tuple[Limits, ...]:
     """Return the accounts of an agreement that pay for a question, by its purpose."""
     clause = agreement.form.emergency
