@@ -118,7 +118,7 @@ def in_postgresql(server: Cluster, folder: Path, rows: Rows) -> Iterator[Place]:
     with contextlib.closing(psycopg.connect(url, autocommit=True)) as connection:
 
         def run(statement: str, values: Sequence[object] = ()) -> object:
-            return connection.execute(statement.replace("?", "%s"), values)
+            return connection.execute(statement.replace("?", "%s"), values or None)
 
         _fill(run, '"', rows, {"number": "integer", "changed": "timestamptz"})
         yield _table(state, run)
@@ -133,7 +133,7 @@ def in_mariadb(server: MariadbServer, folder: Path, rows: Rows) -> Iterator[Plac
 
         def run(statement: str, values: Sequence[object] = ()) -> object:
             told = statement.replace("?", "%s")
-            return connection.cursor().execute(told, tuple(values))
+            return connection.cursor().execute(told, tuple(values) or None)
 
         kinds = dict.fromkeys(COLUMNS, "longtext") | {
             "number": "integer",

@@ -428,17 +428,17 @@ def any_history(steps: list[list[tuple[Any, ...]]], text: str) -> None:
         office.must_equal_all(text)
 
 
-SELDOM = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+SELDOM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@settings(max_examples=3, **SELDOM)
+@settings(SELDOM, max_examples=3)
 @given(steps=STEPS)
 def test_any_history_ends_in_the_same_store(steps: list[list[tuple[Any, ...]]]) -> None:
     any_history(steps, FOLLOWING_TEXT)
 
 
 @pytest.mark.slow
-@settings(max_examples=25, **SELDOM)
+@settings(SELDOM, max_examples=25)
 @given(
     steps=STEPS,
     text=st.sampled_from(

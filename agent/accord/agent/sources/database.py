@@ -103,7 +103,7 @@ class DatabaseTable:
         columns = [self._column(name) for name in keys]
         if len(columns) == 1:
             given = [case[0] for case in cases if not _is_empty(case[0])]
-            told = columns[0].in_(given)
+            told = columns[0].in_(_bound("values", given, columns[0], several=True))
             absent = [case[0] for case in cases if _is_empty(case[0])]
             return sa.or_(told, *(_equals(columns[0], one) for one in absent))
         return sa.or_(
@@ -328,9 +328,17 @@ def _equals(column: sa.ColumnClause[Any], value: object) -> sa.ColumnElement[boo
 
     if value is None:
         return column.is_(None)
-    if value == "":
-        return sa.or_(column.is_(None), column == value)
-    return column == value
+    same = column == _bound("value", value, column)
+    return sa.or_(column.is_(None), same) if value == "" else same
+
+
+def _bound(
+    name: str, value: object, column: sa.ColumnClause[Any], *, several: bool = False
+) -> sa.BindParameter[Any]:
+    """Return a parameter whose name is ours: that of a column may hold anything."""
+    import sqlalchemy as sa
+
+    return sa.bindparam(name, value, type_=column.type, unique=True, expanding=several)
 
 
 def _some_of(names: Sequence[str]) -> str:
