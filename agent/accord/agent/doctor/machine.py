@@ -117,7 +117,7 @@ def _kind(folder: Path) -> Finding:
         )
     if kind in _ENCRYPTED_BY_ITSELF:
         return ok("encryption", f"The file system of {folder} is encrypted ({kind}).")
-    found = _encrypted(device)
+    found = encrypted(device)
     if found is None:
         return warning(
             "encryption",
@@ -156,7 +156,7 @@ def mounted(folder: Path, table: str | None = None) -> tuple[str, str]:
     return found
 
 
-def _encrypted(device: str, devices: Path = Path("/sys/dev/block")) -> bool | None:
+def encrypted(device: str, devices: Path = Path("/sys/dev/block")) -> bool | None:
     """Tell whether a block device lies on an encrypted one."""
     folder = devices / device
     if not device or not folder.exists():
@@ -169,10 +169,10 @@ def _encrypted(device: str, devices: Path = Path("/sys/dev/block")) -> bool | No
         return True
     below = folder / "slaves"
     if not below.is_dir():
-        # A partition has none of its own; neither has a whole disk.
+        # A partition has none of its own; of other devices nothing is known.
         return False if kind or (folder / "partition").exists() else None
     parts = [
-        _encrypted((each / "dev").read_text().strip(), devices)
+        encrypted((each / "dev").read_text().strip(), devices)
         for each in below.iterdir()
     ]
     if not parts:

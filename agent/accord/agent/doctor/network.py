@@ -35,9 +35,10 @@ from accord.rpc.pki import (
 )
 from accord.rpc.proxy import VARIABLES, proxy_for
 from accord.rpc.status import error_of
+from accord.trust.metadata import TIMESTAMP, metadata_name
 from accord.v1 import agent_pb2, agent_pb2_grpc
 
-ASKED = "timestamp.json"
+ASKED = metadata_name(TIMESTAMP)
 """A small file that every agency may fetch."""
 
 _LONGEST_NAME = 60

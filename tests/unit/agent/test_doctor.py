@@ -1,0 +1,414 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What keeps an agent from working is named, with what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import io
+import json
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from accord.agent.doctor import machine
+from accord.agent.doctor.examination import examine
+from accord.agent.doctor.finding import Finding, Verdict
+from accord.agent.network.identity import IdentityFiles
+from accord.agent.policies import model_for_mapping
+from accord.agent.state import AgentState
+from accord.rpc.address import Address
+from accord.rpc.pki import expiry_of
+from accord.rpc.server import ServerIdentity
+from tests.unit.agent.agencies import new_state
+from tests.unit.agent.case_files import columns
+from tests.unit.agent.command import Command
+from tests.unit.agent.joining import join
+from tests.unit.rpc.connect_proxy import connect_proxy
+from tests.unit.rpc.hub_double import HubDouble, running_hub, utc_now
+from tests.unit.rpc.test_proxy import TOLD, WRITTEN, quiet
+
+__all__ = ["quiet"]
+
+AWAY = "hub.example.org"
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[HubDouble]:
+    async with running_hub() as started:
+        started.found_board()
+        yield started
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> AgentState:
+    return new_state(tmp_path / "state")
+
+
+async def looked(
+    state: AgentState,
+    hub: Address | None = None,
+    now: datetime.datetime | None = None,
+) -> dict[str, list[Finding]]:
+    """Examine, while the hub of the test runs in this loop."""
+    found = await asyncio.to_thread(lambda: list(examine(state, hub, now or utc_now())))
+    listed: dict[str, list[Finding]] = {}
+    for each in found:
+        listed.setdefault(each.thing, []).append(each)
+    return listed
+
+
+def verdicts(found: dict[str, list[Finding]]) -> dict[str, str]:
+    order = list(Verdict)
+    return {
+        thing: max((each.verdict for each in listed), key=order.index)
+        for thing, listed in found.items()
+    }
+
+
+async def test_a_new_machine_is_told_the_first_step(tmp_path: Path) -> None:
+    found = await looked(AgentState(tmp_path / "none"))
+    assert found["state"][0].verdict is Verdict.WRONG
+    assert "accord-agent init" in found["state"][0].advice
+    assert "accord-agent enrol" in found["enrolment"][0].advice
+    assert "--hub" in found["enrolment"][0].advice
+    assert not {"keys", "store", "policies", "public port"} & set(found)
+    assert not (tmp_path / "none").exists()
+
+
+async def test_the_way_to_the_hub_can_be_tried_before_joining(
+    hub: HubDouble, state: AgentState
+) -> None:
+    found = await looked(state, hub.public_address)
+    (port,) = found["public port"]
+    assert port.verdict is Verdict.OK
+    assert "the token will say" in port.sentence
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = Address("127.0.0.1", free.getsockname()[1])
+        found = await looked(state, nobody)
+    assert found["public port"][0].reason == "HUB_UNREACHABLE"
+
+
+async def test_an_agent_that_joined_is_well(hub: HubDouble, state: AgentState) -> None:
+    files = IdentityFiles(state.keys)
+    await join(hub, files, hub.new_token("shelter-north"), policies=state.policies)
+    found = await looked(state, hub.public_address)
+    told = verdicts(found)
+    for thing in (
+        "state",
+        "ledger",
+        "keys",
+        "settings",
+        "certificate",
+        "proxy",
+        "agents' port",
+        "time",
+        "hub",
+        "public port",
+    ):
+        assert told[thing] == Verdict.OK, found[thing]
+    assert "'shelter-north'" in found["hub"][0].sentence
+    assert told["policies"] == Verdict.WARNING
+    assert "accord-agent run" in found["policies"][0].advice
+    assert told["store"] == Verdict.WARNING
+
+
+async def test_an_agency_that_the_board_does_not_list_is_told(
+    hub: HubDouble, state: AgentState
+) -> None:
+    from accord.agent.policies import AgencyPolicies
+
+    files = IdentityFiles(state.keys)
+    await join(hub, files, hub.new_token("shelter-north"), policies=state.policies)
+    AgencyPolicies(state, "shelter-north").refresh(hub.policies.__getitem__, utc_now())
+    found = await looked(state, hub.public_address)
+    (policies,) = found["policies"]
+    assert policies.verdict is Verdict.WRONG
+    assert policies.reason in {"AGENCY_NOT_LISTED", "AGENCY_KEY_DIFFERS"}
+
+
+async def test_a_hub_that_refuses_is_told(hub: HubDouble, state: AgentState) -> None:
+    files = IdentityFiles(state.keys)
+    await join(hub, files, hub.new_token("shelter-north"), policies=state.policies)
+    hub.policies = {}
+    found = await looked(state, hub.public_address)
+    assert found["hub"][0].reason == "POLICY_UNKNOWN"
+
+
+@contextlib.contextmanager
+def filtering_box(*names: str) -> Iterator[Address]:
+    """Serve TLS as a box does that opens everybody's connections."""
+    authority = trustme.CA(organization_name="Acme Web Filter")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names).configure_cert(context)
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                found, _ = server.accept()
+            except OSError:
+                return
+            with contextlib.suppress(OSError), found:
+                context.wrap_socket(found, server_side=True).close()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield Address("127.0.0.1", server.getsockname()[1])
+    finally:
+        with contextlib.suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)
+        server.close()
+        thread.join(10)
+
+
+async def test_interception_is_named_with_who_does_it(
+    hub: HubDouble, state: AgentState
+) -> None:
+    """The box copies the hub's name into a certificate of its own."""
+    files = IdentityFiles(state.keys)
+    await join(hub, files, hub.new_token("shelter-north"), policies=state.policies)
+    with filtering_box("accord-hub", "localhost") as box:
+        path = state.keys / "hub.json"
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps({**content, "hub": str(box)}))
+        found = await looked(state, box)
+    for thing in ("agents' port", "public port"):
+        (port,) = found[thing]
+        assert port.verdict is Verdict.WRONG
+        assert "TLS interception" in port.sentence
+        assert "'Acme Web Filter'" in port.sentence
+        assert "Acme Web Filter" in port.advice
+    assert "hub" not in found
+    assert "time" not in found
+
+
+async def test_interception_is_seen_before_joining(state: AgentState) -> None:
+    with filtering_box("www.example.org") as box:
+        found = await looked(state, box)
+    assert "TLS interception" in found["public port"][0].sentence
+
+
+async def test_another_hub_is_not_ours(hub: HubDouble, state: AgentState) -> None:
+    """With a copy of the right authority behind a certificate of its own."""
+    files = IdentityFiles(state.keys)
+    await join(hub, files, hub.new_token("shelter-north"), policies=state.policies)
+    other = HubDouble()
+    hub.identity = ServerIdentity(
+        key=other.identity.key,
+        chain=other.identity.chain.partition(other.ca_pem)[0] + hub.ca_pem,
+    )
+    found = await looked(state, hub.public_address)
+    assert verdicts(found)["agents' port"] == Verdict.WRONG
+
+
+async def test_a_wrong_clock_is_told(hub: HubDouble, state: AgentState) -> None:
+    files = IdentityFiles(state.keys)
+    await join(hub, files, hub.new_token("shelter-north"), policies=state.policies)
+    year = datetime.timedelta(days=365)
+    behind = await looked(state, hub.public_address, utc_now() - year)
+    assert "begins in the future" in behind["time"][0].sentence
+    assert behind["certificate"][0].reason == "CERTIFICATE_NOT_YET_VALID"
+    ahead = await looked(state, hub.public_address, utc_now() + year)
+    assert "ended at" in ahead["time"][0].sentence
+    assert ahead["certificate"][0].reason == "CERTIFICATE_EXPIRED"
+    end = expiry_of(files.load().certificate) - datetime.timedelta(minutes=5)
+    soon = await looked(state, hub.public_address, end)
+    assert soon["certificate"][0].verdict is Verdict.WARNING
+
+
+async def test_the_proxy_is_told_without_its_password(
+    hub: HubDouble, state: AgentState, quiet: pytest.MonkeyPatch
+) -> None:
+    away = Address(AWAY, hub.public_address.port)
+    with connect_proxy(TOLD) as proxy:
+        quiet.setenv("https_proxy", f"http://{WRITTEN}@127.0.0.1:{proxy.port}")
+        found = await looked(state, away)
+        assert found["public port"][0].verdict is Verdict.OK
+        assert "with a name and a password" in found["proxy"][0].sentence
+        quiet.setenv("https_proxy", f"http://worker:bad@127.0.0.1:{proxy.port}")
+        refused = await looked(state, away)
+        assert refused["public port"][0].reason == "PROXY_LOGIN"
+    for secret in ("p@ss", "p%40ss", "worker", "bad@"):
+        assert secret not in repr(found) + repr(refused)
+    quiet.delenv("https_proxy")
+    quiet.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    found = await looked(state, Address("127.0.0.1", 1))
+    assert found["proxy"][0].verdict is Verdict.OK
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        quiet.setenv("grpc_proxy", f"socks5://127.0.0.1:{free.getsockname()[1]}")
+        found = await looked(state, away)
+    assert found["proxy"][0].reason == "PROXY_INVALID"
+
+
+async def test_capital_letters_are_not_read(
+    state: AgentState, quiet: pytest.MonkeyPatch
+) -> None:
+    from accord.agent.doctor import network
+
+    quiet.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    found = network.proxy(Address(AWAY, 8443))
+    assert found.verdict is Verdict.WARNING
+    assert "small letters" in found.sentence
+    assert state.root.exists()
+
+
+class TestFiles:
+    """The state directory."""
+
+    async def test_exposed_state_and_keys_are_wrong(self, state: AgentState) -> None:
+        (state.keys / "store.key").chmod(0o640)
+        found = await looked(state)
+        assert [each.reason for each in found["keys"]] == ["SECRET_EXPOSED"]
+        state.root.chmod(0o750)
+        found = await looked(state)
+        assert found["state"][0].verdict is Verdict.WRONG
+        assert found["state"][0].advice == f"chmod 700 {state.root}"
+
+    async def test_lost_keys_are_wrong(self, state: AgentState) -> None:
+        (state.keys / "pseudonym.key").unlink()
+        found = await looked(state)
+        assert [each.reason for each in found["keys"]] == ["SECRET_ABSENT"]
+
+    async def test_an_old_copy_is_wrong(self, state: AgentState) -> None:
+        state.sequence_file.unlink()
+        found = await looked(state)
+        assert "confirm-restore" in found["ledger"][0].advice
+
+    async def test_unknown_settings_and_variables_are_wrong(
+        self, state: AgentState, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("ACCORD_AGENT_INGEST__MEMROY", "1GiB")
+        found = await looked(state)
+        assert "ACCORD_AGENT_INGEST__MEMROY" in found["settings"][0].sentence
+        assert "1GiB" not in found["settings"][0].sentence
+        monkeypatch.delenv("ACCORD_AGENT_INGEST__MEMROY")
+        monkeypatch.setenv("ACCORD_AGENT_UNSAFE_TEST_MODE", "true")
+        found = await looked(state)
+        assert "unsafe_test_mode" in found["settings"][0].sentence
+
+    async def test_open_questions_are_told(
+        self, state: AgentState, tmp_path: Path
+    ) -> None:
+        from accord.agent.drafting.drafting import draft_mapping
+        from accord.agent.joining import mapping_place, write_draft
+
+        file = columns(tmp_path / "cases.csv", {"Sex": ["F"]})
+        draft = draft_mapping(state, [file], model_for_mapping(state, "cases-v1", None))
+        write_draft(draft, mapping_place(state, [file]))
+        found = await looked(state)
+        assert found["mapping"][0].verdict is Verdict.WARNING
+
+
+class TestMachine:
+    """Clock and disk, as far as the system tells."""
+
+    @pytest.mark.parametrize(
+        ("state", "verdict"), [(0, Verdict.OK), (1, Verdict.OK), (5, Verdict.WARNING)]
+    )
+    def test_the_kernel_says_whether_the_clock_is_kept(
+        self, state: int, verdict: Verdict
+    ) -> None:
+        assert machine.clock(state).verdict is verdict
+        assert machine.clock().thing == "clock"
+
+    @pytest.mark.parametrize(
+        ("free", "verdict"),
+        [
+            (1 << 20, Verdict.WRONG),
+            (1 << 30, Verdict.WARNING),
+            (1 << 40, Verdict.OK),
+        ],
+    )
+    def test_room_is_judged(self, tmp_path: Path, free: int, verdict: Verdict) -> None:
+        room, _ = machine.disk(tmp_path / "not" / "yet", free)
+        assert room.verdict is verdict
+        assert str(tmp_path) in room.sentence
+
+    def test_the_longest_mount_is_the_one(self, tmp_path: Path) -> None:
+        here = str(tmp_path).replace(" ", "\\040")
+        table = (
+            "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
+            f"2 1 253:7 / {here} rw - xfs /dev/mapper/x rw\n"
+            f"3 1 9:9 / {here}other rw - tmpfs none rw\n"
+            "broken\n"
+        )
+        assert machine.mounted(tmp_path, table) == ("253:7", "xfs")
+        assert machine.mounted(Path("/"), table) == ("8:1", "ext4")
+
+    def test_encryption_is_found_below_volumes(self, tmp_path: Path) -> None:
+        """A logical volume on LUKS, one on a bare disk, and a partition."""
+        devices = tmp_path / "block"
+
+        def device(name: str, kind: str | None, *below: str) -> None:
+            folder = devices / name
+            (folder / "slaves").mkdir(parents=True)
+            if kind is not None:
+                (folder / "dm").mkdir()
+                (folder / "dm" / "uuid").write_text(kind)
+            for each in below:
+                (folder / "slaves" / each).mkdir()
+                (folder / "slaves" / each / "dev").write_text(f"{each}\n")
+
+        device("8:1", None)
+        (devices / "8:1" / "partition").write_text("1")
+        device("253:0", "CRYPT-LUKS2-x", "8:1")
+        device("253:1", "LVM-x", "253:0")
+        device("253:2", "LVM-y", "8:1")
+        device("253:3", "LVM-z", "253:0", "8:1")
+        found = {
+            name: machine.encrypted(name, devices)
+            for name in ("253:0", "253:1", "253:2", "253:3", "8:1", "1:1", "")
+        }
+        assert found == {
+            "253:0": True,
+            "253:1": True,
+            "253:2": False,
+            "253:3": False,
+            "8:1": False,
+            "1:1": None,
+            "": None,
+        }
+
+
+class TestCommand:
+    """What staff types."""
+
+    @pytest.fixture
+    def run(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> Command:
+        monkeypatch.setattr(sys, "stdin", io.StringIO())
+        return Command(monkeypatch, capsys)
+
+    def test_the_exit_status_says_whether_anything_is_wrong(
+        self, run: Command, tmp_path: Path, state: AgentState
+    ) -> None:
+        good = run("doctor", "--state", state.root)
+        assert good.status == 0, good.stdout
+        assert good.stdout.splitlines()[-1].endswith("0 wrong.")
+        bad = run("doctor", "--state", tmp_path / "none")
+        assert bad.status == 3
+        assert "accord-agent init" in bad.stdout
+        assert run("doctor", "--hub", "a b").status == 3
+
+    def test_programs_get_the_same(self, run: Command, state: AgentState) -> None:
+        found = json.loads(run("doctor", "--state", state.root, "--json").stdout)
+        assert found["well"] is True
+        assert {"thing", "verdict", "text", "advice", "reason"} == set(
+            found["findings"][0]
+        )
+        (state.keys / "agency.key").unlink()
+        said = run("doctor", "--state", state.root, "--json")
+        assert said.status == 3
+        assert json.loads(said.stdout)["well"] is False
