@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any, TypeVar, cast
 
 import structlog
@@ -52,7 +53,11 @@ class Loop:
 
     def run(self, work: Coroutine[Any, Any, Found]) -> Found:
         """Run *work* there and return what it returns."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return self.begin(work).result()
+
+    def begin(self, work: Coroutine[Any, Any, Found]) -> Future[Found]:
+        """Run *work* there, and do not wait."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def stop(self) -> None:
         """End it."""
@@ -105,6 +110,10 @@ class InProcessWire(Wire):
             AccordError: as the service raised it.
         """
         return self._loop.run(self._served(method, request))
+
+    def begin(self, method: Callable[..., Any], request: Message) -> Callable[[], Any]:
+        """Call a method of a service without waiting; what is returned waits."""
+        return self._loop.begin(self._served(method, request)).result
 
     async def _served(self, method: Callable[..., Any], request: Message) -> Message:
         copy = type(request).FromString(request.SerializeToString())
