@@ -24,6 +24,7 @@ from accord.agent.doctor.finding import Finding, Verdict
 from accord.agent.network.identity import IdentityFiles
 from accord.agent.policies import model_for_mapping
 from accord.agent.state import AgentState
+from accord.core.errors import NotFound
 from accord.rpc.address import Address
 from accord.rpc.pki import expiry_of
 from accord.rpc.server import ServerIdentity
@@ -128,7 +129,13 @@ async def test_an_agency_that_the_board_does_not_list_is_told(
 
     files = IdentityFiles(state.keys)
     await join(hub, files, hub.new_token("shelter-north"), policies=state.policies)
-    AgencyPolicies(state, "shelter-north").refresh(hub.policies.__getitem__, utc_now())
+
+    def fetch(name: str) -> bytes:
+        if name not in hub.policies:
+            raise NotFound("POLICY_UNKNOWN", "There is no such policy.")
+        return hub.policies[name]
+
+    AgencyPolicies(state, "shelter-north").refresh(fetch, utc_now())
     found = await looked(state, hub.public_address)
     (policies,) = found["policies"]
     assert policies.verdict is Verdict.WRONG
