@@ -44,6 +44,7 @@ from accord.agent.source_commands import check, ingest, remove
 from accord.agent.state import AgentState, state_root
 from accord.agent.status import Status, status_of
 from accord.agent.store.editions import calendars, freeze_due, held_editions
+from accord.agent.template_commands import write_template
 from accord.core.errors import InvalidQuery
 from accord.rpc.address import parse_address
 from accord.rpc.command import run_command
@@ -71,6 +72,7 @@ app.command("audit")(audit)
 app.command("confirm-restore")(confirm_restore)
 app.command("check")(check)
 app.command("ingest")(ingest)
+app.command("template")(write_template)
 app.command("remove")(remove)
 
 FROM_INPUT = "-"

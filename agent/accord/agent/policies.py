@@ -189,17 +189,20 @@ def distrust(
     return None
 
 
-def model_for_mapping(state: AgentState, name: str, file: Path | None) -> DataModel:
+def model_for_mapping(
+    state: AgentState | None, name: str, file: Path | None
+) -> DataModel:
     """Return the data model that a mapping names.
 
-    From *file* if given, else as the board signed it, else the sample that is shipped.
+    From *file* if given, else as the board signed it, else the sample that is shipped;
+    before there is a state, the sample.
 
     Raises:
         ConfigurationError: MODEL_ABSENT, or the document is not valid.
     """
     if file is not None:
         return load_model(read_document(file), file.name)
-    view = policies_of(state).view()
+    view = None if state is None else policies_of(state).view()
     if view is not None and name in view.policies.models:
         return view.policies.models[name]
     sample = importlib.resources.files("accord.policies") / MODELS / f"{name}.yaml"
