@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Final
 
 from accord.client.moments import Expectation
 from accord.client.result import Cost
 from accord.client.reviewed import listed
+
+_LEAST_SHOWN: Final = 0.001
+"""Part of an account that is told as a number."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,9 +163,10 @@ class Price:
         if self.share_of_left > 1:
             said.append(f"more than is left in {self.tightest_account}")
         elif self.tightest_account:
-            said.append(
-                f"{self.share_of_left:.1%} of what is left in {self.tightest_account}"
-            )
+            part = f"{self.share_of_left:.1%}"
+            if self.share_of_left < _LEAST_SHOWN:
+                part = f"less than {_LEAST_SHOWN:.1%}"
+            said.append(f"{part} of what is left in {self.tightest_account}")
         if self.typical is not None:
             about = float(f"{self.typical:.2g}")
             said.append(f"about {about:,g} persons in a typical cell")

@@ -33,7 +33,7 @@ from accord.client.cli.returning import print_pending, print_result
 from accord.client.progress import end_early, waiting
 from accord.client.question import Question
 from accord.client.sending import Interrupted
-from accord.client.tables import records_table
+from accord.client.tables import releases_table
 from accord.core.errors import InvalidQuery
 
 
@@ -138,23 +138,11 @@ def releases(
 ) -> None:
     """List what was released, newest first; asking for it again is free."""
     with accord.connect(hub, profile=profile) as session:
-        found = [release.as_json() for release in session.releases(agreement or "")]
+        found = list(session.releases(agreement or ""))
     if as_json:
-        print_json({"releases": found})
+        print_json({"releases": [release.as_json() for release in found]})
         return
-    shown = [
-        {
-            "id": record["id"],
-            "agreement": record["agreement"],
-            "edition": record["edition"],
-            "measure": record["measure"],
-            "by": ", ".join(record["by"]),
-            "ε": f"{record['cost']['epsilon']:.3g}",
-            "released": record["released_at"][:16],
-        }
-        for record in found
-    ]
-    console.print(records_table("releases", shown))
+    console.print(releases_table(found))
 
 
 def question_of(
