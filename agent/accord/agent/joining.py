@@ -40,7 +40,7 @@ def draft_of(state: AgentState, sources: Sequence[Path], wishes: Wishes) -> Draf
 
     Raises:
         SourceError: a file cannot be read, or nothing in it fits the data model.
-        InvalidQuery: PROFILE_UNKNOWN or PERSON_COLUMN_UNKNOWN.
+        InvalidQuery: DRAFT_PROFILE_UNKNOWN or PERSON_COLUMN_UNKNOWN.
         ConfigurationError: the data model cannot be read.
     """
     person = None if wishes.person is None else person_typed(wishes.person)

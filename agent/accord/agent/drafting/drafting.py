@@ -45,7 +45,7 @@ def draft_mapping(
 
     Raises:
         SourceError: a file cannot be read, or has nothing that fits the data model.
-        InvalidQuery: PROFILE_UNKNOWN or PERSON_COLUMN_UNKNOWN.
+        InvalidQuery: DRAFT_PROFILE_UNKNOWN or PERSON_COLUMN_UNKNOWN.
         PreconditionFailed: the disk is full, or the limits are too tight.
     """
     if profile_name not in (None, NO_PROFILE):

@@ -35,12 +35,12 @@ def profile(name: str) -> MappingForm:
     """Return the mapping of a known form.
 
     Raises:
-        InvalidQuery: PROFILE_UNKNOWN.
+        InvalidQuery: DRAFT_PROFILE_UNKNOWN.
     """
     if name not in PROFILES:
         known = ", ".join([*PROFILES, NO_PROFILE])
         raise InvalidQuery(
-            "PROFILE_UNKNOWN",
+            "DRAFT_PROFILE_UNKNOWN",
             f"There is no profile {name[:40]!r}; there is: {known}."
             + suggestion(name, PROFILES),
         )
