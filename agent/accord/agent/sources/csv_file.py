@@ -23,7 +23,7 @@ from accord.core.errors import SourceError
 _SEPARATORS = (",", ";", "\t", "|")
 _LONGEST_FIELD = 1 << 20
 _LONGEST_LINE = 2 << 20
-_MOST_COLUMNS = 4096
+_MOST_COLUMNS = 16_384
 
 
 def open_csv(path: Path, form: SourceForm, copy: Path) -> Table:

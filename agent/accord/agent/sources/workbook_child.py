@@ -9,6 +9,7 @@ line. It imports little, so it begins fast.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import io
 import json
@@ -186,9 +187,11 @@ def _shut_in() -> None:
         (resource.RLIMIT_CPU, _MOST_SECONDS),
         (resource.RLIMIT_CORE, 0),
     ):
-        _, hard = resource.getrlimit(kind)
-        if hard == resource.RLIM_INFINITY or most < hard:
-            resource.setrlimit(kind, (most, most))
+        # A service may forbid the call; it has limits of its own then.
+        with contextlib.suppress(OSError):
+            _, hard = resource.getrlimit(kind)
+            if hard == resource.RLIM_INFINITY or most < hard:
+                resource.setrlimit(kind, (most, most))
 
 
 if __name__ == "__main__":
