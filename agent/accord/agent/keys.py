@@ -14,6 +14,7 @@ import secrets
 import stat
 from pathlib import Path
 
+from accord.agent.locking import NO_FOLLOW
 from accord.agent.store.durable import created_file, sync_directory
 from accord.core.errors import ConfigurationError, Conflict
 
@@ -33,7 +34,7 @@ def write_secret(path: Path, content: bytes) -> None:
     try:
         _write(partial, content)
         try:
-            os.link(partial, path, follow_symlinks=False)  # fails if the name is taken
+            os.link(partial, path)  # fails if the name is taken
         finally:
             partial.unlink(missing_ok=True)
         sync_directory(path.parent)
@@ -69,7 +70,7 @@ def read_secret(path: Path) -> bytes:
         ConfigurationError: SECRET_ABSENT, SECRET_EXPOSED or SECRET_UNREADABLE.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        descriptor = os.open(path, os.O_RDONLY | NO_FOLLOW)
     except FileNotFoundError:
         raise ConfigurationError(
             "SECRET_ABSENT",

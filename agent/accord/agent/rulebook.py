@@ -156,7 +156,7 @@ def account_name() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container may know no name for its user
-        return f"user {os.getuid()}"
+        return f"user {os.getuid()}" if hasattr(os, "getuid") else "a user"
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
-import fcntl
 import os
 import signal
 from collections.abc import Coroutine, Iterator
@@ -16,6 +15,7 @@ from typing import Any
 import structlog
 
 from accord.agent.answer import StoreAnswerer
+from accord.agent.locking import lock_file
 from accord.agent.network.connection import Timing, run
 from accord.agent.network.identity import IdentityFiles
 from accord.agent.network.presence import (
@@ -92,23 +92,23 @@ async def _until_told(work: Coroutine[Any, Any, None]) -> None:
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
+        # Windows has no such handlers: Ctrl-C raises there, and a task is ended.
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, task.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await task
 
 
 @contextlib.contextmanager
 def _only_one(state: AgentState) -> Iterator[None]:
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(state.root / ".running", flags, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Conflict(
-                "AGENT_RUNNING",
-                f"Another `accord-agent run` answers from {state.root} already.",
-            ) from None
+        descriptor = lock_file(state.root / ".running", wait=False)
+    except BlockingIOError:
+        raise Conflict(
+            "AGENT_RUNNING",
+            f"Another `accord-agent run` answers from {state.root} already.",
+        ) from None
+    try:
         yield
     finally:
         os.close(descriptor)

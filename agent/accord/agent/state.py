@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import os
 import shutil
 import sqlite3
@@ -35,6 +34,7 @@ import platformdirs
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accord.agent.keys import make_key, read_key
+from accord.agent.locking import lock_file
 from accord.agent.rounds.fence import begin as begin_sequence
 from accord.agent.rounds.schema import are_current, create_tables, update_tables
 from accord.agent.rounds.sealing import make_audit_key
@@ -367,17 +367,15 @@ def disk_trouble(error: OSError, state: AgentState) -> PreconditionFailed:
 
 @contextlib.contextmanager
 def _locked(file: Path, *, wait: bool) -> Iterator[None]:
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(file, flags, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except OSError:
-            raise Conflict(
-                "STORE_BUSY",
-                "Another command is changing this agent's store; try again when it "
-                "has ended.",
-            ) from None
+        descriptor = lock_file(file, wait=wait)
+    except BlockingIOError:
+        raise Conflict(
+            "STORE_BUSY",
+            "Another command is changing this agent's store; try again when it "
+            "has ended.",
+        ) from None
+    try:
         yield
     finally:
         os.close(descriptor)

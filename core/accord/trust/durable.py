@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from accord.core.errors import PreconditionFailed
 
 PRIVATE = 0o600
+
+_NO_FOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
+"""Refuses a symbolic link; Windows lets only administrators make one."""
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -23,7 +27,7 @@ def write_file(path: Path, content: bytes) -> None:
         PreconditionFailed: POLICIES_NOT_WRITABLE
     """
     beside = path.with_name(f".{path.name}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _NO_FOLLOW
     with _writing(path):
         with os.fdopen(os.open(beside, flags, PRIVATE), "wb") as file:
             file.write(content)
@@ -59,7 +63,12 @@ def make_folder(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make renames in a folder last: it has to be synchronised by itself."""
+    """Make renames in a folder last: it has to be synchronised by itself.
+
+    Windows opens no folder for that; its file system keeps a journal of names.
+    """
+    if sys.platform == "win32":
+        return
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

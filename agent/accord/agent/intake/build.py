@@ -13,7 +13,6 @@ Statements are put together from numbers and from paths of our own, quoted.
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import os
 import secrets
@@ -41,7 +40,7 @@ from accord.agent.intake.staging import Staging
 from accord.agent.settings import Ingest
 from accord.agent.state import AgentState
 from accord.agent.store.columns import write_columns
-from accord.agent.store.durable import sync_directory
+from accord.agent.store.durable import point, sync_directory, sync_file
 from accord.core.errors import NotFound, PreconditionFailed
 
 CASES = "cases.parquet"
@@ -229,9 +228,7 @@ def _switch(
     name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
     build.rename(state.builds / name)
     sync_directory(state.builds)
-    link = scratch / "current"
-    link.symlink_to(Path("builds") / name)
-    link.replace(state.current)
+    point(state.current, Path("builds") / name, by_way_of=scratch / "current")
     sync_directory(state.store)
     sweep_builds(state)
 
@@ -281,8 +278,6 @@ def _sync_tree(folder: Path) -> None:
     """Put every file and name below *folder* on disk; make the files read-only."""
     for directory, _, files in os.walk(folder):
         for name in files:
-            descriptor = os.open(Path(directory) / name, os.O_RDONLY)
-            with contextlib.closing(os.fdopen(descriptor, "rb")) as file:
-                os.fsync(file.fileno())
-                os.fchmod(file.fileno(), 0o400)
+            sync_file(Path(directory, name))
+            Path(directory, name).chmod(0o400)
         sync_directory(Path(directory))

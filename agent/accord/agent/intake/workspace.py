@@ -7,13 +7,13 @@ Whatever ends the program, the folder is removed, at the latest by the next one.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from accord.agent.locking import lock_folder
 from accord.agent.state import AgentState, disk_trouble
 
 
@@ -26,7 +26,7 @@ def workspace(state: AgentState) -> Iterator[Path]:
         with _locked(state.scratch):
             _sweep(state)
             folder.mkdir(mode=0o700)
-            owner = _lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            owner = lock_folder(folder, wait=False)
         yield folder
     except OSError as error:
         raise disk_trouble(error, state) from error
@@ -40,7 +40,7 @@ def _sweep(state: AgentState) -> None:
     """Remove what killed runs left behind; a living one holds a lock on its folder."""
     for folder in state.scratch.iterdir():
         try:
-            owner = _lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            owner = lock_folder(folder, wait=False)
         except (BlockingIOError, FileNotFoundError, NotADirectoryError):
             continue
         shutil.rmtree(folder, ignore_errors=True)
@@ -49,19 +49,8 @@ def _sweep(state: AgentState) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    owner = _lock(folder, fcntl.LOCK_EX)
+    owner = lock_folder(folder)
     try:
         yield
     finally:
         os.close(owner)
-
-
-def _lock(folder: Path, how: int) -> int:
-    """Return a descriptor of *folder* that holds its lock until it is closed."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, how)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor

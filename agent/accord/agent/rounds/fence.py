@@ -17,14 +17,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import fcntl
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from accord.agent.locking import locked
 from accord.agent.rounds import history, rows
 from accord.agent.store.durable import created_file, sync_directory
 from accord.core.errors import (
@@ -205,10 +204,5 @@ def _write(path: Path, sequence: int) -> None:
 @contextmanager
 def _alone(state: AgentState) -> Iterator[None]:
     """Keep other processes from writing the file with an older number."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(state.root / ".sequence.lock", flags, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with locked(state.root / ".sequence.lock"):
         yield
-    finally:
-        os.close(descriptor)
