@@ -144,7 +144,7 @@ class Agency:
             message.attempt,
             ready,
             ephemeral,
-            [40] * layout.n_cells + [7, 1] if known is None else known.vector,
+            [40] * (layout.size - 2) + [7, 1] if known is None else known.vector,
             signature=message.signature,
         )
         self.parts[requisition.query_id] = part

@@ -17,12 +17,15 @@ import pytest
 from typer.testing import CliRunner
 
 from accord.core.errors import AccordError, ConfigurationError
+from accord.core.query import Kind
 from accord.hub.cli import app
 from accord.hub.db.engine import Store
 from accord.hub.log import tree
 from accord.hub.state import State
 from accord.hub.transparency.markup import Markup, element, joined
-from accord.hub.transparency.words import count, spent
+from accord.hub.transparency.publication import Words
+from accord.hub.transparency.release_table import release_table
+from accord.hub.transparency.words import Speech, count, spent
 from accord.v1 import analyst_pb2, common_pb2
 from tests.unit.hub.scripted import refusing
 from tests.unit.hub.world import (
@@ -245,3 +248,89 @@ def test_numbers_as_people_read_them() -> None:
     assert [spent(each) for each in (0, 0.001, 1.0, 2.999, 3.0000000001)] == [
         *("0", "0.01", "1", "3", "3"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("measure", "words"),
+    [
+        ("persons", "persons"),
+        ("cases", "cases"),
+        ("sum(days_in_care)", "sum of days_in_care"),
+        ("mean(days_in_care)", "mean of days_in_care"),
+        ("quantile(days_in_care)", "cases in each range of days_in_care"),
+        (
+            "share(region:country)",
+            "share of persons with each value of region (country)",
+        ),
+        ("values(region)", "persons by how many values of region they have"),
+    ],
+)
+def test_every_measure_has_words(measure: str, words: str) -> None:
+    asked = Words(measure=measure, by=(("gender", ""),), where=(), edition="")
+    assert Speech("en").question(asked) == f"{words}, by gender"
+
+
+def test_every_kind_of_measure_is_in_the_catalogue() -> None:
+    for kind in Kind:
+        assert Speech("en").known(f"measure.{kind.value}", of="x"), kind
+
+
+def a_share() -> analyst_pb2.Release:
+    """Return shares by gender: one cell has a figure for each value and one more."""
+
+    def row(value: str, **estimate: object) -> analyst_pb2.Row:
+        shown = analyst_pb2.Estimate(**estimate)  # type: ignore[arg-type]  # by name
+        return analyst_pb2.Row(values=["woman", value], estimate=shown)
+
+    return analyst_pb2.Release(
+        measure="share(means_of_control)",
+        by=[common_pb2.Grouping(dimension="gender")],
+        slot_dimension="means_of_control",
+        unit="share",
+        level=0.95,
+        rows=[
+            row("violence", estimate=0.25, lower=0.205, upper=0.29),
+            row("threats", suppressed=True, why="denominator"),
+            row("unknown", suppressed=True, why="no-information"),
+        ],
+        persons=analyst_pb2.Estimate(estimate=130, lower=100, upper=160),
+        dropped=analyst_pb2.Estimate(suppressed=True, why="small"),
+    )
+
+
+def test_shares_have_a_column_for_every_value_and_are_parts_of_a_hundred() -> None:
+    page = str(release_table(Speech("en"), a_share()))
+    head, *rows = re.findall(r"<tr.*?</tr>", page, re.DOTALL)
+    assert "means_of_control" in head
+    for line in rows[:3]:
+        assert len(re.findall(r"<th\b", line)) == 2
+    assert len(re.findall(r"<t[hd]\b", head)) == len(re.findall(r"<t[hd]\b", rows[0]))
+    assert "25.0 %" in rows[0]
+    assert "20.5 % … 29.0 %" in rows[0]
+    assert "divided by" in rows[1]
+    assert "nothing is said" in rows[2]
+    assert "130" in rows[3]
+    assert "%" not in rows[3]
+
+
+async def test_files_of_shares_name_every_column(world: World, tmp_path: Path) -> None:
+    await world.all_agents()
+    stub = world.analyst(add_analyst(world.state, NAME))
+    query = a_query(
+        measure="share(means_of_control)",
+        group_by=[common_pb2.Grouping(dimension="gender")],
+    )
+    asked = a_submission(2.0, query=query)
+    await call(stub.SubmitQuery(asked))
+    release = (await finished(stub, asked.id)).reply.release
+    folder = tmp_path / "public"
+    exported(world.state, folder)
+    file = folder / "releases" / f"{release.id}.csv"
+    head, *rows = csv.reader(io.StringIO(file.read_text(encoding="utf-8")))
+    assert head[:3] == ["gender", "means_of_control", "estimate"]
+    assert len(rows) == len(release.rows)
+    assert {len(row) for row in rows} == {len(head)}
+    (found,) = json.loads((folder / "export.json").read_text())["releases"]
+    assert found["columns"] == ["gender", "means_of_control"]
+    assert found["unit"] == "share"
+    assert {len(row["values"]) for row in found["rows"]} == {2}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from accord.hub.transparency.markup import Content, Markup, element
-from accord.hub.transparency.words import Speech, count
+from accord.hub.transparency.words import Speech, figure
 from accord.v1 import analyst_pb2, common_pb2
 
 _WIDTH: Final = 200
@@ -29,7 +29,7 @@ class Axis:
         shown = [row.estimate for row in release.rows if not row.estimate.suppressed]
         return cls(
             least=min([0.0, *(each.lower for each in shown)]),
-            most=max([1.0, *(each.upper for each in shown)]),
+            most=max([0.0, *(each.upper for each in shown)]) or 1.0,
         )
 
     def place(self, value: float) -> float:
@@ -42,11 +42,11 @@ def release_table(speech: Speech, release: analyst_pb2.Release) -> Markup:
     """Return the figures of a release as a table."""
     axis = Axis.of(release)
     level = f"{100 * release.level:.4g}"
+    names = [_name(each) for each in release.by]
+    if release.slot_dimension:  # one cell has several figures
+        names.append(release.slot_dimension)
     head = [
-        *(
-            element("th", element("bdi", _name(each)), scope="col")
-            for each in release.by
-        ),
+        *(element("th", element("bdi", name), scope="col") for name in names),
         element("th", speech.say("column.estimate"), scope="col", class_="number"),
         element(
             "th",
@@ -63,11 +63,11 @@ def release_table(speech: Speech, release: analyst_pb2.Release) -> Markup:
                 element("th", element("bdi", value), scope="row")
                 for value in row.values
             ),
-            *_cells(speech, row.estimate, axis),
+            *_cells(speech, row.estimate, axis, release.unit),
         )
         for row in release.rows
     ]
-    span = str(max(1, len(release.by)))
+    span = str(max(1, len(names)))
     for name, estimate in (
         ("row.persons", release.persons),
         ("row.dropped", release.dropped),
@@ -76,7 +76,7 @@ def release_table(speech: Speech, release: analyst_pb2.Release) -> Markup:
         rows.append(
             element("tr", label, *_cells(speech, estimate, None), class_="extra")
         )
-    if not release.by:
+    if not names:
         head.insert(0, element("td"))
         rows[0] = Markup(rows[0].replace("<tr>", "<tr><td></td>", 1))
     caption = speech.say("figures", rows=len(release.rows))
@@ -102,13 +102,18 @@ def _name(by: common_pb2.Grouping) -> str:
 
 
 def _cells(
-    speech: Speech, estimate: analyst_pb2.Estimate, axis: Axis | None
+    speech: Speech,
+    estimate: analyst_pb2.Estimate,
+    axis: Axis | None,
+    unit: str = "",
 ) -> Iterator[Markup]:
     if estimate.suppressed:
-        yield element("td", speech.say("suppressed"), colspan="3", class_="soft")
+        why = speech.known(f"suppressed.{estimate.why}") or speech.say("suppressed")
+        yield element("td", why, colspan="3", class_="soft")
         return
-    yield _number(count(estimate.estimate))
-    yield _number(f"{count(estimate.lower)} … {count(estimate.upper)}")
+    bounds = (figure(each, unit) for each in (estimate.lower, estimate.upper))
+    yield _number(figure(estimate.estimate, unit))
+    yield _number(" … ".join(bounds))
     yield element("td", _drawn(estimate, axis) if axis else "")
 
 

@@ -143,6 +143,8 @@ def _release(release: PublishedRelease) -> dict[str, Any]:
         "answered": list(found.coverage.answered),
         "missing": list(found.coverage.missing),
         "level": found.level,
+        "unit": found.unit,
+        "columns": _dimensions(found),
         "persons": _estimate(found.persons),
         "dropped": _estimate(found.dropped),
         "rows": [
@@ -205,9 +207,15 @@ def tables(shown: Publication, language: str) -> Iterator[tuple[str, bytes]]:
         found = release.message
         if found is None:
             continue
-        columns = (*(each.dimension for each in found.by), *_FIGURES)
+        columns = (*_dimensions(found), *_FIGURES)
         rows = ((*row.values, *_estimate(row.estimate).values()) for row in found.rows)
         yield f"releases/{found.id}.csv", _csv(columns, rows)
+
+
+def _dimensions(release: analyst_pb2.Release) -> list[str]:
+    """Return the names of every row's values."""
+    names = [each.dimension for each in release.by]
+    return [*names, release.slot_dimension] if release.slot_dimension else names
 
 
 def _listed(speech: Speech, release: PublishedRelease) -> Sequence[object]:

@@ -23,20 +23,25 @@ class Speech:
         """Return the sentence ``export.NAME`` with values put in."""
         return sentence(f"export.{name}", self.language, **values)
 
-    def known(self, name: str) -> str | None:
+    def known(self, name: str, /, **values: object) -> str | None:
         """Return the words ``export.NAME`` if the catalogue has them."""
         try:
-            return self.say(name)
+            return self.say(name, **values)
         except LookupError:
             return None
+
+    def measure(self, name: str) -> str:
+        """Return what is counted, such as ``share(region:country)``, in words."""
+        kind, _, of = name.removesuffix(")").partition("(")
+        about, _, level = of.partition(":")
+        if level and level != about:
+            about = self.say("level", dimension=about, level=level)
+        return self.known(f"measure.{kind}", of=about) or name
 
     def question(self, words: Words) -> str:
         """Return a question in one line."""
         other = self.say("unknown-word")
-        measure = words.measure and (
-            self.known(f"measure.{words.measure}") or words.measure
-        )
-        parts = [measure or other]
+        parts = [self.measure(words.measure) if words.measure else other]
         if words.by:
             listed = ", ".join(
                 self.say("level", dimension=name or other, level=level or other)
@@ -74,6 +79,11 @@ def count(value: float) -> str:
     digits = 0 if abs(value) >= _HUNDREDTHS else 1
     rounded = round(value, digits) or 0.0  # no minus before a nought
     return f"{rounded:.{digits}f}".removesuffix(".0")
+
+
+def figure(value: float, unit: str) -> str:
+    """Return a figure of a release in its unit: shares as parts of a hundred."""
+    return f"{_HUNDREDTHS * value:.1f} %" if unit == "share" else count(value)
 
 
 def spent(epsilon: float) -> str:
