@@ -12,10 +12,12 @@ import contextlib
 import os
 import secrets
 import stat
+import sys
 from pathlib import Path
 
 from accord.agent.locking import NO_FOLLOW
 from accord.agent.store.durable import created_file, sync_directory
+from accord.agent.windows import require_private
 from accord.core.errors import ConfigurationError, Conflict
 
 KEY_BYTES = 32
@@ -82,7 +84,9 @@ def read_secret(path: Path) -> bytes:
             "SECRET_UNREADABLE", f"{path} cannot be read: {error.strerror}."
         ) from error
     with os.fdopen(descriptor, "rb") as file:
-        if os.fstat(descriptor).st_mode & _OTHERS:
+        if sys.platform == "win32":
+            require_private(path)
+        elif os.fstat(descriptor).st_mode & _OTHERS:
             raise ConfigurationError(
                 "SECRET_EXPOSED",
                 f"{path} can be read by others than its owner. Set its mode to 0600, "

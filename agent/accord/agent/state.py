@@ -26,6 +26,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -39,6 +40,7 @@ from accord.agent.rounds.fence import begin as begin_sequence
 from accord.agent.rounds.schema import are_current, create_tables, update_tables
 from accord.agent.rounds.sealing import make_audit_key
 from accord.agent.settings import STATE_VARIABLE, Settings, load_settings
+from accord.agent.windows import require_private
 from accord.core.errors import ConfigurationError, Conflict, PreconditionFailed
 from accord.ledger import check_schema
 from accord.ledger.sqlite import open_database, transaction
@@ -306,7 +308,9 @@ class AgentState:
         return f"{shutil.disk_usage(self.root).free / 2**30:.1f} GiB"
 
     def _check_owner_only(self) -> None:
-        if self.root.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        if sys.platform == "win32":
+            require_private(self.root)
+        elif self.root.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise ConfigurationError(
                 "STATE_EXPOSED",
                 f"The state directory {self.root} can be read by others than its "
