@@ -74,7 +74,8 @@ class Lifetime(Strict):
 class Ingest(Strict):
     """Limits of the program that reads sources."""
 
-    memory: Size = "1GiB"
+    memory: Size = "640MiB"
+    """Of the part that reads and sorts; the whole program takes half as much again."""
     spill: Size = "50GiB"
     """Most that it may write to the disk of the state directory for the time being."""
     threads: Annotated[int, pydantic.Field(ge=1, le=64)] = 1

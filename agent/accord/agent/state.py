@@ -66,7 +66,7 @@ _CONFIGURATION = """\
 # epsilon = 100
 #
 # [ingest]
-# memory = "1GiB"
+# memory = "640MiB"
 # spill = "50GiB"
 # threads = 1
 #
