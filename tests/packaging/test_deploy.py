@@ -29,10 +29,13 @@ PARTS = ("hub", "agent")
 PORTS = ("public", "agent")
 ONCE = "accord-agent-once.service"
 TIMER = "accord-agent.timer"
+INGEST = "accord-agent-ingest.service"
+NIGHTLY = "accord-agent-ingest.timer"
 UNITS = (
     ("hub", "accord-hub.service"),
     ("agent", "accord-agent.service"),
     ("agent", ONCE),
+    ("agent", INGEST),
 )
 STATE_VARIABLES = {"hub": HUB_STATE_VARIABLE, "agent": AGENT_STATE_VARIABLE}
 
@@ -182,6 +185,25 @@ def test_one_contact_runs_as_the_agent_that_stays_does() -> None:
         assert once[key] == always[key], key
 
 
+def test_the_nightly_timer_ingests() -> None:
+    assert unit("agent", NIGHTLY)["Timer"]["Unit"] == [INGEST]
+    service = unit("agent", INGEST)["Service"]
+    assert service["Type"] == ["oneshot"]
+    assert "Install" not in unit("agent", INGEST)
+    (start,) = service["ExecStart"]
+    _, word, *rest = shlex.split(start)
+    assert word == "ingest"
+    command_of("accord-agent", word).make_context(word, list(rest))
+
+
+def test_an_ingest_is_shut_in_as_the_agent_is() -> None:
+    differ = {"Type", "ExecStart", "TimeoutStartSec"}
+    once, ingest = unit("agent", ONCE)["Service"], unit("agent", INGEST)["Service"]
+    assert set(ingest) == set(once)
+    for key in set(once) - differ:
+        assert ingest[key] == once[key], key
+
+
 def test_cron_starts_what_the_timer_starts() -> None:
     text = (DEPLOY / "agent/README.md").read_text(encoding="utf-8")
     (start,) = unit("agent", ONCE)["Service"]["ExecStart"]
@@ -196,7 +218,9 @@ def test_only_the_hub_may_listen_and_on_its_ports_only() -> None:
     assert set(allowed) == {f"tcp:{port}" for port in ports}
 
 
-@pytest.mark.parametrize(("part", "name"), [*UNITS, ("agent", TIMER)])
+@pytest.mark.parametrize(
+    ("part", "name"), [*UNITS, ("agent", TIMER), ("agent", NIGHTLY)]
+)
 def test_systemd_accepts_the_unit(part: str, name: str, tmp_path: Path) -> None:
     tool = shutil.which("systemd-analyze")
     if tool is None:

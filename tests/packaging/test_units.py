@@ -17,7 +17,11 @@ from tests.federation.small_world import PURPOSE, invent
 from tests.packaging.distributions import ROOT
 
 AGENT = ROOT / "deploy/agent"
-UNITS = ("accord-agent.service", "accord-agent-once.service")
+UNITS = (
+    "accord-agent.service",
+    "accord-agent-once.service",
+    "accord-agent-ingest.service",
+)
 MOST_EXPOSED = 2.0
 KEK = "accord-agent.kek"
 
