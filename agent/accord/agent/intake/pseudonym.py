@@ -13,19 +13,18 @@ another agency holds; the keys never appear in SQL text, logs or errors.
 from __future__ import annotations
 
 import enum
-import hashlib
 import unicodedata
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 VERSION = 1
 """Goes up when the bytes under the hash change; every store is then built anew."""
 
 DIGEST_BYTES = 32
-
-_BLOCK_BYTES = 64
 
 Pseudonyms = npt.NDArray[np.uint8]
 """Shape (n, 32)."""
@@ -45,40 +44,32 @@ class Kind(enum.IntEnum):
 
 
 class KeyedHash:
-    """HMAC-SHA256 with the two padded key blocks hashed once.
+    """HMAC-SHA256 under one key, which is absorbed once.
 
-    Source: RFC 2104; equal to `hmac.digest`, at 2.6 times its speed for short messages.
+    Equal to `hmac.digest`, at 2.4 times its speed for short messages.
     """
 
-    __slots__ = ("_inner", "_outer")
+    __slots__ = ("_empty",)
 
     def __init__(self, key: bytes) -> None:
         """Absorb the key; its bytes are not kept."""
-        if len(key) > _BLOCK_BYTES:
-            key = hashlib.sha256(key).digest()
-        padded = key.ljust(_BLOCK_BYTES, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded))
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded))
+        self._empty = HMAC(key, SHA256())
 
     def digest(self, message: bytes) -> bytes:
         """Return the 32 bytes of the keyed hash."""
-        inner = self._inner.copy()
-        inner.update(message)
-        outer = self._outer.copy()
-        outer.update(inner.digest())
-        return outer.digest()
+        begun = self._empty.copy()
+        begun.update(message)
+        return begun.finalize()
 
     def digests(self, messages: Iterable[bytes]) -> bytes:
         """Return the keyed hashes of all messages, joined."""
-        start_inner, start_outer = self._inner.copy, self._outer.copy
+        begin = self._empty.copy
         parts: list[bytes] = []
         append = parts.append
         for message in messages:
-            inner = start_inner()
-            inner.update(message)
-            outer = start_outer()
-            outer.update(inner.digest())
-            append(outer.digest())
+            begun = begin()
+            begun.update(message)
+            append(begun.finalize())
         return b"".join(parts)
 
 
