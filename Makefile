@@ -9,6 +9,8 @@ PIP := -m pip --disable-pip-version-check --require-virtualenv install --quiet
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
+# What packages are made for and with: see docs/how-to-release.md.
+PYTHONS ?= $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 .PHONY: help setup demo test test-all test-days test-pythons check format messages schemas proto proto-baseline bench bench-peers lock clean
 
 help: ## list the targets
@@ -57,6 +59,15 @@ bench-peers: setup ## other engines' accuracy beside ours; installs them in .ven
 
 lock: .venv-lock/.stamp ## resolve again: requirements.lock and those of an agency and of the stubs; KEEP=--keep adds only
 	.venv-lock/bin/python -m tools.lock $(KEEP)
+
+wheelhouse: setup ## dist/: the agent and all it needs, for networks that reach no registry
+	$(BIN)/python -m tools.wheelhouse build --pythons "$(PYTHONS)"
+
+deb: setup ## dist/: the agent as a Debian package for this machine's release
+	$(BIN)/python -m tools.debian
+
+windows-zip: setup ## dist/: the agent for Windows; PYTHON_EMBED=python.org's embeddable zip goes in
+	$(BIN)/python -m tools.windows_zip $(if $(PYTHON_EMBED),--python "$(PYTHON_EMBED)")
 
 clean: ## remove what the targets made
 	rm -rf .venv .venv-proto .venv-lock .venv-peers uv.lock dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from accord.agent.rounds import fence
 from accord.agent.rounds.sealing import AUDIT_KEY
 from accord.agent.settings import load_settings
 from accord.agent.state import AGENCY_KEY, PSEUDONYM_KEY, STORE_KEY, AgentState
+from accord.agent.windows import readers
 from accord.core.errors import AccordError
 
 SECRETS = (PSEUDONYM_KEY, STORE_KEY, AGENCY_KEY)
@@ -30,10 +32,15 @@ def state_directory(state: AgentState) -> Iterator[Finding]:
         )
         return
     about = root.stat()
-    if about.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if sys.platform == "win32":
+        exposed, foreign = bool(readers(root)), False
+    else:
+        exposed = bool(about.st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+        foreign = about.st_uid != os.geteuid()
+    if exposed:
         advice = f"chmod 700 {root}"
         yield wrong("state", f"Others than its owner can enter {root}.", advice)
-    elif about.st_uid != os.geteuid():
+    elif foreign:
         yield wrong(
             "state",
             f"{root} belongs to another user than the one who runs this command.",
