@@ -2,8 +2,8 @@
 """A synthetic table of case rows with the skew of life, at any size.
 
 There are 0.3 persons per row. A person stands in one to twelve groups of month and
-region (1.8 on average, about 9 % in more than three) and has at least one row, more
-with a heavy tail. Rows come in random order, as from a case management system.
+region (1.4 on average, 2.5 % in more than three) and has at least one row, more with
+a heavy tail. Rows come in random order, as from a case management system.
 """
 
 from __future__ import annotations
