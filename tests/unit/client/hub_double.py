@@ -15,9 +15,9 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 from google.protobuf.message import Message
@@ -39,6 +39,9 @@ PURPOSE = "prevention planning"
 FIVE = ("city-police", "health-service", "hotline", "labour", "shelter-north")
 THREE = ("hotline", "labour", "shelter-north")
 DAY = datetime.timedelta(days=1)
+
+Accord: TypeAlias = Callable[..., tuple[int, str, str]]
+"""Runs ``accord`` with arguments: exit status, output and errors."""
 
 
 def seconds(moment: datetime.datetime) -> int:

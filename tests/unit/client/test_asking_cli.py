@@ -7,8 +7,6 @@ import datetime
 import io
 import json
 import re
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +14,13 @@ import pytest
 from rich.console import Console
 
 import accord.client as accord
-from accord.client import cli, progress
-from accord.rpc.command import run_command
+from accord.client import progress
 from accord.v1 import analyst_pb2 as pb
 from tests.unit.client.hub_double import (
     FIVE,
     PURPOSE,
     THREE,
+    Accord,
     AnalystHub,
     collecting,
     failed,
@@ -30,7 +28,6 @@ from tests.unit.client.hub_double import (
     release,
     released,
     seconds,
-    serving,
 )
 
 QUESTION = ("--by", "region", "--epsilon", "2", "--purpose", PURPOSE)
@@ -43,44 +40,15 @@ WAY_BACK = re.compile(
     r"The question goes on by itself\. Come back with: accord release ([0-9a-f-]{36})"
 )
 
-Accord = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def serving_hub() -> Iterator[AnalystHub]:
-    with serving() as running:
-        yield running
-
 
 @pytest.fixture
-def hub(
-    serving_hub: AnalystHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AnalystHub:
-    """A hub whose agencies are awake in two days, and a user set up for it."""
-    monkeypatch.setenv("ACCORD_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("ACCORD_CONFIG", str(tmp_path / "config"))
-    monkeypatch.setenv("ACCORD_HUB", serving_hub.address)
-    monkeypatch.setenv("ACCORD_TOKEN", serving_hub.token)
-    monkeypatch.setenv("COLUMNS", "200")
-    serving_hub.begin_anew()
-    serving_hub.script = [
+def hub(hub: AnalystHub) -> AnalystHub:
+    """A hub whose agencies are awake in two days."""
+    hub.script = [
         collecting(pb.STAGE_READY, FIVE[1:], **LATER),
         released(release()),
     ]
-    return serving_hub
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Accord:
-    """Run ``accord`` and return its exit status, output and errors."""
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["accord", *arguments])
-        status = run_command(cli.app, unharmed="")
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return call
+    return hub
 
 
 def test_a_price_ends_with_when_to_expect_the_answer(

@@ -27,26 +27,14 @@ from tests.unit.client.hub_double import (
     collecting,
     release,
     released,
-    serving,
 )
 
 
-@pytest.fixture(scope="module")
-def serving_hub() -> Iterator[AnalystHub]:
-    with serving() as running:
-        yield running
-
-
 @pytest.fixture
-def hub(
-    serving_hub: AnalystHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AnalystHub:
-    monkeypatch.setenv("ACCORD_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("ACCORD_HUB", serving_hub.address)
-    monkeypatch.setenv("ACCORD_TOKEN", serving_hub.token)
-    serving_hub.begin_anew()
-    serving_hub.script = [collecting(pb.STAGE_READY, FIVE[1:])]
-    return serving_hub
+def hub(hub: AnalystHub) -> AnalystHub:
+    """A hub that waits for an agency."""
+    hub.script = [collecting(pb.STAGE_READY, FIVE[1:])]
+    return hub
 
 
 def asked(session: accord.Hub) -> Pending:

@@ -5,45 +5,9 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
-
-from accord.client import cli
-from accord.rpc.command import run_command
-from tests.unit.client.hub_double import AnalystHub, partial, release, serving
-
-Accord = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[AnalystHub]:
-    with serving() as running:
-        yield running
-
-
-@pytest.fixture
-def run(
-    hub: AnalystHub,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Accord:
-    """Run ``accord export`` and return its exit status, output and errors."""
-    monkeypatch.setenv("ACCORD_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("ACCORD_CONFIG", str(tmp_path / "config"))
-    monkeypatch.setenv("ACCORD_HUB", hub.address)
-    monkeypatch.setenv("ACCORD_TOKEN", hub.token)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["accord", "export", *arguments])
-        status = run_command(cli.app, unharmed="")
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return call
+from tests.unit.client.hub_double import Accord, AnalystHub, partial, release
 
 
 def test_several_releases_become_one_file(
@@ -53,7 +17,7 @@ def test_several_releases_become_one_file(
     first = hub.store(release(edition="2026-10"))
     second = hub.store(partial(edition="2026-09"))
     file = tmp_path / "figures.csv"
-    status, out, err = run(first, second, first, "--out", str(file))
+    status, out, err = run("export", first, second, first, "--out", str(file))
     assert status == 0, err
     said = " ".join(err.split())
     assert said.startswith("These releases do not stand on the same agencies")
@@ -74,7 +38,7 @@ def test_one_release_is_exported_in_the_same_way(
 ) -> None:
     stored = hub.store(release())
     file = tmp_path / "figures.xlsx"
-    status, out, err = run(stored, "--out", str(file), "--json")
+    status, out, err = run("export", stored, "--out", str(file), "--json")
     assert (status, err) == (0, "")
     found = json.loads(out)
     assert found["releases"] == [stored]
@@ -88,7 +52,8 @@ def test_measures_with_other_columns_are_refused_in_one_sentence(
 ) -> None:
     first = hub.store(release())
     second = hub.store(release(measure="cases"))
-    status, out, err = run(first, second, "--out", str(tmp_path / "figures.csv"))
+    file = tmp_path / "figures.csv"
+    status, out, err = run("export", first, second, "--out", str(file))
     assert (status, out) == (2, "")
     assert "has other columns than" in err
     assert "only releases of one measure" in err

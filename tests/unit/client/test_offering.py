@@ -4,54 +4,34 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 import accord.client as accord
-from accord.client import cli
 from accord.client.cli.options import notices
-from accord.rpc.command import run_command
 from accord.v1 import analyst_pb2 as pb
-from tests.unit.client.hub_double import PURPOSE, AnalystHub, release, serving
+from tests.unit.client.hub_double import PURPOSE, Accord, AnalystHub, release
 
 QUESTION = ("--by", "region", "--epsilon", "2", "--purpose", PURPOSE)
 FINER = "6f2f6a0e-8d6c-4a6e-9d0f-0a4e6a1b2c3d"
-Accord = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def serving_hub() -> Iterator[AnalystHub]:
-    with serving() as running:
-        yield running
 
 
 @pytest.fixture
-def hub(
-    serving_hub: AnalystHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AnalystHub:
+def hub(hub: AnalystHub) -> AnalystHub:
     """A hub with a stored release from which the answer follows, exactly enough."""
-    monkeypatch.setenv("ACCORD_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("ACCORD_CONFIG", str(tmp_path / "config"))
-    monkeypatch.setenv("ACCORD_HUB", serving_hub.address)
-    monkeypatch.setenv("ACCORD_TOKEN", serving_hub.token)
-    monkeypatch.setenv("COLUMNS", "200")
-    serving_hub.begin_anew()
-    serving_hub.price.derivable_from = FINER
-    serving_hub.price.derivable_half_width = 40
-    serving_hub.derived = release(derived_from=FINER)
-    return serving_hub
+    hub.price.derivable_from = FINER
+    hub.price.derivable_half_width = 40
+    hub.derived = release(derived_from=FINER)
+    return hub
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Accord:
+def run(run: Accord) -> Accord:
+    """Run ``accord``, whose sentences may be broken into lines."""
+
     def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["accord", *arguments])
-        status = run_command(cli.app, unharmed="")
-        said = capsys.readouterr()
-        return status, said.out, " ".join(said.err.split())
+        status, out, err = run(*arguments)
+        return status, out, " ".join(err.split())
 
     return call
 

@@ -4,47 +4,12 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from accord.client import cli
-from accord.rpc.command import run_command
-from tests.unit.client.hub_double import AnalystHub, release, serving
+from tests.unit.client.hub_double import Accord, AnalystHub, release
 from tests.unit.client.test_chart import outlines
-
-Accord = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[AnalystHub]:
-    with serving() as running:
-        yield running
-
-
-@pytest.fixture
-def run(
-    hub: AnalystHub,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Accord:
-    """Run ``accord plot`` and return its exit status, output and errors."""
-    monkeypatch.setenv("ACCORD_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("ACCORD_CONFIG", str(tmp_path / "config"))
-    monkeypatch.setenv("ACCORD_HUB", hub.address)
-    monkeypatch.setenv("ACCORD_TOKEN", hub.token)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["accord", "plot", *arguments])
-        status = run_command(cli.app, unharmed="")
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return call
 
 
 def test_a_release_becomes_a_picture(
@@ -53,11 +18,11 @@ def test_a_release_becomes_a_picture(
     """And the line says of which agencies."""
     stored = hub.store(release())
     file = tmp_path / "bars.png"
-    status, out, _ = run(stored, "--out", str(file))
+    status, out, _ = run("plot", stored, "--out", str(file))
     assert status == 0
     assert out.strip() == f"{file}: persons by region; 5 of 5 agencies"
     assert file.read_bytes().startswith(b"\x89PNG")
-    status, out, _ = run(stored, "--out", str(file), "--kind", "bars", "--json")
+    status, out, _ = run("plot", stored, "--out", str(file), "--kind", "bars", "--json")
     assert json.loads(out) == {"picture": str(file), "release": stored}
 
 
@@ -68,7 +33,7 @@ def test_a_map_takes_outlines_from_a_file(
     shapes = tmp_path / "regions.geojson"
     shapes.write_text(json.dumps(outlines("norvale", "eastmere")), encoding="utf-8")
     file = tmp_path / "map.svg"
-    status, *_ = run(stored, "--out", str(file), "--map", str(shapes))
+    status, *_ = run("plot", stored, "--out", str(file), "--map", str(shapes))
     assert status == 0
     assert "124 ±11" in file.read_text(encoding="utf-8")
 
@@ -87,7 +52,7 @@ def test_mistakes_are_one_sentence(
     hub: AnalystHub, run: Accord, options: tuple[str, ...], words: str
 ) -> None:
     """Before anything is written."""
-    status, _, err = run(hub.store(release()), *options)
+    status, _, err = run("plot", hub.store(release()), *options)
     assert status == 2
     assert words in err
     assert not Path("x.png").exists()

@@ -4,19 +4,16 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 import accord.client as accord
-from accord.client import cli, derive
-from accord.rpc.command import run_command
+from accord.client import derive
 from accord.testing import World, world
 from accord.v1 import analyst_pb2 as pb
 from accord.v1 import common_pb2
-from tests.unit.client.hub_double import PURPOSE, AnalystHub, serving
+from tests.unit.client.hub_double import PURPOSE, Accord, AnalystHub
 from tests.unit.client.sql_offer import described
 
 SELECT = (
@@ -34,39 +31,11 @@ QUERY = common_pb2.Query(
 )
 SPENDING = ("--epsilon", "2", "--purpose", PURPOSE)
 
-Accord = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def serving_hub() -> Iterator[AnalystHub]:
-    with serving() as running:
-        yield running
-
 
 @pytest.fixture
-def hub(
-    serving_hub: AnalystHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AnalystHub:
-    monkeypatch.setenv("ACCORD_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("ACCORD_CONFIG", str(tmp_path / "config"))
-    monkeypatch.setenv("ACCORD_HUB", serving_hub.address)
-    monkeypatch.setenv("ACCORD_TOKEN", serving_hub.token)
-    serving_hub.begin_anew()
-    serving_hub.offer = described()
-    return serving_hub
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Accord:
-    """Run ``accord`` and return its exit status, output and errors."""
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["accord", *arguments])
-        status = run_command(cli.app, unharmed="")
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return call
+def hub(hub: AnalystHub) -> AnalystHub:
+    hub.offer = described()
+    return hub
 
 
 class TestCommand:
