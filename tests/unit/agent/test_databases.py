@@ -183,9 +183,9 @@ def test_passwords_come_from_a_file_or_a_credential(
     ("content", "mode", "reason"),
     [
         ("hunter2", 0o640, "SECRET_EXPOSED"),
-        ("", 0o600, "DATABASE_PASSWORD"),
-        ("two\nlines", 0o600, "DATABASE_PASSWORD"),
-        (None, 0o600, "DATABASE_PASSWORD"),
+        ("", 0o600, "DATABASE_SECRET"),
+        ("two\nlines", 0o600, "DATABASE_SECRET"),
+        (None, 0o600, "DATABASE_SECRET"),
     ],
 )
 def test_a_password_file_is_private_and_one_line(

@@ -64,7 +64,7 @@ class Access:
 
         Raises:
             ConfigurationError: DATABASE_DRIVER, DATABASE_TLS, DATABASE_PATH,
-                DATABASE_PASSWORD, SECRET_EXPOSED or SECRET_UNREADABLE.
+                DATABASE_SECRET, SECRET_EXPOSED or SECRET_UNREADABLE.
         """
         try:
             import sqlalchemy as sa
@@ -157,7 +157,7 @@ class Access:
                 if error.reason != "SECRET_ABSENT":
                     raise
             raise ConfigurationError(
-                "DATABASE_PASSWORD",
+                "DATABASE_SECRET",
                 f"There is no file {path}, which password_file of "
                 f"databases.{self.name} names. Write the password into it, mode 0600.",
             )
@@ -172,7 +172,7 @@ class Access:
             return None
         except OSError as error:
             raise ConfigurationError(
-                "DATABASE_PASSWORD",
+                "DATABASE_SECRET",
                 f"The systemd credential {self.name!r} cannot be read: "
                 f"{error.strerror}.",
             ) from None
@@ -260,7 +260,7 @@ def _line(content: bytes, name: str) -> str:
         text = ""
     if not text or "\n" in text or "\0" in text:
         raise ConfigurationError(
-            "DATABASE_PASSWORD",
+            "DATABASE_SECRET",
             f"The password of databases.{name} must be one line of text.",
         )
     return text
