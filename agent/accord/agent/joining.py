@@ -7,12 +7,12 @@ The command, and the page for those without a terminal, take the same steps.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 
 from accord.agent.drafting.asking import person_typed
 from accord.agent.drafting.draft import Draft
-from accord.agent.drafting.drafting import draft_mapping, part_name
+from accord.agent.drafting.drafting import draft_mapping
+from accord.agent.drafting.origins import Origin
 from accord.agent.drafting.writing import written
 from accord.agent.policies import (
     model_for_mapping,
@@ -35,18 +35,18 @@ class Wishes:
     model: Path | None = None
 
 
-def draft_of(state: AgentState, sources: Sequence[Path], wishes: Wishes) -> Draft:
-    """Draft a mapping of *sources*, which are together one source.
+def draft_of(state: AgentState, origin: Origin, wishes: Wishes) -> Draft:
+    """Draft a mapping of a source.
 
     Raises:
-        SourceError: a file cannot be read, or nothing in it fits the data model.
+        SourceError: it cannot be read, or nothing in it fits the data model.
         InvalidQuery: DRAFT_PROFILE_UNKNOWN or PERSON_COLUMN_UNKNOWN.
         ConfigurationError: the data model cannot be read.
     """
     person = None if wishes.person is None else person_typed(wishes.person)
     return draft_mapping(
         state,
-        sources,
+        origin,
         model_of(state, wishes.model),
         profile_name=wishes.profile,
         person=person,
@@ -66,9 +66,9 @@ def model_of(state: AgentState, file: Path | None) -> DataModel:
     return model_for_mapping(state, SAMPLE_MODEL, None)
 
 
-def mapping_place(state: AgentState, sources: Sequence[Path]) -> Path:
-    """Return where a mapping of *sources* lies that nobody gave another place."""
-    return state.mappings / f"{part_name(sources[0])}.yaml"
+def mapping_place(state: AgentState, origin: Origin) -> Path:
+    """Return where the mapping of a source lies that nobody gave another place."""
+    return state.mappings / f"{origin.part}.yaml"
 
 
 def write_draft(draft: Draft, file: Path) -> None:

@@ -29,6 +29,8 @@ from accord.core.errors import InvalidQuery
 
 if TYPE_CHECKING:
     from accord.agent.drafting.draft import Draft
+    from accord.agent.drafting.origins import Origin
+    from accord.agent.joining import Wishes
 
 Person = Annotated[
     str | None,
@@ -55,18 +57,36 @@ Model = Annotated[
         show_default=False,
     ),
 ]
+DatabaseName = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        help="In the place of files: a table [databases.NAME] in config.toml.",
+        show_default=False,
+    ),
+]
+TableName = Annotated[
+    str | None,
+    typer.Option("--table", help="Table or view of that database.", show_default=False),
+]
 Output = Annotated[
     Path | None,
     typer.Option("--output", "-o", help="Mapping file to write.", show_default=False),
 ]
 
 
-def draft(
+def draft(  # noqa: PLR0913 - options are parameters
     sources: Annotated[
-        list[Path],
-        typer.Argument(help="Files; together one source.", metavar="SOURCE…"),
-    ],
+        list[Path] | None,
+        typer.Argument(
+            help="Files; together one source.",
+            metavar="[SOURCE…]",
+            show_default=False,
+        ),
+    ] = None,
     *,
+    database: DatabaseName = None,
+    table: TableName = None,
     output: Output = None,
     person: Person = None,
     profile: Profile = None,
@@ -75,12 +95,14 @@ def draft(
     as_json: AsJson = False,
 ) -> None:
     """Draft a mapping from a source's columns, and ask what cannot be told."""
+    from accord.agent.drafting.origins import Origin
     from accord.agent.drafting.writing import written
     from accord.agent.joining import Wishes, draft_of, write_draft
 
     opened = AgentState.open(state_root(state))
     wishes = Wishes(person=person, profile=profile, model=model)
-    found = draft_of(opened, sources, wishes)
+    origin = Origin(tuple(sources or ()), database, table)
+    found = draft_of(opened, origin, wishes)
     if _on_terminal() and not as_json:
         _ask(found)
     if output is not None:
@@ -106,6 +128,8 @@ def init(  # noqa: PLR0913 - options are parameters
         ),
     ] = None,
     *,
+    database: DatabaseName = None,
+    table: TableName = None,
     new_agency_key: Annotated[
         bool,
         typer.Option(
@@ -124,18 +148,22 @@ def init(  # noqa: PLR0913 - options are parameters
     as_json: AsJson = False,
 ) -> None:
     """Make the state directory with the agency's own keys, and take a first source."""
+    from accord.agent.drafting.origins import Origin
     from accord.agent.joining import Wishes
 
     made = AgentState.create(state_root(state), new_agency_key=new_agency_key)
     if not as_json:
         _say_state(made)
-    if not sources and _on_terminal() and not as_json:
+    named = bool(sources or database or table)
+    if not named and _on_terminal() and not as_json:
         sources = _ask_source()
+        named = bool(sources)
     wishes = Wishes(person=person, profile=profile, model=model)
     outcome: dict[str, Any] = {}
-    if sources:
+    if named:
+        origin = Origin(tuple(sources or ()), database, table)
         outcome = _first_source(
-            made, sources, output, wishes, store=not check_only, quiet=as_json
+            made, origin, output, wishes, store=not check_only, quiet=as_json
         )
     elif output or person or profile:
         raise InvalidQuery(
@@ -153,15 +181,15 @@ def init(  # noqa: PLR0913 - options are parameters
     )
     for line in key_lines(public):
         print_line(console, line)
-    if sources:
+    if named:
         print_line(console, _next(outcome))
 
 
 def _first_source(
     state: AgentState,
-    sources: list[Path],
+    origin: Origin,
     output: Path | None,
-    wishes: Any,  # noqa: ANN401 - its module loads DuckDB
+    wishes: Wishes,
     *,
     store: bool,
     quiet: bool,
@@ -170,11 +198,11 @@ def _first_source(
     from accord.agent.intake.ingest import check, ingest
     from accord.agent.joining import draft_of, mapping_place, write_draft
 
-    file = output or mapping_place(state, sources)
+    file = output or mapping_place(state, origin)
     if file.exists():
         _say(f"The mapping {file} is there already and is used as it is.", quiet=quiet)
     else:
-        found = draft_of(state, sources, wishes)
+        found = draft_of(state, origin, wishes)
         if _on_terminal() and not quiet:
             _ask(found)
         write_draft(found, file)
@@ -186,13 +214,13 @@ def _first_source(
             return {"mapping": str(file), "open": len(questions), "stored": False}
     mapping = mapping_from(state, file, wishes.model)
     limits = state.settings().ingest
-    report = check(state, mapping, sources, limits)
+    report = check(state, mapping, origin.paths, limits)
     if not quiet:
         show_report(console, report)
     content = {"mapping": str(file), "open": 0, "report": report.as_json()}
     if not store or not report.kept or not _agreed(quiet=quiet):
         return {**content, "stored": False}
-    done = ingest(state, mapping, sources, limits, utc_now())
+    done = ingest(state, mapping, origin.paths, limits, utc_now())
     if not quiet:
         show_parts(console, done.parts)
     return {**content, "stored": True, "parts": parts_json(done.parts)}

@@ -308,11 +308,14 @@ class TestFiles:
         self, state: AgentState, tmp_path: Path
     ) -> None:
         from accord.agent.drafting.drafting import draft_mapping
+        from accord.agent.drafting.origins import Origin
         from accord.agent.joining import mapping_place, write_draft
 
         file = columns(tmp_path / "cases.csv", {"Sex": ["F"]})
-        draft = draft_mapping(state, [file], model_for_mapping(state, "cases-v1", None))
-        write_draft(draft, mapping_place(state, [file]))
+        draft = draft_mapping(
+            state, Origin((file,)), model_for_mapping(state, "cases-v1", None)
+        )
+        write_draft(draft, mapping_place(state, Origin((file,))))
         found = await looked(state)
         assert found["mapping"][0].verdict is Verdict.WARNING
 

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
+import datetime
 import functools
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from hypothesis import strategies as st
 from accord.agent.drafting.asking import ask_all
 from accord.agent.drafting.draft import Draft, Kind
 from accord.agent.drafting.drafting import draft_mapping
+from accord.agent.drafting.origins import Origin
 from accord.agent.drafting.placing import Placer
 from accord.agent.drafting.profiles import NO_PROFILE, PROFILES
 from accord.agent.drafting.words import alike, name_of, shipped_words
@@ -87,7 +91,7 @@ class TestSpanishShelter:
 
     @pytest.fixture
     def draft(self, state: AgentState, model: DataModel, file: Path) -> Draft:
-        return draft_mapping(state, [file], model)
+        return draft_mapping(state, Origin((file,)), model)
 
     def test_columns_are_recognised(self, draft: Draft) -> None:
         assert {name: entry.reads for name, entry in draft.in_order()} == {
@@ -203,7 +207,7 @@ class TestForms:
         content: dict[str, list[str]],
     ) -> Draft:
         file = columns(tmp_path / "cases.csv", content)
-        return draft_mapping(state, [file], model, profile_name=NO_PROFILE)
+        return draft_mapping(state, Origin((file,)), model, profile_name=NO_PROFILE)
 
     @pytest.mark.parametrize(
         ("dates", "forms", "either"),
@@ -363,9 +367,86 @@ class TestForms:
     ) -> None:
         one = columns(tmp_path / "a.csv", {"Sex": ["F"], "Extra": ["x"]})
         other = columns(tmp_path / "b.csv", {"Sex": ["M"]})
-        draft = draft_mapping(state, [one, other], model)
+        draft = draft_mapping(state, Origin((one, other)), model)
         assert draft.entries["gender"].codes == {"F": ("woman",), "M": ("man",)}
         assert draft.header == ("Sex",)
+
+    def test_a_workbook_is_looked_at(
+        self, state: AgentState, model: DataModel, tmp_path: Path
+    ) -> None:
+        """Two sheets, one for each year, with real dates."""
+        xlsxwriter = pytest.importorskip("xlsxwriter")
+        file = tmp_path / "Fälle.xlsx"
+        book = xlsxwriter.Workbook(str(file))
+        day = book.add_format({"num_format": "dd/mm/yyyy"})
+        for year in (2024, 2025):
+            sheet = book.add_worksheet(str(year))
+            sheet.write_row(0, 0, ["Aufnahmedatum", "Geschlecht", "Anzahl Kinder"])
+            for row in range(1, 20):
+                date = datetime.datetime(year, 3, row, tzinfo=None)  # noqa: DTZ001
+                sheet.write_datetime(row, 0, date, day)
+                sheet.write_row(
+                    row, 1, ["weiblich" if row % 2 else "männlich", row % 4]
+                )
+        book.close()
+        origin = Origin((file,))
+        draft = draft_mapping(state, origin, model)
+        assert draft.name == "f-lle"
+        assert draft.entries["registered_month"].forms == ("%Y-%m-%d",)
+        assert draft.quantities == {"number_of_children": ("Anzahl Kinder", False)}
+        mapping = load_mapping(written(answered(draft)), "x.yaml", model)
+        report = check(state, mapping, [file], LIMITS)
+        assert (report.kept, report.refused) == (38, 0)
+
+    def test_a_table_of_a_database_is_looked_at(
+        self, state: AgentState, model: DataModel, tmp_path: Path
+    ) -> None:
+        pytest.importorskip("sqlalchemy")
+        file = tmp_path / "cases.db"
+        with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+            connection.execute(
+                'CREATE TABLE "Case files" ("Client ID" INTEGER, "Sex" TEXT, '
+                '"Intake date" TEXT, "Notes" TEXT, "Nationality" TEXT)'
+            )
+            connection.executemany(
+                'INSERT INTO "Case files" VALUES (?, ?, ?, ?, ?)',
+                [
+                    (n, "FM"[n % 2], f"2025-01-{n % 28 + 1:02}", SECRET_NOTES, "Polish")
+                    for n in range(90)
+                ],
+            )
+        before = state.config.read_text("utf-8")
+        state.config.write_text(
+            before + f'\n[databases.own]\nurl = "sqlite:///{file}"\n', "utf-8"
+        )
+        try:
+            origin = Origin(database="own", table="Case files")
+            draft = draft_mapping(state, origin, model, person=("Client ID",))
+            assert not list(draft.questions())
+            text = written(draft)
+            assert SECRET_NOTES not in text
+            assert "source: {database: own, table: Case files}" in text
+            mapping = load_mapping(text, "x.yaml", model)
+            report = check(state, mapping, [], LIMITS)
+        finally:
+            state.config.write_text(before, "utf-8")
+        assert draft.name == "case-files"
+        assert (report.kept, report.persons, report.refused) == (90, 90, 0)
+        assert report.share_recorded("citizenship") == 1
+
+    @pytest.mark.parametrize(
+        "origin",
+        [
+            {},
+            {"paths": (Path("a.csv"),), "database": "d", "table": "t"},
+            {"database": "d"},
+            {"table": "t"},
+        ],
+    )
+    def test_a_source_is_files_or_a_table(self, origin: dict[str, Any]) -> None:
+        with pytest.raises(InvalidQuery) as caught:
+            Origin(**origin)
+        assert caught.value.reason == "SOURCES_WRONG"
 
     def test_nothing_like_the_model_is_an_error(
         self, state: AgentState, model: DataModel, tmp_path: Path
@@ -398,7 +479,7 @@ class TestForms:
     ) -> None:
         file = tmp_path / "cases.csv"
         write_table(file, [header], [[man], ["F"]], encoding=encoding)
-        draft = draft_mapping(state, [file], model)
+        draft = draft_mapping(state, Origin((file,)), model)
         assert draft.form.encoding == found
         assert draft.entries["gender"].codes == {man: ("man",), "F": ("woman",)}
 
@@ -417,18 +498,20 @@ class TestForms:
         self, state: AgentState, model: DataModel, tmp_path: Path
     ) -> None:
         file = columns(tmp_path / "a.csv", {"Sex": ["F"], "No.": ["1", "2"]})
-        draft = draft_mapping(state, [file], model, person=("No.",))
+        draft = draft_mapping(state, Origin((file,)), model, person=("No.",))
         assert not list(draft.questions())
         assert load_mapping(written(draft), "d.yaml", model).person_columns == ("No.",)
         with pytest.raises(InvalidQuery) as caught:
-            draft_mapping(state, [file], model, person=("Nr.",))
+            draft_mapping(state, Origin((file,)), model, person=("Nr.",))
         assert caught.value.reason == "PERSON_COLUMN_UNKNOWN"
 
     def test_an_unknown_profile_is_refused(
         self, state: AgentState, model: DataModel, tmp_path: Path
     ) -> None:
         with pytest.raises(InvalidQuery, match="htcds, ctdc, uk-nrm, none"):
-            draft_mapping(state, [tmp_path / "x.csv"], model, profile_name="htcd")
+            draft_mapping(
+                state, Origin((tmp_path / "x.csv",)), model, profile_name="htcd"
+            )
 
 
 _HOSTILE = st.text(min_size=1, max_size=30).filter(
@@ -676,7 +759,7 @@ class TestRealSources:
     def test_a_profile_is_recognised_and_complete(
         self, name: str, shared_data: Path, state: AgentState, model: DataModel
     ) -> None:
-        draft = draft_mapping(state, [shared_data / self.SOURCES[name]], model)
+        draft = draft_mapping(state, Origin((shared_data / self.SOURCES[name],)), model)
         assert draft.profile == name
         found = score(draft, self.reference(name), model)
         assert found.columns_right == found.columns > 0
@@ -701,7 +784,7 @@ class TestRealSources:
     ) -> None:
         """No profile: by names, forms and codes alone."""
         file = shared_data / self.SOURCES[name]
-        draft = draft_mapping(state, [file], model, profile_name=NO_PROFILE)
+        draft = draft_mapping(state, Origin((file,)), model, profile_name=NO_PROFILE)
         found = score(draft, self.reference(name), model)
         assert (found.columns_right, found.columns) == (columns_right, columns_all)
         assert (found.codes, found.codes_wrong, found.codes_open) == (codes_all, 0, 0)
@@ -725,7 +808,7 @@ class TestRealSources:
     ) -> None:
         """Columns and codes of HTCDS 2.0, by the names of its list of fields."""
         file = htcds_rows(tmp_path / "cases.csv", shared_data, header, values)
-        draft = draft_mapping(state, [file], model, profile_name=NO_PROFILE)
+        draft = draft_mapping(state, Origin((file,)), model, profile_name=NO_PROFILE)
         reference = _renamed(self.reference("htcds"), shared_data, header)
         found = score(draft, reference, model)
         assert dataclasses.astuple(found) == expected
@@ -735,7 +818,7 @@ class TestRealSources:
     ) -> None:
         values = "Value Names (if picklist)"
         file = htcds_rows(tmp_path / "cases.csv", shared_data, "name", values)
-        draft = draft_mapping(state, [file], model)
+        draft = draft_mapping(state, Origin((file,)), model)
         assert draft.profile == "htcds"
         assert draft.proposals[0].person == (
             "prs_FirstName",

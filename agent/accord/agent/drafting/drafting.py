@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from accord.agent.drafting.draft import Draft, Entry, Proposal
 from accord.agent.drafting.looking import Sighting, sighting
 from accord.agent.drafting.matching import Matching
+from accord.agent.drafting.origins import Origin
 from accord.agent.drafting.profiles import (
     NO_PROFILE,
     entries_of,
@@ -23,43 +22,41 @@ from accord.agent.state import AgentState
 from accord.core.errors import InvalidQuery, SourceError, suggestion
 from accord.core.model import DataModel
 
-_LONGEST_NAME = 63
-
 
 def draft_mapping(
     state: AgentState,
-    paths: Sequence[Path],
+    origin: Origin,
     model: DataModel,
     *,
     profile_name: str | None = None,
     person: tuple[str, ...] | str | None = None,
 ) -> Draft:
-    """Look at files, which are together one source, and draft their mapping.
+    """Look at a source and draft its mapping.
 
     Args:
         state: of the agent; gives the private folder.
-        paths: the files.
+        origin: the source.
         model: what the mapping is into.
         profile_name: a known form of case files, or ``none``; else it is recognised.
         person: what the staff has said of it.
 
     Raises:
-        SourceError: a file cannot be read, or has nothing that fits the data model.
+        SourceError: it cannot be read, or has nothing that fits the data model.
         InvalidQuery: DRAFT_PROFILE_UNKNOWN or PERSON_COLUMN_UNKNOWN.
         PreconditionFailed: the disk is full, or the limits are too tight.
     """
     if profile_name not in (None, NO_PROFILE):
         profile(profile_name)
     words = shipped_words()
-    with sighting(state, paths, state.settings().ingest, words) as seen:
+    with sighting(state, origin, state.settings().ingest, words) as seen:
         _check_person(person, seen.header)
-        return _drafted(seen, words, paths[0], model, profile_name, person)
+        return _drafted(seen, words, origin, model, profile_name, person)
 
 
 def _drafted(
     seen: Sighting,
     words: Words,
-    path: Path,
+    origin: Origin,
     model: DataModel,
     profile_name: str | None,
     person: tuple[str, ...] | str | None,
@@ -85,12 +82,12 @@ def _drafted(
     if not matching.entries:
         raise SourceError(
             "DRAFT_EMPTY",
-            f"No column of {path.name} is like anything in the data model "
+            f"No column of {origin.shown_as} is like anything in the data model "
             f"{model.name!r}. Write the mapping by hand; docs/ref-mapping.md says how.",
         )
     cases = tuple(column for column in seen.header if words.is_case(column))[:1]
     return Draft(
-        name=part_name(path),
+        name=origin.part,
         header=seen.header,
         model=model,
         form=seen.form,
@@ -137,10 +134,3 @@ def _check_person(person: tuple[str, ...] | str | None, header: Sequence[str]) -
             raise InvalidQuery(
                 "PERSON_COLUMN_UNKNOWN", f"The source has no column {column!r}.{hint}"
             )
-
-
-def part_name(path: Path) -> str:
-    """Return the name of the part of the store that a file fills."""
-    stem = path.name.split(".")[0].casefold()
-    name = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:_LONGEST_NAME]
-    return name or "case-files"

@@ -12,21 +12,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import shutil
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
 
+from accord.agent.drafting.origins import Origin, common_header, opened
 from accord.agent.drafting.words import Words
 from accord.agent.intake.sandbox import reading, sandbox
 from accord.agent.intake.workspace import workspace
 from accord.agent.settings import Ingest
 from accord.agent.sources.form import SourceForm
-from accord.agent.sources.opening import fault, open_file, scan, with_header
-from accord.agent.sources.table import Source, Stream
+from accord.agent.sources.opening import fault, scan, with_header
+from accord.agent.sources.table import Source, Stream, Table
 from accord.agent.state import AgentState
 from accord.core.document_syntax import hidden_in
 from accord.core.errors import SourceError
@@ -38,6 +37,9 @@ MOST_CODES = 800
 """Distinct texts that a list of codes has at most."""
 
 LONGEST_CODE = 120
+
+_SURELY_MORE = 2
+"""An approximate count beyond so many times the most is no list of codes."""
 
 SEPARATORS = (";", "|", ",")
 """What may stand between several codes in one field."""
@@ -122,6 +124,7 @@ class Sighting:
         self._connection = connection
         self._sources = sources
         self.unread = tuple(name for name in self.header if words.is_private(name))
+        self._whole: dict[str, set[str]] | None = None
         self.hidden: dict[str, int] = {}
         """Codes of each column that no document can hold."""
         self.looks = {look.name: look for look in self._looks()}
@@ -133,15 +136,15 @@ class Sighting:
             name: a column that was looked at.
             separator: what stands between several codes in one field.
         """
-        look = self.looks[name]
-        if not look.is_list and separator is None:
+        if separator is None:
+            if self._whole is None:
+                self._whole = self._all_lists()
+            found = self._whole.get(name)
+        else:
+            found = self._split(name, separator)
+        codes = {text for text in found or () if text}
+        if found is None or len(codes) > MOST_CODES:
             return None
-        found: set[str] = set()
-        for source in self._sources:
-            found |= self._distinct(source, name, separator)
-            if len(found) > MOST_CODES:
-                return None
-        codes = {text for text in found if text}
         if any(len(code) > LONGEST_CODE for code in codes):
             return None
         hidden = {code for code in codes if hidden_in(code)}
@@ -150,32 +153,59 @@ class Sighting:
         codes -= hidden
         return tuple(sorted(codes, key=lambda code: (code.casefold(), code)))
 
-    def _distinct(self, source: Source, name: str, separator: str | None) -> set[str]:
-        if isinstance(source, Stream):
-            found: set[str] = set()
-            for (texts,) in source.rows([name]):
-                for text in texts:
-                    parts = text.split(separator) if separator else [text]
-                    found.update(part.strip() for part in parts)
-                if len(found) > MOST_CODES:
-                    break
-            return found
-        origin, (column,) = scan(source, [name])
-        expression = column
-        parameters: dict[str, Any] = {"path": str(source.path)}
-        if separator is not None:
-            expression = f"unnest(string_split({column}, $separator))"
-            parameters["separator"] = separator
-        sql = (
-            f"SELECT DISTINCT trim(part, {_BLANK}) FROM (SELECT {expression} AS part "
-            f"FROM {origin}) WHERE part IS NOT NULL LIMIT {MOST_CODES + 2}"
-        )
+    def _all_lists(self) -> dict[str, set[str]]:
+        """Return the distinct texts of all columns that may be lists of codes.
+
+        A large file is read twice for all of them, and not once for each.
+        """
+        left = [look.name for look in self.looks.values() if look.is_list]
+        found: dict[str, set[str]] = {name: set() for name in left}
+        for source in self._sources:
+            if isinstance(source, Stream):
+                _collect(source, found)
+            elif found:
+                counted = [f"approx_count_distinct({{{n}}})" for n in range(len(found))]
+                counts = self._of_table(source, list(found), counted)
+                for name, count in zip(list(found), counts, strict=True):
+                    if count > _SURELY_MORE * MOST_CODES:
+                        del found[name]
+                listed = [
+                    f"list(DISTINCT trim({{{n}}}, {_BLANK}))" for n in range(len(found))
+                ]
+                texts = self._of_table(source, list(found), listed)
+                for name, values in zip(found, texts, strict=True):
+                    found[name].update(text for text in values or () if text)
+        return found
+
+    def _split(self, name: str, separator: str) -> set[str]:
+        """Return the distinct parts of a column's texts."""
+        found: set[str] = set()
+        for source in self._sources:
+            if isinstance(source, Stream):
+                for (texts,) in source.rows([name]):
+                    found.update(p.strip() for t in texts for p in t.split(separator))
+                continue
+            parts = f"list_distinct(flatten(list(string_split({{0}}, '{separator}'))))"
+            (texts,) = self._of_table(source, [name], [parts])
+            found.update(text.strip() for text in texts or ())
+        return found
+
+    def _of_table(
+        self, table: Table, names: Sequence[str], expressions: Sequence[str]
+    ) -> tuple[Any, ...]:
+        """Return what *expressions* are over a whole file; ``{0}`` is a column."""
+        if not expressions:
+            return ()
+        origin, columns = scan(table, names)
+        listed = ", ".join(each.format(*columns) for each in expressions)
         try:
-            with reading(source.name):
-                rows = self._connection.execute(sql, parameters).fetchall()
+            with reading(table.name):
+                (row,) = self._connection.execute(
+                    f"SELECT {listed} FROM {origin}", {"path": str(table.path)}
+                ).fetchall()
         except SourceError as error:
-            raise fault(source, error) from None
-        return {str(row[0]) for row in rows}
+            raise fault(table, error) from None
+        return tuple(row)
 
     def _looks(self) -> Iterator[Look]:
         names = [name for name in self.header if name not in set(self.unread)]
@@ -267,76 +297,34 @@ class Sighting:
 
 @contextlib.contextmanager
 def sighting(
-    state: AgentState, paths: Sequence[Path], limits: Ingest, words: Words
+    state: AgentState, origin: Origin, limits: Ingest, words: Words
 ) -> Iterator[Sighting]:
-    """Open files for a draft; how they are written is found out.
+    """Open a source for a draft; how it is written is found out.
 
     Raises:
-        SourceError: a file cannot be read.
+        SourceError: it cannot be read.
+        ConfigurationError: the settings of the database are wrong.
+        Unreachable: DATABASE_UNREACHABLE.
         PreconditionFailed: the disk is full, or the limits are too tight.
     """
-    with workspace(state) as folder:
-        sources, form = _opened(paths, folder, words)
+    with (
+        workspace(state) as folder,
+        opened(state, origin, folder, words) as (sources, form),
+    ):
         readable = [each.path for each in sources if not isinstance(each, Stream)]
         with sandbox(folder, readable, limits) as connection:
-            opened = [with_header(source, connection) for source in sources]
-            yield Sighting(connection, opened, form, words)
+            headed = [with_header(source, connection) for source in sources]
+            yield Sighting(connection, headed, form, words)
 
 
-def common_header(sources: Sequence[Source]) -> tuple[str, ...]:
-    """Return the columns that all sources have once, in the order of the first.
-
-    A name that no document can hold is left out.
-    """
-    return tuple(
-        name
-        for name in sources[0].header
-        if name
-        and not hidden_in(name)
-        and all(source.header.count(name) == 1 for source in sources)
-    )
-
-
-def _opened(
-    paths: Sequence[Path], folder: Path, words: Words
-) -> tuple[list[Source], SourceForm]:
-    """Open the files as they are, or in the old encoding that fits their header."""
-    try:
-        return _tried(paths, folder / "read", None), SourceForm()
-    except SourceError as error:
-        if error.reason not in _OF_ENCODING:
-            raise
-        first = error
-    scores: dict[str, int] = {}
-    for encoding in _OLD_ENCODINGS:
-        apart = folder / f"read-{encoding}"
-        with contextlib.suppress(SourceError, UnicodeError):
-            sources = _tried(paths, apart, encoding)
-            header = common_header(sources)
-            scores[encoding] = sum(words.knows(column) for column in header)
-        shutil.rmtree(apart)
-    best = max(scores, key=lambda encoding: scores[encoding], default=None)
-    if best is None or (first.reason != "SOURCE_ENCODING" and not scores[best]):
-        raise first
-    form = SourceForm.model_validate({"encoding": best})
-    return _tried(paths, folder / f"read-{best}", best), form
-
-
-_OF_ENCODING = frozenset({"SOURCE_ENCODING", "SOURCE_MALFORMED"})
-"""What is said of a file in another encoding; NUL characters are UTF-16's."""
-
-_OLD_ENCODINGS = (
-    *("windows-1252", "windows-1250", "windows-1251", "windows-1256"),
-    *("windows-1253", "windows-1254", "windows-1255", "utf-16-le", "utf-16-be"),
-)
-"""Where none fits the header better, the first one that can be read."""
-
-
-def _tried(paths: Sequence[Path], folder: Path, encoding: str | None) -> list[Source]:
-    form = SourceForm.model_validate({} if encoding is None else {"encoding": encoding})
-    folder.mkdir(mode=0o700)
-    return [
-        source
-        for number, path in enumerate(paths)
-        for source in open_file(path, form, folder, number)
-    ]
+def _collect(stream: Stream, found: dict[str, set[str]]) -> None:
+    """Add the texts of a stream; a column with too many of them is given up."""
+    names = list(found)
+    if not names:
+        return
+    for batch in stream.rows(names):
+        for name, texts in zip(names, batch, strict=True):
+            if name in found:
+                found[name].update(map(str.strip, texts))
+                if len(found[name]) > _SURELY_MORE * MOST_CODES:
+                    del found[name]

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from accord.agent.drafting.draft import Draft, Entry
 from accord.agent.intake.mapping import CASES_ONLY, ROW_NUMBER, fold
 from accord.agent.intake.openness import OPEN
+from accord.agent.sources.form import SourceForm
 from accord.core.dimension import Dimension
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:[ -][A-Za-z0-9_]+)*")
@@ -54,8 +55,7 @@ def _lines(draft: Draft) -> Iterator[str]:
         yield f"# Where it says {OPEN}, put an answer in its place."
     yield f"mapping: {draft.name}"
     yield f"data_model: {draft.model.name}"
-    if draft.form.encoding not in (None, "utf-8"):
-        yield f"source: {{encoding: {draft.form.encoding}}}    # as far as can be told"
+    yield from _source(draft.form)
     yield from _person(draft)
     yield from _case(draft)
     yield "dimensions:"
@@ -74,6 +74,15 @@ def _lines(draft: Draft) -> Iterator[str]:
             decimal = ', decimal: ","' if comma else ""
             yield f"  {name}: {{column: {quoted(column)}{decimal}}}"
     yield from _not_read(draft)
+
+
+def _source(form: SourceForm) -> Iterator[str]:
+    if form.encoding not in (None, "utf-8"):
+        yield f"source: {{encoding: {form.encoding}}}    # as far as can be told"
+    if form.database is not None and form.table is not None:
+        names = f"database: {quoted(form.database)}, table: {quoted(form.table)}"
+        yield f"source: {{{names}}}"
+        yield "# With `changed: COLUMN` in it, and a case id, only changes are read."
 
 
 def _person(draft: Draft) -> Iterator[str]:

@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 
 from accord.agent.drafting.draft import Draft, Kind, Question
+from accord.agent.drafting.origins import Origin
 from accord.agent.drafting.writing import written
 from accord.agent.intake.parts import parts_of
 from accord.agent.intake.report import Report
@@ -130,7 +131,7 @@ class SetupHome(AgentHome):
         self._take(path, path.name)
 
     def _take(self, path: Path, name: str) -> None:
-        draft = draft_of(self.state, [path], Wishes())
+        draft = draft_of(self.state, Origin((path,)), Wishes())
         self.progress = Progress(sources=[path], shown_as=name, draft=draft)
 
     def draft(self) -> Draft:
@@ -157,7 +158,7 @@ class SetupHome(AgentHome):
         Raises:
             PreconditionFailed: the disk is full.
         """
-        file = mapping_place(self.state, self.progress.sources)
+        file = mapping_place(self.state, Origin(tuple(self.progress.sources)))
         text = written(self.draft())
         try:
             file.parent.mkdir(mode=0o700, exist_ok=True)
