@@ -110,6 +110,15 @@ def test_a_short_line_elsewhere_stays_an_error(tmp_path: Path) -> None:
         checked(tmp_path, b"name,region\nTotal\nAna,north\n", TOTALS)
 
 
+def test_a_record_over_several_lines_at_the_end_is_left_as_it_is(
+    tmp_path: Path,
+) -> None:
+    content = b'name,region\n"An\na ""x"" b\nc",north\n'
+    assert checked(tmp_path, content, TOTALS).kept == 1
+    with pytest.raises(SourceError, match=r"line 2 \(row 1\): it has 1 fields"):
+        checked(tmp_path, b"name,region\nAna\n", TOTALS)
+
+
 def test_without_the_word_a_total_would_be_a_person(tmp_path: Path) -> None:
     """Why the mapping can say it."""
     report = checked(tmp_path, b"name,region\nAna,north\nTotal,\n")

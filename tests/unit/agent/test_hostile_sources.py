@@ -7,6 +7,7 @@ import contextlib
 import csv
 import datetime
 import json
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -34,7 +35,7 @@ from tests.unit.agent.agencies import (
     write_csv,
 )
 from tests.unit.agent.command import Command
-from tests.unit.agent.workbooks import WRITERS
+from tests.unit.agent.workbooks import WRITERS, with_part
 
 MARK = "Zwq7"
 """Is in every hostile text, and must be in nothing that is said."""
@@ -311,6 +312,22 @@ def test_ten_thousand_columns_are_read_past(tmp_path: Path, kind: str) -> None:
         cells = row() | more
         WRITERS[".xlsx"](path, {"s": [list(cells), list(cells.values())]})
     assert check(new_state(tmp_path / "s"), mapping(), [path], LIMITS).kept == 1
+
+
+@pytest.mark.parametrize("kind", ["parquet", "xlsx"])
+def test_a_cell_of_ten_megabytes_is_a_text(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a.{kind}"
+    huge = MARK * (10 << 18)
+    if kind == "parquet":
+        pq.write_table(columns(first=pa.array([huge]), region=pa.array([huge])), path)
+    else:
+        FILES[kind](path, [row(first="@", region="@")])
+        with zipfile.ZipFile(path) as file:
+            texts = file.read("xl/sharedStrings.xml")
+        with_part(path, "xl/sharedStrings.xml", texts.replace(b"@", huge.encode()))
+    report = check(new_state(tmp_path / "s"), mapping(), [path], LIMITS)
+    assert report.refusals["region", Reason.OUT_OF_DOMAIN].rows == report.read == 1
+    assert MARK not in told(report)
 
 
 @pytest.mark.parametrize("cut", [4, 100, 0.5, 0.9])

@@ -10,9 +10,10 @@ import contextlib
 import csv
 import gzip
 import io
+import os
 import shutil
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
 from accord.agent.sources.encoding import as_utf8
@@ -48,7 +49,8 @@ def open_csv(path: Path, form: SourceForm, copy: Path) -> Table:
             "SOURCE_UNREADABLE", f"{path.name} is a damaged gzip file."
         ) from None
     if form.totals:
-        text = _with_whole_end(text, copy, separator, len(header))
+        words = {text.strip().lower() for each in form.totals.values() for text in each}
+        text = _with_whole_end(text, copy, (separator, len(header)), words)
     return Table(
         name=path.name,
         path=text.resolve(),
@@ -59,19 +61,29 @@ def open_csv(path: Path, form: SourceForm, copy: Path) -> Table:
     )
 
 
-def _with_whole_end(text: Path, copy: Path, separator: str, columns: int) -> Path:
-    """Return a copy whose last line has all fields: totals are often cut short."""
+def _with_whole_end(
+    text: Path, copy: Path, form: tuple[str, int], words: Set[str]
+) -> Path:
+    """Return a copy in which a last line of totals has all fields: it is often short.
+
+    Args:
+        text: the file in UTF-8.
+        copy: where the copy goes, or is.
+        form: the separator, and how many fields a line has.
+        words: of totals.
+    """
+    separator, columns = form
     if text != copy:
         shutil.copyfile(text, copy)
     with copy.open("r+b") as file:
         file.seek(max(0, copy.stat().st_size - _LONGEST_FIELD))
         last = file.read().rstrip(b"\n").rpartition(b"\n")[2].decode("utf-8", "replace")
-        short = columns - len(next(csv.reader([last], delimiter=separator), []))
-        if 0 < short < columns and last.count('"') % 2 == 0:
-            file.seek(-1, 2)
+        fields = next(csv.reader([last], delimiter=separator), [])
+        if len(fields) < columns and words & {each.strip().lower() for each in fields}:
+            file.seek(-1, os.SEEK_END)
             if file.read() == b"\n":
-                file.seek(-1, 2)
-            file.write((separator * short + "\n").encode())
+                file.seek(-1, os.SEEK_END)
+            file.write((separator * (columns - len(fields)) + "\n").encode())
     return copy
 
 
