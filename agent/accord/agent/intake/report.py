@@ -27,10 +27,10 @@ SENTENCES = {
     Reason.NOT_A_NUMBER: "not a number",
     Reason.TOO_MANY_VALUES: "more values than the data model allows for one case",
     Reason.NO_PERSON: "all columns that identify the person are empty",
-    Reason.NO_CASE: "no case id, without which changes cannot be followed",
     Reason.CASE_CONFLICT: "rows of the same person and case that contradict each other",
     Reason.UNREADABLE: "a value that cannot be read, such as a formula's error",
     Reason.TOTAL_LINE: "a line of totals, which is no record",
+    Reason.NO_CASE: "no case id, without which changes cannot be followed",
 }
 
 
