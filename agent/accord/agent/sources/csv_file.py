@@ -13,7 +13,7 @@ import io
 import os
 import shutil
 import zlib
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from accord.agent.sources.encoding import as_utf8
@@ -62,7 +62,7 @@ def open_csv(path: Path, form: SourceForm, copy: Path) -> Table:
 
 
 def _with_whole_end(
-    text: Path, copy: Path, form: tuple[str, int], words: Set[str]
+    text: Path, copy: Path, form: tuple[str, int], words: set[str]
 ) -> Path:
     """Return a copy in which a last line of totals has all fields: it is often short.
 
