@@ -73,9 +73,7 @@ _CONFIGURATION = """\
 # [audit]
 # keep_days = 400
 #
-# [databases.office]  # that records are read from; `url` has no password
-# url = "postgresql://accord_reader@db.example.org/office"
-# password_file = "office.password"
+# [databases]         # that records are read from: [databases.NAME], with url = "..."
 #
 # [store]             # "database" counts in a table of one of your databases
 # where = "local"
