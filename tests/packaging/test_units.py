@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes.util
+import json
 import re
 import shutil
 import subprocess
@@ -13,15 +14,13 @@ from pathlib import Path
 import pytest
 
 from tests.federation.network import Network
-from tests.federation.small_world import PURPOSE, invent
+from tests.federation.processes import environment
+from tests.federation.small_world import PURPOSE, SmallWorld, invent
 from tests.packaging.distributions import ROOT
 
 AGENT = ROOT / "deploy/agent"
-UNITS = (
-    "accord-agent.service",
-    "accord-agent-once.service",
-    "accord-agent-ingest.service",
-)
+INGEST = "accord-agent-ingest.service"
+UNITS = ("accord-agent.service", "accord-agent-once.service", INGEST)
 MOST_EXPOSED = 2.0
 KEK = "accord-agent.kek"
 
@@ -78,6 +77,30 @@ def test_a_unit_shows_where_a_credential_and_the_hub_are_named(unit: str) -> Non
         assert not re.search(rf"^{re.escape(line)}", text, re.MULTILINE), line
 
 
+def read_sources(network: Network, world: SmallWorld, folder: Path) -> None:
+    """Ingest once more, with what the unit leaves that a timer starts."""
+    label = network.blueprint.labels[0]
+    calls = folder / "calls-of-ingest"
+    calls.write_text("\n".join(sorted(allowed(INGEST))), encoding="utf-8")
+    launcher = Path(__file__).with_name("confined.py")
+    done = subprocess.run(
+        [
+            *(sys.executable, launcher, calls),
+            *(sys.executable, "-m", "accord.agent.cli", "ingest", "--json"),
+            *("--state", network.agent_state(label)),
+            *("--mapping", network.folder / "agents" / f"{label}.mapping.yaml"),
+            *("--model", network.model("small-v1")),
+            *world.blueprint().sources[label],
+        ],
+        env=environment(network.agents[label].settings),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["parts"]
+
+
 @pytest.mark.slow
 @pytest.mark.federation
 def test_an_agent_answers_with_what_its_unit_leaves_it(tmp_path: Path) -> None:
@@ -96,6 +119,7 @@ def test_an_agent_answers_with_what_its_unit_leaves_it(tmp_path: Path) -> None:
             launcher = Path(__file__).with_name("confined.py")
             confined = [sys.executable, str(launcher), str(tmp_path / "calls")]
             agent._command = [*confined, *agent._command]
+        read_sources(network, world, tmp_path)
         network.start_agents(network.blueprint.labels)
         for agent in network.agents.values():
             status = Path(f"/proc/{agent.pid}/status").read_text(encoding="utf-8")
