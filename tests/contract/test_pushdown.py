@@ -11,22 +11,26 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlglot import exp
 
 from accord.agent.pushdown.checking import check_table
+from accord.agent.pushdown.dialect import Dialect, column
 from accord.agent.pushdown.export import export
 from accord.agent.pushdown.fold import fold
-from accord.agent.pushdown.making import open_table
+from accord.agent.pushdown.making import make_copy, open_table, put_next
 from accord.agent.pushdown.plan import plan
 from accord.agent.pushdown.session import Session
-from accord.agent.pushdown.table import CodedTable, TableName
+from accord.agent.pushdown.table import CodedTable, TableName, edition_table
 from accord.agent.store.bound import bounded_vector
 from accord.agent.store.columns import Columns, write_columns
 from accord.agent.store.entries import LeafFilter, leaf_filters
+from accord.core.errors import IntegrityError
 from accord.core.layout import Layout, lay_out
 from accord.core.measure import ComponentVector
 from tests.contract.coded_sessions import MAKERS, in_spark, spark
 from tests.contract.mariadb import mariadb
 from tests.contract.postgres import postgres
+from tests.unit.agent.reference_slots import Record
 from tests.unit.agent.small_questions import MODEL, Asked, questions, write_store
 from tests.unit.agent.small_stores import (
     CREATED,
@@ -137,7 +141,72 @@ def test_every_layout_and_filter_gives_the_vector_of_the_store(
     assert_world(session, world)
 
 
+def one_case(path: Path, key: int = 1) -> Columns:
+    """Return a store of one person."""
+    record = Record(
+        person=0,
+        known=True,
+        key=key,
+        leaves={
+            "year": frozenset({"y1"}),
+            "means": frozenset({"threat"}),
+            "work": frozenset({"farm"}),
+            "gender": frozenset({"woman"}),
+        },
+        numbers={"days": 3, "change": None},
+    )
+    write_store(path, [record])
+    return Columns.open(path)
+
+
+def keys_in(session: Session, table: TableName) -> list[int]:
+    statement = exp.select(column("order_key")).from_(table.node())
+    return [int(row[0]) for row in session.rows(session.dialect.text(statement))]
+
+
 @pytest.mark.slow
+def test_an_edition_is_a_copy_that_later_exports_leave_alone(
+    session: Session, tmp_path: Path
+) -> None:
+    edition = edition_table("month-60", "2026-01", None)
+    with one_case(tmp_path / "one") as columns:
+        assert export(session, columns, CURRENT) == 1
+    make_copy(session, CURRENT, edition)
+    put_next(session, edition)
+    with one_case(tmp_path / "two", 2**64 - 1) as columns:
+        export(session, columns, CURRENT)
+    assert keys_in(session, CURRENT) == [2**63 - 1]
+    assert keys_in(session, edition) == [1 - 2**63]
+    for table in (CURRENT, edition):
+        check_table(session, open_table(session, table, MODEL), MODEL)
+        assert not session.columns(table.next)
+        assert not session.columns(table.last)
+    name = session.dialect.text(CURRENT.node())
+    session.run(f"UPDATE {name} SET gender = 77")
+    with pytest.raises(IntegrityError) as caught:
+        check_table(session, open_table(session, CURRENT, MODEL), MODEL)
+    assert "gender" in str(caught.value)
+    assert "77" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_table_can_be_in_a_schema_of_its_own(
+    session: Session, tmp_path: Path
+) -> None:
+    if session.dialect is not Dialect.POSTGRESQL:
+        pytest.skip("schemas are tried in PostgreSQL")
+    session.run("CREATE SCHEMA apart")
+    table = TableName(name="accord_cases", schema="apart")
+    for key in (1, 2):
+        with one_case(tmp_path / str(key), key) as columns:
+            export(session, columns, table)
+    assert keys_in(session, table) == [2 - 2**63]
+    check_table(session, open_table(session, table, MODEL), MODEL)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @seldom
 @given(asked=st.one_of(questions(), questions(ties=True)), world=worlds())
 def test_spark_gives_the_vector_of_the_store(

@@ -11,7 +11,9 @@ import dataclasses
 import json
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -281,6 +283,27 @@ def test_an_edition_is_a_copy_that_no_export_changes(
         "accord_cases_month_30_2026_01",
         "accord_cases_month_30_2026_01_form",
     }
+
+
+def test_an_export_that_ends_in_the_middle_leaves_the_table_as_it_was(
+    state: AgentState, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest_rows(state, [row()])
+    command("pushdown", "export", "--state", state.root)
+
+    def half(columns: Columns, names: list[str]) -> Iterator[list[Any]]:
+        yield next(coded_rows(columns, names, batch=1))
+        raise PreconditionFailed("PUSHDOWN_RIGHTS", "The disk is full.")
+
+    ingest_rows(state, [row(first="Bela"), row(first="Cara", number="2")])
+    with monkeypatch.context() as patch:
+        patch.setattr("accord.agent.pushdown.export.coded_rows", half)
+        said = command("pushdown", "export", "--state", state.root)
+    assert (said.status, "disk is full" in said.stderr) == (4, True)
+    assert rows_in(state, "SELECT count(*) FROM accord_cases") == [(1,)]
+    assert command("pushdown", "export", "--state", state.root).status == 0
+    assert rows_in(state, "SELECT count(*) FROM accord_cases") == [(2,)]
+    assert tables_of(state) == {"accord_cases", "accord_cases_form"}
 
 
 def test_a_table_that_is_there_is_the_edition(
