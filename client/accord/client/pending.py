@@ -243,7 +243,12 @@ class Pending:
                 id=self.id,
                 reviewers=",".join(self.progress.reviewers),
             )
-        awaited = ", ".join(self._last.awaited) or "the hub"
+        approving = frozenset(self._last.approving)
+        names = [
+            f"{each} (people there have to approve it)" if each in approving else each
+            for each in self._last.awaited
+        ]
+        awaited = ", ".join(names) or "the hub"
         phrase = self.when
         return DeadlineExceeded(
             "STILL_WAITING",

@@ -33,6 +33,8 @@ class Progress:
     """Who has done what the stage asks for."""
     awaited: tuple[str, ...]
     refused: tuple[str, ...]
+    approving: tuple[str, ...] = ()
+    """Of those awaited: whose people have to approve the question first."""
     stage: str = ""
     """``ready``, ``masked``, ``reveal`` or ``held``; from ``reveal`` on it is paid."""
     attempt: int = 0
@@ -58,6 +60,7 @@ class Progress:
             "answered": list(self.answered),
             "awaited": list(self.awaited),
             "refused": list(self.refused),
+            "approving": list(self.approving),
             "reviewers": list(self.reviewers),
         }
 
@@ -79,8 +82,11 @@ class Progress:
             MASKED: f"{count} have sent their masked figures",
             REVEAL: f"opening the sum, paid from here on: {count} have answered",
         }.get(self.stage, f"{count} have answered")
-        if self.awaited:
-            words += f"; awaiting {', '.join(self.awaited)}"
+        awaited = [each for each in self.awaited if each not in self.approving]
+        if awaited:
+            words += f"; awaiting {', '.join(awaited)}"
+        if self.approving:
+            words += f"; awaiting approval of {', '.join(self.approving)}"
         if self.refused:
             words += f"; declined: {', '.join(self.refused)}"
         return words
@@ -102,6 +108,7 @@ def progress_of(submission: pb.Submission, *, away: tuple[str, ...] = ()) -> Pro
     return Progress(
         answered=tuple(submission.answered),
         awaited=tuple(submission.awaited),
+        approving=tuple(submission.approving),
         refused=tuple(submission.refused),
         stage=HELD if is_held else _STAGES.get(submission.stage, ""),
         attempt=submission.attempt,

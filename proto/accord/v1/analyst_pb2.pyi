@@ -650,6 +650,7 @@ class Submission(_message.Message):
     DEADLINE_AT_FIELD_NUMBER: _builtins.int
     HELD_AT_FIELD_NUMBER: _builtins.int
     REVIEWERS_FIELD_NUMBER: _builtins.int
+    APPROVING_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     state: Global___SubmissionState.ValueType
     revision: _builtins.int
@@ -677,6 +678,10 @@ class Submission(_message.Message):
 
     @_builtins.property
     def reviewers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def approving(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of those awaited: whose people have to approve the question first."""
+
     def __init__(
         self,
         *,
@@ -695,10 +700,11 @@ class Submission(_message.Message):
         deadline_at: _builtins.int = ...,
         held_at: _builtins.int = ...,
         reviewers: _abc.Iterable[_builtins.str] | None = ...,
+        approving: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "reply", b"reply"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "attempt", b"attempt", "awaited", b"awaited", "cohort", b"cohort", "deadline_at", b"deadline_at", "expected_at", b"expected_at", "failure", b"failure", "held_at", b"held_at", "id", b"id", "refused", b"refused", "reply", b"reply", "reviewers", b"reviewers", "revision", b"revision", "stage", b"stage", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "approving", b"approving", "attempt", b"attempt", "awaited", b"awaited", "cohort", b"cohort", "deadline_at", b"deadline_at", "expected_at", b"expected_at", "failure", b"failure", "held_at", b"held_at", "id", b"id", "refused", b"refused", "reply", b"reply", "reviewers", b"reviewers", "revision", b"revision", "stage", b"stage", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -75,6 +75,14 @@ class _RefusalReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     """The hub has forgotten charges or entries of its log that this agency has seen."""
     REFUSAL_REASON_LOG_FORKED: _RefusalReason.ValueType  # 24
     """The hub's log is not the one that this agency saw: something in it was changed."""
+    REFUSAL_REASON_APPROVAL_AWAITED: _RefusalReason.ValueType  # 25
+    """People at the agency have to approve the question first. It is not declined: the
+    agency says ready by itself once they have.
+    """
+    REFUSAL_REASON_APPROVAL_REFUSED: _RefusalReason.ValueType  # 26
+    """People at the agency have looked at the question, and said no."""
+    REFUSAL_REASON_APPROVAL_EXPIRED: _RefusalReason.ValueType  # 27
+    """People at the agency had to approve the question, and nobody did in time."""
 
 class RefusalReason(_RefusalReason, metaclass=_RefusalReasonEnumTypeWrapper):
     """Reasons with which an agent declines a requisition; never chosen after seeing values."""
@@ -128,6 +136,14 @@ REFUSAL_REASON_HUB_BEHIND: RefusalReason.ValueType  # 23
 """The hub has forgotten charges or entries of its log that this agency has seen."""
 REFUSAL_REASON_LOG_FORKED: RefusalReason.ValueType  # 24
 """The hub's log is not the one that this agency saw: something in it was changed."""
+REFUSAL_REASON_APPROVAL_AWAITED: RefusalReason.ValueType  # 25
+"""People at the agency have to approve the question first. It is not declined: the
+agency says ready by itself once they have.
+"""
+REFUSAL_REASON_APPROVAL_REFUSED: RefusalReason.ValueType  # 26
+"""People at the agency have looked at the question, and said no."""
+REFUSAL_REASON_APPROVAL_EXPIRED: RefusalReason.ValueType  # 27
+"""People at the agency had to approve the question, and nobody did in time."""
 Global___RefusalReason: _TypeAlias = RefusalReason  # noqa: Y015
 
 @_typing.final

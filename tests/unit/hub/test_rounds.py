@@ -179,6 +179,11 @@ class Rounds(RuleBasedStateMachine):
         self.round.refuse(agency, self.round.current.number - back, reason)
         self.move()
 
+    @rule(agency=st.sampled_from(ALL), back=st.integers(0, 1))
+    def approving(self, agency: str, back: int) -> None:
+        self.round.await_approval(agency, self.round.current.number - back)
+        self.move()
+
     @rule(agency=st.sampled_from(ALL))
     def thrown_out(self, agency: str) -> None:
         self.round.forget(agency)
@@ -287,6 +292,58 @@ def test_without_a_ready_cohort_it_is_lost_and_says_who_was_missing() -> None:
     say_ready(round_, "a", "b", "d")
     assert round_.advance(BEGIN + HOUR) == [Turn.LOST]
     assert round_.missing == {"c": Stage.READY, "e": Stage.READY}
+
+
+ONE_COHORT = {"all": ALL}
+
+
+def test_where_nobody_can_answer_without_them_people_are_waited_for() -> None:
+    round_ = a_round(ONE_COHORT)
+    assert round_.await_approval("e", 1)
+    assert not round_.await_approval("e", 1)
+    say_ready(round_, "a", "b", "c", "d")
+    assert round_.advance(BEGIN + HOUR) == []
+    assert round_.current.until == BEGIN + 1.5 * HOUR
+    assert round_.approving == ["e"]
+    say_ready(round_, "e")
+    assert round_.advance(BEGIN + 1.2 * HOUR) == [Turn.CHOSEN]
+    assert round_.approving == []
+
+
+def test_people_are_not_waited_for_where_others_can_answer() -> None:
+    round_ = a_round()
+    assert round_.await_approval("d", 1)
+    say_ready(round_, "a", "b", "c", "e")
+    assert round_.advance(BEGIN + HOUR) == [Turn.CHOSEN]
+    assert round_.current.cohort == "most"
+
+
+def test_people_are_not_waited_for_where_a_machine_is_away_too() -> None:
+    round_ = a_round(ONE_COHORT)
+    assert round_.await_approval("e", 1)
+    say_ready(round_, "a", "b", "c")
+    assert round_.advance(BEGIN + HOUR) == [Turn.LOST]
+
+
+def test_people_who_never_decide_are_waited_for_until_a_minute_is_left() -> None:
+    round_ = a_round(ONE_COHORT)
+    assert round_.await_approval("e", 1)
+    say_ready(round_, "a", "b", "c", "d")
+    now, waits = BEGIN, 0
+    while round_.advance(now) == []:
+        now, waits = round_.current.until, waits + 1
+    assert round_.ended is Turn.LOST
+    assert round_.missing == {"e": Stage.READY}
+    assert waits < 10
+    assert dt.timedelta() < EXPIRES - now <= dt.timedelta(minutes=1)
+
+
+def test_who_said_no_is_not_waited_for_any_more() -> None:
+    round_ = a_round(ONE_COHORT)
+    assert round_.await_approval("e", 1)
+    assert round_.refuse("e", 1, "APPROVAL_REFUSED")
+    assert round_.approving == []
+    assert round_.advance(BEGIN) == [Turn.LOST]
 
 
 def test_a_refusal_makes_the_next_cohort_the_largest_one() -> None:

@@ -197,6 +197,7 @@ def collecting(
         revision=revision,
         answered=progress.answered,
         awaited=progress.awaited,
+        approving=progress.approving,
         refused=progress.refused,
         stage=_STAGES[progress.stage],
         attempt=progress.attempt,

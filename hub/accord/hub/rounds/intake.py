@@ -23,6 +23,7 @@ from accord.hub.rounds import evidence, rows
 from accord.hub.rounds.connections import Connection, Connections
 from accord.hub.rounds.encapsulating import Encapsulating
 from accord.hub.rounds.journal import Journal
+from accord.hub.rounds.stages import APPROVAL_AWAITED
 from accord.hub.rounds.waiting import Waiting
 from accord.rpc.codec import UNKNOWN_PAYLOAD
 from accord.rpc.peer import PeerAgency
@@ -215,12 +216,24 @@ class Intake:
             return None
         name = common_pb2.RefusalReason.Name(message.reason)
         reason = name.removeprefix("REFUSAL_REASON_")
+        if reason == APPROVAL_AWAITED:
+            return self._await_approval(found, agency, message.attempt)
         clauses = [each for each in message.clauses if _CLAUSE.fullmatch(each)]
         event = Event.REQUISITION_REFUSED
         if reason == EQUIVOCATION:
             event = Event.EQUIVOCATION_REPORTED
         attempt = message.attempt
         return self._decline(found, agency, attempt, event, reason, clauses)
+
+    def _await_approval(
+        self, found: Waiting, agency: str, attempt: int
+    ) -> Waiting | None:
+        if not found.round.await_approval(agency, attempt):
+            return None
+        structlog.get_logger().info(
+            "approval.awaited", agency=agency, query_id=found.submission.id
+        )
+        return found
 
     def _reject(
         self,

@@ -22,6 +22,8 @@ class Progress:
     answered: list[str] = dataclasses.field(default_factory=list)
     """Who has said what the present stage asks for."""
     awaited: list[str] = dataclasses.field(default_factory=list)
+    approving: list[str] = dataclasses.field(default_factory=list)
+    """Of those awaited: whose people have to approve the question first."""
     refused: list[str] = dataclasses.field(default_factory=list)
     stage: Stage | None = None
     """None where the hub has only just started."""
@@ -47,6 +49,7 @@ def progress_of(
     return Progress(
         answered=round_.answered,
         awaited=round_.awaited,
+        approving=round_.approving,
         refused=sorted(round_.refused),
         stage=round_.current.stage,
         attempt=round_.current.number,

@@ -7,7 +7,8 @@ There is no clock here and nothing is sent or stored. Signatures were checked be
 An `Attempt` goes through the stages ready, masked, reveal. Whoever declines, or is
 missing when a wait is over, is set aside for the rest of the question, and the largest
 cohort that is left begins the next attempt. Each wait lasts half of the time until the
-question expires, so the first one ends halfway.
+question expires, so the first one ends halfway. Where people at an agency have to
+approve the question, and nobody could answer without them, it is waited once more.
 
 Invariants:
 
@@ -35,6 +36,7 @@ from accord.hub.rounds.stages import (
     Turn,
     Wanted,
     half_of_what_is_left,
+    people_decide,
 )
 from accord.secagg.messages import Erased, Ready, Receipt
 from accord.secagg.opening import SEED_WRONG
@@ -59,6 +61,8 @@ class Round:
     """Whether hub and agency remember different things of this attempt."""
     _forgot: set[str] = dataclasses.field(default_factory=set)
     """With whom that happened; the second time it is out."""
+    _approving: set[str] = dataclasses.field(default_factory=set)
+    """Whose people have to approve it. In no row: agencies say so again."""
 
     @classmethod
     def begin(cls, call: Call, until: dt.datetime) -> Round:
@@ -123,6 +127,12 @@ class Round:
             for agency in self.taking_part
             if agency not in done and agency not in self.refused
         ]
+
+    @property
+    def approving(self) -> list[str]:
+        """Of those awaited: whose people have to approve the question first."""
+        found = self.awaited if self.current.stage is Stage.READY else []
+        return [agency for agency in found if agency in self._approving]
 
     @property
     def is_confirmed(self) -> bool:
@@ -237,6 +247,13 @@ class Round:
             self.refused[agency] = reason
         return True
 
+    def await_approval(self, agency: str, attempt: int) -> bool:
+        """Note that an agency's people have to approve it; tell whether that is new."""
+        if not self.counts(agency, attempt) or agency in self._approving:
+            return False
+        self._approving.add(agency)
+        return agency in self.awaited
+
     def forget(self, agency: str) -> None:
         """Take back what an agency said that was thrown out.
 
@@ -303,6 +320,11 @@ class Round:
                 current.stage = Stage.MASKED
                 current.until = half_of_what_is_left(now, self.call.expires_at)
                 return Turn.CHOSEN
+        if late and people_decide(
+            self.call, possible, self.awaited, self.approving, now
+        ):
+            current.until = half_of_what_is_left(now, self.call.expires_at)
+            return None
         return self._next(now, self.awaited) if late else None
 
     def _while_masked(self, now: dt.datetime) -> Turn | None:

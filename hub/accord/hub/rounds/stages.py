@@ -6,17 +6,24 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 ERASING: Final = dt.timedelta(seconds=60)
 """Time in which agencies can still say that they erased, once it has expired."""
+
+DECIDING: Final = dt.timedelta(seconds=60)
+"""Time that is kept for the rest of a question, however long people take to approve."""
 
 MOST_ATTEMPTS: Final = 1000
 """Attempts of one question; the protocol knows no higher number."""
 
 FORGETFUL: Final = frozenset({"COHORT_CHANGED", "EQUIVOCATION", "OUT_OF_ORDER"})
 """Reasons that another attempt can cure: hub and agency remember different things."""
+
+
+APPROVAL_AWAITED: Final = "APPROVAL_AWAITED"
+"""Why an agency is not ready that declines nothing: its people have to look first."""
 
 
 class Stage(enum.StrEnum):
@@ -68,6 +75,31 @@ class Call:
 def half_of_what_is_left(now: dt.datetime, expires_at: dt.datetime) -> dt.datetime:
     """Return when a wait that begins now is over."""
     return now + max(expires_at - now, dt.timedelta(0)) / 2
+
+
+def people_decide(
+    call: Call,
+    possible: Iterable[str],
+    awaited: Iterable[str],
+    approving: Iterable[str],
+    now: dt.datetime,
+) -> bool:
+    """Tell whether only those can still make an answer who approve it first.
+
+    Args:
+        call: what is asked.
+        possible: cohorts of which nobody was set aside.
+        awaited: who has not said ready.
+        approving: whose people have to approve it, of those.
+        now: the time.
+    """
+    left = [set(call.cohorts[cohort]) for cohort in possible]
+    silent = set(awaited).difference(approving)
+    return (
+        call.expires_at - now > DECIDING
+        and all(members.intersection(awaited) for members in left)
+        and any(members.isdisjoint(silent) for members in left)
+    )
 
 
 def publishable(
