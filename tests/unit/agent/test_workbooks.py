@@ -169,6 +169,26 @@ def test_a_formulas_error_leaves_its_row_out(tmp_path: Path, ending: str) -> Non
     assert report.rows_named(refusal) == "4, 5, 7, 9"
 
 
+@pytest.mark.parametrize("ending", WRITERS)
+def test_a_table_may_stand_anywhere_in_its_sheet(tmp_path: Path, ending: str) -> None:
+    rows: list[list[Cell]] = [
+        [],
+        [None] * 4,
+        [None, None, "name", "region"],
+        [None, None, "Ana", Error()],
+        [None] * 4,
+        [None, None, "Bela", "north"],
+        [None, None, Error("#DIV/0!", 0x07), "west"],
+    ]
+    path = WRITERS[ending](tmp_path / f"a{ending}", {"s": rows})
+    (sheet,) = open_workbook(path, SourceForm())
+    assert sheet.header == ("name", "region")
+    assert list(sheet.rows(["region", "name"])) == [
+        [["\0", "north", "west"], ["Ana", "Bela", "\0"]]
+    ]
+    assert [sheet.counted(number) for number in (1, 2, 3)] == [4, 6, 7]
+
+
 def test_rows_have_the_numbers_that_excel_shows(tmp_path: Path) -> None:
     rows: list[list[Cell]] = [
         ["Cases of 2024"],
