@@ -6,7 +6,8 @@ for ever: an id that was answered once is never answered in another way. What is
 or large stands apart from what is kept, and is overwritten when it is deleted
 (``PRAGMA secure_delete``). ``receipt`` has one row for every question that the hub
 signed, answered or not, and keeps what it asked, and what proves a charge, for ever.
-Moments are whole seconds since 1970, UTC.
+``forgetting`` has one row for every time that persons or old records were taken out,
+which says how many and never who. Moments are whole seconds since 1970, UTC.
 
 Every format but the first is reached from the one before by a step, which carries
 everything over; a new state takes all steps at once.
@@ -21,7 +22,7 @@ from accord.core.errors import ConfigurationError
 from accord.ledger import create_schema
 from accord.ledger.transaction import Transaction
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 """Number of the layout of these tables; 1 had no rounds, and no number either."""
 
 _FIRST: Final = 2
@@ -208,7 +209,21 @@ UPDATE agent_head SET format = 4
 """,
 )
 
-_STEPS: Final = {2: _RECEIPTS_AND_LOG, 3: _SCALES}
+_FORGETTING: Final = (
+    """
+CREATE TABLE forgetting (
+    number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    at TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('forgotten', 'lifted', 'retention')),
+    receipt TEXT NOT NULL
+)
+""",
+    """
+UPDATE agent_head SET format = 5
+""",
+)
+
+_STEPS: Final = {2: _RECEIPTS_AND_LOG, 3: _SCALES, 4: _FORGETTING}
 """Statements that lead from a format to the next one."""
 
 

@@ -6,7 +6,8 @@ came, so it costs no space and later ingests cannot touch it; or it lies in a da
 of the agency, and the directory says where. It is frozen once: the
 agent's database remembers its name for ever, and an edition that was lost is missing
 rather than frozen again from other records. Only the newest edition that is due is
-frozen; what an agent missed while it was off stays missing.
+frozen; what an agent missed while it was off stays missing. Nothing is ever added to
+one; who is forgotten, or whose consent ends, leaves it (`generations`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import dataclasses
 import datetime
 import os
 import re
-import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterable
@@ -27,6 +27,14 @@ import pydantic
 from accord.agent.state import AgentState, disk_trouble
 from accord.agent.store.columns import DESCRIPTION, Columns
 from accord.agent.store.durable import sync_directory
+from accord.agent.store.generations import (
+    edition_folders,
+    folder_of,
+    partial_folder,
+    sweep_partial,
+)
+from accord.agent.store.leaving import Leaving
+from accord.agent.store.rewriting import write_without
 from accord.core.agreement import Agreement
 from accord.core.calendar import Period, edition_due, is_edition
 from accord.core.document import Strict
@@ -39,6 +47,9 @@ EDITION = "edition.json"
 
 IN_DATABASE = "database.json"
 """Stands in the place of the store where an edition lies in a database."""
+
+CLOSED = "closed.json"
+"""Stands in the place of the store of an edition that is answered from no more."""
 
 _ATTEMPTS = 3
 """An ingest that ends meanwhile removes the build that is being linked."""
@@ -122,9 +133,10 @@ class Origin(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StoreOrigin:
-    """The current store; editions are links into it."""
+    """The current store; editions are links into it, but for cases that leave."""
 
     state: AgentState
+    leaving: Leaving | None = None
 
     def require(self, calendar: Calendar, name: str) -> None:
         """Raise unless there is a store of the calendar's data model."""
@@ -141,7 +153,13 @@ class StoreOrigin:
                 if attempt == _ATTEMPTS - 1:
                     raise
         # The links may be of a store that an ingest has replaced since: look again.
-        Columns.open(folder, model_digest=calendar.model.digest).close()
+        with Columns.open(folder, model_digest=calendar.model.digest) as columns:
+            gone = self.leaving and self.leaving.flags(columns, calendar.model)
+        if gone is not None:
+            left = folder.with_name(f"{folder.name}-left")
+            write_without(folder, left, gone)
+            shutil.rmtree(folder)
+            left.rename(folder)
 
 
 def calendar_name(every: Period, embargo_days: int) -> str:
@@ -237,7 +255,9 @@ def held_editions(state: AgentState, *, skip_broken: bool = False) -> list[Editi
     """
     found: list[Edition] = []
     for folder in state.editions.iterdir():
-        for entry in filter(lambda entry: is_edition(entry.name), folder.iterdir()):
+        for entry in edition_folders(folder):
+            if (entry / CLOSED).exists():
+                continue
             try:
                 found.append(_described(entry))
             except IntegrityError:
@@ -249,11 +269,12 @@ def held_editions(state: AgentState, *, skip_broken: bool = False) -> list[Editi
 def edition_folder(
     state: AgentState, every: Period, embargo_days: int, name: str
 ) -> Path | None:
-    """Return where an edition lies, if it is held."""
+    """Return where an edition lies, if it is held and can be answered from."""
     if not is_edition(name):
         return None
-    folder = state.editions / calendar_name(every, embargo_days) / name
-    return folder if (folder / EDITION).is_file() else None
+    folder = folder_of(state.editions / calendar_name(every, embargo_days), name)
+    held = (folder / EDITION).is_file() and not (folder / CLOSED).exists()
+    return folder if held else None
 
 
 def _obstacle(origin: Origin, calendar: Calendar, name: str) -> AccordError | None:
@@ -275,7 +296,7 @@ def _was_frozen(state: AgentState, calendar: str, name: str) -> bool:
         ).fetchall()
         if rows:
             return True
-        folder = state.editions / calendar / name
+        folder = folder_of(state.editions / calendar, name)
         if not folder.is_dir():
             return False
         _remember(connection, calendar, _described(folder))
@@ -304,8 +325,7 @@ def _freeze(
 ) -> Edition:
     home = state.editions / calendar.name
     home.mkdir(mode=0o700, exist_ok=True)
-    for left in home.glob(".partial-*"):
-        shutil.rmtree(left, ignore_errors=True)
+    sweep_partial(home)
     edition = Edition(
         number=number_of(calendar.every, name),
         name=name,
@@ -315,7 +335,7 @@ def _freeze(
         data_model=calendar.model.name,
         data_model_digest=calendar.model.digest,
     )
-    partial = home / f".partial-{secrets.token_hex(4)}"
+    partial = partial_folder(home)
     origin.freeze(calendar, name, partial)
     description = partial / EDITION
     with description.open("x", encoding="utf-8") as file:
