@@ -143,6 +143,7 @@ def unpack(
             *("--only-binary=:all:", "--target", place),
             *("--python-version", target.python, "--implementation", "cp"),
             *("--platform", *target.platforms),
+            "--ignore-requires-python",  # of this Python; the target's was asked for
         ],
         env=os.environ | {"PIP_CONFIG_FILE": os.devnull},
         check=True,
