@@ -115,8 +115,9 @@ class StoreAnswerer:
         """
         due = calendars(self._policies.agreements())
         try:
-            origin = origin_of(self._state, self._settings)
-            freeze_due(self._state, due, self._clock(), origin)
+            now = self._clock()
+            origin = origin_of(self._state, self._settings, now)
+            freeze_due(self._state, due, now, origin)
         except AccordError as error:
             structlog.get_logger().warning("edition.delayed", reason=error.reason)
         held = held_editions(self._state, skip_broken=True)

@@ -133,9 +133,10 @@ def freeze(*, state: StateOption = None, as_json: AsJson = False) -> None:
     """Freeze the editions that the calendar asks for; `run` does so by itself."""
     opened = AgentState.open(state_root(state))
     agreements = policies_of(opened).agreements()
-    origin = origin_of(opened, opened.settings())
+    now = utc_now()
+    origin = origin_of(opened, opened.settings(), now)
     due = calendars(agreements)
-    frozen, waiting = freeze_due(opened, due, utc_now(), origin)
+    frozen, waiting = freeze_due(opened, due, now, origin)
     if as_json:
         content = {"frozen": editions_json(frozen), "waiting": waiting_json(waiting)}
         print_json(console, content)

@@ -81,6 +81,18 @@ class Ingest(Strict):
     threads: Annotated[int, pydantic.Field(ge=1, le=64)] = 1
 
 
+class Retention(Strict):
+    """How long records are kept; without months they stay until they are replaced."""
+
+    months: Annotated[int, pydantic.Field(ge=1, le=1200)] | None = None
+    """Cases registered longer ago leave at the next ingest and are in no edition that
+    is frozen then; editions that were frozen longer ago are deleted."""
+    registered: Annotated[str, pydantic.Field(pattern=r"^[a-z](_?[a-z0-9]){0,62}$")] = (
+        "registered_month"
+    )
+    """Calendar dimension that says when a case was registered."""
+
+
 class Audit(Strict):
     """How long what an audit of a round needs is kept."""
 
@@ -184,6 +196,7 @@ class Settings(pydantic_settings.BaseSettings):
     lifetime: Lifetime = Lifetime()
     ingest: Ingest = Ingest()
     audit: Audit = Audit()
+    retention: Retention = Retention()
     databases: dict[DatabaseName, Database] = {}
     store: Store = Store()
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from accord.agent.intake.codes import Reason
 from accord.agent.intake.coding import Coded, Coder
+from accord.agent.intake.door import EVERYBODY, Door
 from accord.agent.intake.pseudonym import (
     KeyedHash,
     Kind,
@@ -84,10 +85,16 @@ class RowBuilder:
     """Name of the part: cases of different parts are different cases."""
     persons_known: bool
     report: Report
+    door: Door = EVERYBODY
+    """Keeps out who was forgotten, and what is too old."""
     follows: bool = False
     """Whether every row keeps the key of its case, to be found again."""
     persons: int = 0
     """Ordinals given so far."""
+    forgotten_cases: list[npt.NDArray[np.uint64]] = dataclasses.field(
+        default_factory=list
+    )
+    """Keys of cases that a forgotten person is in, where they are to be found again."""
 
     def build(self, batch: Batch) -> Rows:
         """Return the rows of *batch* that stay."""
@@ -123,18 +130,29 @@ class RowBuilder:
 
     def _placed(self, coded: dict[str, Coded], batch: Batch) -> Indices:
         """Return the rows that every dimension could place; note the others."""
-        wrong = np.zeros(len(batch.person), np.bool_)
+        gone = self.door.forgotten_rows(batch.person, batch.pseudonyms)
+        self._leave_out(Reason.FORGOTTEN, gone, batch)
+        if self.follows and gone.any():
+            self.forgotten_cases.append(self._case_keys(batch, np.flatnonzero(gone)))
+        old = self.door.old_rows(coded) & ~gone
+        self._leave_out(Reason.TOO_OLD, old, batch)
+        kept_out = gone | old
+        wrong = kept_out.copy()
         for name, found in coded.items():
             if found.wrong is None:
                 continue
-            wrong |= found.wrong > 0
-            for number in np.unique(found.wrong[found.wrong > 0]):
-                at = found.wrong == number
+            unplaced = np.where(kept_out, 0, found.wrong)
+            wrong |= unplaced > 0
+            for number in np.unique(unplaced[unplaced > 0]):
+                at = unplaced == number
                 self.report.refuse(
                     name, Reason(int(number)), batch.file[at], batch.row[at]
                 )
         self.report.refused += int(np.count_nonzero(wrong))
         return np.flatnonzero(~wrong)
+
+    def _leave_out(self, reason: Reason, rows: Flags, batch: Batch) -> None:
+        self.report.refuse("", reason, batch.file[rows], batch.row[rows])
 
     def _content(self, coded: dict[str, Coded], batch: Batch, rows: Indices) -> Content:
         """Return the bytes of every row: its person, then what the mapping reads."""

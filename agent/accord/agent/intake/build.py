@@ -41,7 +41,9 @@ from accord.agent.settings import Ingest
 from accord.agent.state import AgentState
 from accord.agent.store.columns import write_columns
 from accord.agent.store.durable import point, sync_directory, sync_file
+from accord.agent.store.leaving import CONSENT_UNTIL, NO_END, Leaving, day_code
 from accord.core.errors import NotFound, PreconditionFailed
+from accord.core.model import DataModel
 
 CASES = "cases.parquet"
 PERSONS = "persons.npy"
@@ -260,7 +262,11 @@ def _columns(
     described = connection.execute("DESCRIBE joined").fetchall()
     for row in described:
         name = str(row[0])
-        found = connection.execute(f'SELECT "{name}" FROM joined').fetchnumpy()
+        wanted = f'"{name}"'
+        if name == CONSENT_UNTIL:
+            # Parts whose mapping names no end have no such column.
+            wanted = f"coalesce({wanted}, {NO_END})::USMALLINT AS {wanted}"
+        found = connection.execute(f"SELECT {wanted} FROM joined").fetchnumpy()
         yield name, np.asarray(found[name])
 
 
@@ -268,6 +274,22 @@ def case_rows(path: Path, *, keyed: bool) -> str:
     """Return what stands behind FROM for the cases of a part, without their keys."""
     without = f" EXCLUDE ({CASE_KEY})" if keyed else ""
     return f"(SELECT *{without} FROM read_parquet('{_path(path)}'))"
+
+
+def staying(leaving: Leaving, model: DataModel, *, ends: bool) -> str:
+    """Return the condition under which a case of a part stays.
+
+    Args:
+        leaving: what does not.
+        model: by which the part is coded.
+        ends: whether the part says when consent ends.
+    """
+    conditions = ["TRUE"]
+    if codes := leaving.codes(model):
+        conditions.append(f"{leaving.registered} NOT IN ({', '.join(map(str, codes))})")
+    if ends:
+        conditions.append(f"{CONSENT_UNTIL} >= {day_code(leaving.today)}")
+    return " AND ".join(conditions)
 
 
 def _path(path: Path) -> str:

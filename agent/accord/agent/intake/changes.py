@@ -174,6 +174,15 @@ class Stamps:
         self.connection.execute("DROP TABLE wanted")
         return not int(wrong[0][0])
 
+    def without(self, keys: Sequence[npt.NDArray[np.uint64]]) -> None:
+        """Leave no stamp of some cases, so that they are read again each time."""
+        for some in keys:
+            self.connection.register("arriving", {"case_key": some})
+            self.connection.execute(
+                "DELETE FROM stamps WHERE case_key IN (SELECT case_key FROM arriving)"
+            )
+            self.connection.unregister("arriving")
+
     def write(self, path: Path) -> None:
         """Leave the stamps for the next ingest, in an order of no meaning."""
         target = str(path).replace("'", "''")

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 from accord.agent.intake.coding import (
     AgeCoder,
     Coder,
@@ -10,16 +12,22 @@ from accord.agent.intake.coding import (
     QuantityCoder,
     SingleCoder,
 )
+from accord.agent.intake.consent import ConsentCoder
 from accord.agent.intake.dates import Zone, zone_called
 from accord.agent.intake.mapping import DimensionEntry, Mapping
 from accord.agent.intake.sets import MultiCoder
 from accord.core.dimension import UNKNOWN, Dimension
 
 
-def coders(mapping: Mapping) -> list[Coder]:
+def coders(mapping: Mapping, today: datetime.date | None = None) -> list[Coder]:
     """Return a coder for every dimension and quantity of the data model, in order.
 
-    A dimension that the mapping does not name is not recorded.
+    A dimension that the mapping does not name is not recorded. What the mapping says
+    of consent comes last.
+
+    Args:
+        mapping: what is read, and how.
+        today: consent that ended before leaves a row out; else the day it is.
     """
     found: list[Coder] = []
     named = mapping.form.source.zone
@@ -29,6 +37,10 @@ def coders(mapping: Mapping) -> list[Coder]:
         found.append(_dimension_coder(dimension, entry, zone))
     for name, quantity in mapping.model.quantities.items():
         found.append(QuantityCoder(quantity, mapping.form.quantities.get(name)))
+    form = mapping.form
+    if form.consent is not None or form.opt_out is not None:
+        day = today or datetime.datetime.now(datetime.UTC).date()
+        found.append(ConsentCoder(form.consent, form.opt_out, day, zone))
     return found
 
 

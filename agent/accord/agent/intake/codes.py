@@ -30,6 +30,12 @@ class Reason(enum.IntEnum):
     UNREADABLE = 8
     TOTAL_LINE = 9
     NO_CASE = 10
+    OPTED_OUT = 11
+    NO_CONSENT = 12
+    CONSENT_UNCLEAR = 13
+    CONSENT_ENDED = 14
+    FORGOTTEN = 15
+    TOO_OLD = 16
 
     @property
     def word(self) -> str:

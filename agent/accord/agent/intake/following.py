@@ -13,7 +13,10 @@ import datetime
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from accord.agent.intake.build import CASES, PERSONS, case_rows
+import numpy as np
+import numpy.typing as npt
+
+from accord.agent.intake.build import CASES, PERSONS, case_rows, staying
 from accord.agent.intake.changes import MOST_SOUGHT, Stamps, since
 from accord.agent.intake.codes import Reason
 from accord.agent.intake.header import check_header
@@ -26,6 +29,7 @@ from accord.agent.intake.report import Changes, Report
 from accord.agent.intake.staging import Staging
 from accord.agent.sources.table import Batch, Source, Stream
 from accord.agent.state import AgentState
+from accord.agent.store.leaving import Leaving
 from accord.core._version import __version__
 
 STAMPS = "stamps.parquet"
@@ -40,6 +44,15 @@ class Earlier:
 
     folder: Path
     ingested_at: datetime.datetime
+    leaving: Leaving
+    """What of it has left since."""
+    mapping: Mapping
+    """As it was then, too."""
+
+    @property
+    def _ends(self) -> bool:
+        consent = self.mapping.form.consent
+        return consent is not None and consent.until is not None
 
     @property
     def files(self) -> list[Path]:
@@ -49,13 +62,14 @@ class Earlier:
     def kept(self) -> Piece:
         """Return its cases that did not change."""
         rows = case_rows(self.folder / CASES, keyed=False)
+        stays = staying(self.leaving, self.mapping.model, ends=self._ends)
         return Piece(
-            cases=f"(FROM {rows} ANTI JOIN touched USING (case_key))",
+            cases=f"(FROM {rows} ANTI JOIN touched USING (case_key) WHERE {stays})",
             persons=load_persons(self.folder / PERSONS),
         )
 
 
-def reading_of(state: AgentState, mapping: Mapping) -> str:
+def reading_of(state: AgentState, mapping: Mapping, leaving: Leaving) -> str:
     """Return the keyed hash of everything that decides what becomes of a row."""
     pseudonym_key = KeyedHash(state.pseudonym_key())
     decisive = (
@@ -65,20 +79,28 @@ def reading_of(state: AgentState, mapping: Mapping) -> str:
         mapping.model.digest,
         place_of(state, mapping),
         pseudonym_key.digest(b"reading").hex(),
+        f"{leaving.months} {leaving.registered}",
     )
     return KeyedHash(state.store_key()).digest(b"reading" + framed(decisive)).hex()
 
 
-def earlier_part(state: AgentState, mapping: Mapping) -> Earlier | None:
+def earlier_part(
+    state: AgentState, mapping: Mapping, leaving: Leaving
+) -> Earlier | None:
     """Return the part to go on from, if there is one that fits."""
     part = parts_of(state.current).get(mapping.name)
     if part is None or part.followed is None:
         return None
     folder = (state.current / PARTS / mapping.name).resolve()
-    same = part.followed.reading == reading_of(state, mapping)
+    same = part.followed.reading == reading_of(state, mapping, leaving)
     if not same or not (folder / STAMPS).is_file():
         return None
-    return Earlier(folder=folder, ingested_at=part.ingested_at)
+    return Earlier(
+        folder=folder,
+        ingested_at=part.ingested_at,
+        leaving=leaving,
+        mapping=mapping,
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +134,16 @@ class Following:
         report.note("", Reason.NO_CASE, rows, first)
         report.refused += rows
 
-    def leave(self, folder: Path) -> Followed:
-        """Write the stamps into a part; return what else the next ingest needs."""
+    def leave(
+        self, folder: Path, forgotten: Sequence[npt.NDArray[np.uint64]]
+    ) -> Followed:
+        """Write the stamps into a part; return what else the next ingest needs.
+
+        Args:
+            folder: of the part.
+            forgotten: keys of cases of which nothing is to be left.
+        """
+        self.stamps.without(forgotten)
         self.stamps.write(folder / STAMPS)
         return Followed(reading=self.reading)
 

@@ -16,12 +16,14 @@ import datetime
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from accord.agent.freezing import leaving_on
 from accord.agent.intake.batches import RowBuilder
 from accord.agent.intake.build import PartWriter, put_part, remove_part
 from accord.agent.intake.changes import Stamps
 from accord.agent.intake.coders import coders
 from accord.agent.intake.codes import Reason
 from accord.agent.intake.coding import Coder
+from accord.agent.intake.door import Door
 from accord.agent.intake.following import (
     Earlier,
     Following,
@@ -42,6 +44,7 @@ from accord.agent.settings import Ingest
 from accord.agent.sources.opening import with_header
 from accord.agent.sources.table import Table
 from accord.agent.state import AgentState
+from accord.agent.store.leaving import Leaving
 from accord.core.errors import SourceError
 
 
@@ -69,9 +72,13 @@ def check(
         SourceError: a source cannot be read.
         PreconditionFailed: the disk is full, or the limits are too tight.
     """
+    today = datetime.datetime.now(datetime.UTC).date()
+    leaving = leaving_on(state.settings(), today)
     with (
         workspace(state) as folder,
-        _staged(folder, mapping, sources, limits, state, progress=progress) as staged,
+        _staged(
+            folder, mapping, sources, limits, state, leaving, progress=progress
+        ) as staged,
     ):
         for batch in staged.staging.batches():
             staged.builder.build(batch)
@@ -103,9 +110,10 @@ def ingest(
             with another version of the data model.
     """
     with state.exclusive(), workspace(state) as folder:
-        earlier = None if everything else earlier_part(state, mapping)
+        leaving = leaving_on(state.settings(), now.date())
+        earlier = None if everything else earlier_part(state, mapping, leaving)
         with _staged(
-            folder, mapping, sources, limits, state, earlier, progress=progress
+            folder, mapping, sources, limits, state, leaving, earlier, progress=progress
         ) as staged:
             part = _write_part(folder / "part", staged, mapping, now)
         report = staged.builder.report
@@ -162,7 +170,7 @@ def _write_part(
         if following is not None:
             if following.earlier is not None:
                 rows, persons = writer.join(following.earlier.kept())
-            followed = following.leave(target)
+            followed = following.leave(target, builder.forgotten_cases)
         part = Part(
             name=mapping.name,
             data_model=mapping.model.name,
@@ -183,6 +191,7 @@ def _staged(
     sources: Sequence[Path],
     limits: Ingest,
     state: AgentState,
+    leaving: Leaving,
     earlier: Earlier | None = None,
     *,
     progress: Progress,
@@ -213,11 +222,11 @@ def _staged(
                     connection=connection, mapping=mapping, store_key=store_key
                 ),
                 earlier=earlier,
-                reading=reading_of(state, mapping),
+                reading=reading_of(state, mapping, leaving),
             )
             following.load(staging, headed, report)
         strike(connection, mapping, headed, report)
-        learned = _learned(staging, mapping)
+        learned = _learned(staging, mapping, leaving.today)
         absent, first = staging.order(key)
         report.note("", Reason.NO_PERSON, absent, first)
         report.refused += absent
@@ -227,6 +236,7 @@ def _staged(
             scope=mapping.name,
             persons_known=mapping.names_persons,
             report=report,
+            door=Door.of(state, mapping.model, leaving),
             follows=following is not None,
         )
         yield _Staged(staging=staging, builder=builder, following=following)
@@ -240,9 +250,9 @@ def _mapped(mapping: Mapping) -> tuple[str, ...]:
     )
 
 
-def _learned(staging: Staging, mapping: Mapping) -> list[Coder]:
+def _learned(staging: Staging, mapping: Mapping, today: datetime.date) -> list[Coder]:
     """Return the coders with their tables filled."""
-    found = coders(mapping)
+    found = coders(mapping, today)
     for column, count, batches in staging.distinct():
         readers = [coder for coder in found if column in coder.inputs]
         for coder in readers:

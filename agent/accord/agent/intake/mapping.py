@@ -14,6 +14,12 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
+from accord.agent.intake.consent_form import (
+    ConsentEntry,
+    OptOutEntry,
+    consent_columns,
+    wrong_consent,
+)
 from accord.agent.intake.dates import wrong_format, zone_called
 from accord.agent.intake.header import some_of
 from accord.agent.intake.openness import refuse_open
@@ -108,6 +114,8 @@ class MappingForm(Strict):
     person: Annotated[str | list[str], pydantic.BeforeValidator(_person)]
     without_person: Literal["refuse", "own_person"] = "refuse"
     case: Columns | None = None
+    consent: ConsentEntry | None = None
+    opt_out: OptOutEntry | None = None
     dimensions: Annotated[dict[Name, DimensionEntry], pydantic.Field(min_length=1)]
     quantities: dict[Name, QuantityEntry] = {}
 
@@ -145,7 +153,7 @@ class Mapping:
 
     @property
     def coded_columns(self) -> tuple[str, ...]:
-        """Columns that dimensions and quantities are read from, each once."""
+        """Columns from which dimensions, quantities and consent are read, each once."""
         return tuple(dict.fromkeys(name for name, _ in _coded(self.form)))
 
     @property
@@ -182,6 +190,7 @@ def _coded(form: MappingForm) -> Iterator[tuple[str, Path]]:
             yield flag, (*place, "flags", flag)
     for name, quantity in form.quantities.items():
         yield quantity.column, ("quantities", name, "column")
+    yield from consent_columns(form.consent, form.opt_out)
 
 
 def peek_model(text: str, source: str) -> str:
@@ -234,6 +243,7 @@ def _misfits(form: MappingForm, model: DataModel) -> Iterator[Misfit]:
     if form.source.zone is not None and zone_called(form.source.zone) is None:
         yield ("source", "zone"), "no such time zone; names are like `Europe/Vienna`."
     yield from _wrong_source(form)
+    yield from wrong_consent(form.consent, form.opt_out)
     if form.without_person != REFUSE and not isinstance(form.person, list):
         yield ("without_person",), "this goes only with `person: [columns]`."
 

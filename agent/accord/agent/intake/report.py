@@ -30,8 +30,25 @@ SENTENCES = {
     Reason.CASE_CONFLICT: "rows of the same person and case that contradict each other",
     Reason.UNREADABLE: "a value that cannot be read, such as a formula's error",
     Reason.TOTAL_LINE: "a line of totals, which is no record",
+    Reason.OPTED_OUT: "does not want to be counted",
+    Reason.NO_CONSENT: "no consent",
+    Reason.CONSENT_UNCLEAR: "a code for consent, or an end of it, that says neither",
+    Reason.CONSENT_ENDED: "consent that has ended",
+    Reason.FORGOTTEN: "of a person whom this agency has forgotten",
+    Reason.TOO_OLD: "older than this agency keeps records",
     Reason.NO_CASE: "no case id, without which changes cannot be followed",
 }
+
+COUNTED_ONLY = frozenset(
+    {
+        Reason.OPTED_OUT,
+        Reason.NO_CONSENT,
+        Reason.CONSENT_ENDED,
+        Reason.FORGOTTEN,
+        Reason.TOO_OLD,
+    }
+)
+"""Nothing about such a row is to be put right, so none is pointed at."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -112,6 +129,8 @@ class Report:
         self, place: str, reason: Reason, rows: int, first: list[tuple[int, int]]
     ) -> None:
         """Note a number of rows of which the first few are known."""
+        if reason in COUNTED_ONLY:
+            first = []
         if rows:
             self.refusals.setdefault((place, reason), Refusal()).add(rows, first)
 
@@ -126,7 +145,7 @@ class Report:
             f"{self.files[file]}:{row}" if several else str(row)
             for file, row in self._places(refusal)
         ]
-        more = ", …" if refusal.rows > len(names) else ""
+        more = ", …" if names and refusal.rows > len(names) else ""
         return ", ".join(names) + more
 
     def _places(self, refusal: Refusal) -> Iterator[tuple[int, int]]:

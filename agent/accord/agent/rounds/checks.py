@@ -206,9 +206,12 @@ class Checks:
         )
         if folder is None:
             refuse("EDITION_MISSING", "This agency has no such edition.")
+        today = self._clock().date()
         try:
-            return open_edition(self._state, folder, examined.policy.model)
+            return open_edition(self._state, folder, examined.policy.model, today)
         except AccordError as error:
+            if not folder.exists():  # somebody has left it meanwhile
+                return self.edition(examined)
             refuse("STORE_UNAVAILABLE", error.sentence)
 
     def bill(self, examined: Examined) -> Bill:

@@ -7,6 +7,7 @@ Neither is ever logged, nor stored in the clear.
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
@@ -19,6 +20,7 @@ from accord.agent.store.bound import bounded_vector
 from accord.agent.store.columns import Columns
 from accord.agent.store.editions import IN_DATABASE
 from accord.agent.store.entries import leaf_filters
+from accord.agent.store.erasing import without_ended
 from accord.core.measure import LARGEST_ENTRY
 from accord.core.model import DataModel
 from accord.core.placement import NoisePlan, PolyaShare
@@ -39,18 +41,26 @@ if TYPE_CHECKING:
 Vector = npt.NDArray[np.int64]
 
 
-def open_edition(state: AgentState, folder: Path, model: DataModel) -> Cases:
+def open_edition(
+    state: AgentState,
+    folder: Path,
+    model: DataModel,
+    today: datetime.date | None = None,
+) -> Cases:
     """Open what an edition answers from, here or in a database; no record is touched.
 
     Args:
         state: of the agency.
         folder: of the edition.
         model: by which its codes are read.
+        today: cases whose consent has ended by then leave it before it is opened.
 
     Raises:
         AccordError: as `Columns.open`, or `CodedEdition.open`.
     """
     if not (folder / IN_DATABASE).is_file():
+        if today is not None:
+            folder = without_ended(state, folder, today)
         return Columns.open(folder, model_digest=model.digest)
     try:
         from accord.agent.pushdown.edition import CodedEdition

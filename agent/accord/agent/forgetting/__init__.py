@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Taking persons and old records out of everything that this machine holds."""

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whom and what no source brings in any more, whatever its mapping says."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from accord.agent.forgetting.listed import Forgotten
+from accord.agent.intake.coding import Coded
+from accord.agent.intake.pseudonym import Pseudonyms
+from accord.agent.state import AgentState
+from accord.agent.store.leaving import Leaving
+from accord.core.model import DataModel
+
+if TYPE_CHECKING:
+    from accord.agent.intake.coding import Flags
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """The list of the forgotten, and the age from which records are not kept."""
+
+    forgotten: Forgotten | None = None
+    registered: str = ""
+    """Dimension that says when a case was registered."""
+    old: tuple[int, ...] = ()
+    """Leaf codes of the periods that are too old."""
+
+    @classmethod
+    def of(cls, state: AgentState, model: DataModel, leaving: Leaving) -> Self:
+        """Return the door of an agency on the day of *leaving*."""
+        return cls(
+            forgotten=Forgotten.of(state),
+            registered=leaving.registered,
+            old=leaving.codes(model),
+        )
+
+    def forgotten_rows(
+        self, person: npt.NDArray[np.uint32], pseudonyms: Pseudonyms
+    ) -> Flags:
+        """Return which rows are of a forgotten person.
+
+        Args:
+            person: ordinal of every row, ascending.
+            pseudonyms: of the persons from the first row's to the last row's.
+        """
+        if self.forgotten is None or not len(person):
+            return np.zeros(len(person), np.bool_)
+        gone = self.forgotten.among(pseudonyms)
+        flags: Flags = gone.take(person.astype(np.intp) - int(person[0]))
+        return flags
+
+    def old_rows(self, coded: Mapping[str, Coded]) -> Flags:
+        """Return which rows were registered too long ago."""
+        rows = len(next(iter(coded.values())).recorded)
+        if not self.old:
+            return np.zeros(rows, np.bool_)
+        found = coded[self.registered]
+        old: Flags = np.isin(found.columns[self.registered], self.old)
+        # What could not be placed has the first leaf, which says nothing.
+        return old if found.wrong is None else old & (found.wrong == 0)
+
+
+EVERYBODY = Door()
+"""Keeps nobody out."""
