@@ -18,11 +18,12 @@ from typing import Final
 
 import structlog
 
+from accord.agent.approvals import Approvals
 from accord.agent.contact import LedgerContact
 from accord.agent.countersigning import Page
 from accord.agent.freezing import origin_of
 from accord.agent.policies import AgencyPolicies
-from accord.agent.rounds import fence, history, rows
+from accord.agent.rounds import approval, fence, history, rows
 from accord.agent.rounds.checks import Checks, Clock, refuse
 from accord.agent.rounds.ending import Ending
 from accord.agent.rounds.masking import Masking
@@ -30,7 +31,13 @@ from accord.agent.rounds.opening import Opening
 from accord.agent.rounds.pairs import Pairs
 from accord.agent.rounds.ready import Readying
 from accord.agent.rounds.rows import Row, Stage
-from accord.agent.rounds.steps import ErasedStep, MaskStep, ReadyLike, ReadyStep
+from accord.agent.rounds.steps import (
+    ErasedStep,
+    MaskStep,
+    ReadyLike,
+    ReadyStep,
+    Request,
+)
 from accord.agent.settings import Settings
 from accord.agent.state import AgentState
 from accord.agent.store.editions import calendars, freeze_due, held_editions
@@ -92,8 +99,13 @@ class StoreAnswerer:
         self._checks = Checks(state, keys=keys, settings=settings, clock=clock)
         self._pairs = Pairs(keys, clock)
         self._readying = Readying(
-            keys=keys, checks=self._checks, pairs=self._pairs, clock=clock
+            keys=keys,
+            checks=self._checks,
+            pairs=self._pairs,
+            rule=settings.approval,
+            clock=clock,
         )
+        self._approvals = Approvals(state, settings.approval, clock)
         self._masking = Masking(
             state, keys=keys, checks=self._checks, pairs=self._pairs, clock=clock
         )
@@ -256,6 +268,8 @@ class StoreAnswerer:
             # The refusal goes out even where nothing can be written.
             with contextlib.suppress(AccordError):
                 self._keep_refusal(payload, signature, refused.reason)
+                if refused.reason == "APPROVAL_AWAITED":
+                    self._approvals.remind()
             raise
 
     def _keep_refusal(self, payload: bytes, signature: bytes, reason: str) -> None:
@@ -266,6 +280,10 @@ class StoreAnswerer:
         query_id = query_id_of(payload)
         with self._state.ledger() as connection, transaction(connection) as tx:
             history.refused(tx, query_id, payload, signature, reason, self._clock())
+
+    def decided(self) -> tuple[Request, ...]:
+        """Return what people have decided on since, each once."""
+        return self._approvals.decided()
 
     def mask(
         self,
@@ -303,10 +321,13 @@ class StoreAnswerer:
         with self._state.ledger() as connection:
             if fence.standing(self._state, connection).restored:
                 return ()
+            with transaction(connection) as tx:
+                approval.end(tx, query_ids)
             return self._ending.settle(connection, query_ids)
 
     def expire(self) -> None:
-        """Erase what has expired; called now and then."""
+        """Erase what has expired, and remind people; called now and then."""
+        self._approvals.remind()
         with self._state.ledger() as connection:
             if not fence.standing(self._state, connection).restored:
                 self._ending.expire(connection)

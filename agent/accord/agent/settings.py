@@ -99,6 +99,30 @@ class Audit(Strict):
     keep_days: Annotated[int, pydantic.Field(ge=1, le=36_500)] = 400
 
 
+class Approval(Strict):
+    """Which questions people at this agency approve before it answers them."""
+
+    needed: Literal["never", "always"] | tuple[str, ...] = "never"
+    """Or the names of agreements."""
+    remember: bool = False
+    """Whether what was approved once need not be approved again, asked by the same
+    analyst for the same purpose under the same version of the agreement."""
+    remind_after_hours: Annotated[int, pydantic.Field(ge=1, le=720)] = 24
+    """How often people are reminded of a question that waits."""
+    expire_after_hours: Annotated[int, pydantic.Field(ge=1, le=8760)] | None = None
+    """Afterwards it counts as declined; else when the question ends by itself."""
+    notify: tuple[str, ...] = ()
+    """A program with its arguments, which is told that questions wait."""
+
+    @pydantic.field_validator("notify")
+    @classmethod
+    def _whole_path(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value and not Path(value[0]).is_absolute():
+            message = "the program is named by its whole path, from the root on"
+            raise ValueError(message)
+        return value
+
+
 DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "mssql")
 """Schemes of the databases that records can be read from."""
 
@@ -197,6 +221,7 @@ class Settings(pydantic_settings.BaseSettings):
     ingest: Ingest = Ingest()
     audit: Audit = Audit()
     retention: Retention = Retention()
+    approval: Approval = Approval()
     databases: dict[DatabaseName, Database] = {}
     store: Store = Store()
 

@@ -73,6 +73,11 @@ _CONFIGURATION = """\
 # [audit]
 # keep_days = 400
 #
+# [approval]          # people approve questions first: "never", "always", ["AGREEMENT"]
+# needed = "never"
+# remember = false
+# remind_after_hours = 24
+#
 # [databases]         # that records are read from: [databases.NAME], with url = "..."
 #
 # [store]             # "database" counts in a table of one of your databases

@@ -20,6 +20,7 @@ from accord.agent.rounds.steps import (
     MaskStep,
     ReadyLike,
     ReadyStep,
+    Request,
     Words,
 )
 from accord.agent.witness import Growth
@@ -149,6 +150,8 @@ class AnswererDouble:
         """Runs in every step that belongs to a query."""
         self.vector: Words = np.array([4, 0, 2**64 - 8, 1], np.uint64)
         self.erases = True
+        self.decisions: list[Request] = []
+        """What people decided on, to be said once."""
         self.loss = Loss(nano_rho=5)
         """What it says to have charged."""
         self.compared: list[tuple[Loss, Loss | None]] = []
@@ -241,6 +244,11 @@ class AnswererDouble:
             signature=bytes(64),
         )
         return ReadyStep(ready=ready, lacking=("police",))
+
+    def decided(self) -> Sequence[Request]:
+        self._called()
+        found, self.decisions = self.decisions, []
+        return found
 
     def mask(
         self,

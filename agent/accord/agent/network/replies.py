@@ -33,6 +33,7 @@ from accord.v1 import agent_pb2, common_pb2
 _MOST_DIGESTS: Final = 4096
 _MOST_CLAUSES: Final = 32
 _MOST_CODE: Final = 64
+_AWAITED: Final = "APPROVAL_AWAITED"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +144,8 @@ class Replies:
         else:
             log.info(done)
             return found
-        log.info("requisition.refused", reason=reason, code=codes)
+        if reason != _AWAITED:  # people are told of it, and the hub
+            log.info("requisition.refused", reason=reason, code=codes)
         return agent_pb2.Refusal(
             query_id=query_id,
             attempt=attempt,

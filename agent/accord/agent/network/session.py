@@ -149,6 +149,7 @@ class Session:
             self._calendar(),
             self._policies(),
             self._charges(),
+            self._approvals(),
         )
 
     async def fetch(self, name: str) -> bytes:
@@ -247,6 +248,13 @@ class Session:
         while True:
             await asyncio.sleep(self._timing.editions)
             await self._tell_editions()
+
+    async def _approvals(self) -> None:
+        """Answer anew what people have decided on: the hub does not ask again."""
+        while True:
+            await asyncio.sleep(self._timing.approvals)
+            for asked in await self._worker.decided():
+                await self._worker.take(asked)
 
     async def _tell_editions(self) -> None:
         held = await self._worker.editions()

@@ -21,6 +21,8 @@ class Timing:
     """How often newer policies are looked for."""
     expiry: float = 300.0
     """How often what has expired is erased."""
+    approvals: float = 2.0
+    """How often it is looked at what people have approved or refused."""
     slot: float = 0.1
     """Masked vectors leave at this time, or twice, four times … it; 0 is at once."""
     idle: float = 30.0

@@ -207,6 +207,24 @@ class Worker:
         except AccordError as error:
             structlog.get_logger().error("expiry.failed", reason=error.reason)
 
+    async def decided(self) -> list[agent_pb2.Requisitions]:
+        """Return what people have decided on since, as the hub asked it."""
+        try:
+            found = await self._call(self._answerer.decided)
+        except AccordError as error:
+            structlog.get_logger().error("approvals.unreadable", reason=error.reason)
+            return []
+        messages = [
+            agent_pb2.Requisition(
+                payload=each.payload, signature=each.signature, attempt=each.attempt
+            )
+            for each in found
+        ]
+        return [
+            agent_pb2.Requisitions(requisitions=messages[start : start + MOST_TOGETHER])
+            for start in range(0, len(messages), MOST_TOGETHER)
+        ]
+
     async def take(self, asked: Asked) -> None:
         """Have a batch worked off, but for what is in hand; waits where much is."""
         kind, works = _works_of(asked)

@@ -4,11 +4,11 @@
 The hub is believed in nothing that can be checked. In this order: its signature, by the
 key that the board lists; whether the signed policies can be trusted now; the agreement
 and all that it depends on (by digest), the time, the cohort, the agreement's own
-decision, the agency's own rules, the terms of the noise (computed again) and the
-edition. The first check that fails gives a reason from the closed list. All of them
-look at public words and past charges only, so a refusal says nothing about any record.
-They are made again at each step: what the board or this agency's staff changed between
-two of them counts.
+decision, the agency's own rules, what its people have declined, the terms of the noise
+(computed again) and the edition. The first check that fails gives a reason from the
+closed list. All of them look at public words and past charges only, so a refusal says
+nothing about any record. They are made again at each step: what the board or this
+agency's staff changed between two of them counts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from accord.agent.policies import AgencyPolicies
-from accord.agent.rounds import fence
+from accord.agent.rounds import approval, fence
 from accord.agent.rounds.vectors import open_edition
 from accord.agent.rulebook import rules_in_force
 from accord.agent.rules import Rule, objections
@@ -140,6 +140,7 @@ class Checks:
         self._check_decision(requisition, policy)
         with transaction(connection) as tx:
             rules = rules_in_force(tx)
+            approval.require_not_declined(tx, requisition.query_id)
         self._check_objections(requisition, policy, rules)
         found = self._check_terms(requisition, policy)
         try:

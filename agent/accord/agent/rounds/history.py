@@ -51,6 +51,11 @@ ON CONFLICT (query_id) DO UPDATE SET state = 'refused', reason = excluded.reason
 WHERE receipt.state IN ('refused', 'asked') AND receipt.reason IS NOT excluded.reason
 """
 
+_NOT_APPROVED: Final = """
+UPDATE receipt SET reason = 'APPROVAL_EXPIRED'
+WHERE query_id = :query_id AND state = 'refused' AND reason = 'APPROVAL_AWAITED'
+"""
+
 _MASKED: Final = """
 UPDATE receipt SET state = 'masked', cohort = :cohort, transcript = :transcript,
     cells = :cells, scale = :scale, masked_at = :now
@@ -110,6 +115,11 @@ def refused(
             "signature": signature if short else None,
         },
     )
+
+
+def not_approved(tx: Transaction, query_id: str) -> None:
+    """Note that nobody has approved a question for as long as it waited."""
+    tx.execute(_NOT_APPROVED, {"query_id": query_id})
 
 
 def masked(

@@ -2,20 +2,22 @@
 """First round: this agency would answer, and signs a fresh key for the attempt.
 
 Everything is checked that can be checked without a cohort; nothing is spent and no
-record is touched. What a lower attempt kept is erased in the same transaction, so that
-nothing can open it once the new key is signed.
+record is touched. Where people have to approve the question, that is the last check:
+until they have, it waits in the agency's database. What a lower attempt kept is erased
+in the same transaction, so that nothing can open it once the new key is signed.
 """
 
 from __future__ import annotations
 
 import sqlite3
 
-from accord.agent.rounds import history, rows
+from accord.agent.rounds import approval, history, rows
 from accord.agent.rounds.checks import Checks, Clock, Examined, refuse, substance_of
 from accord.agent.rounds.pairs import Pairs
 from accord.agent.rounds.rows import Row, Stage
 from accord.agent.rounds.steps import ReadyStep
 from accord.agent.rounds.vectors import require
+from accord.agent.settings import Approval
 from accord.agent.spending import require_affordable
 from accord.core.errors import AccordError
 from accord.ledger.sqlite import transaction
@@ -33,11 +35,13 @@ class Readying:
         keys: SecretKeys,
         checks: Checks,
         pairs: Pairs,
+        rule: Approval,
         clock: Clock,
     ) -> None:
         self._keys = keys
         self._checks = checks
         self._pairs = pairs
+        self._rule = rule
         self._clock = clock
 
     def ready(
@@ -87,27 +91,42 @@ class Readying:
             if row is not None and _same(row, substance, spec.digest, attempt):
                 return row.ready(self._keys.label)
             bill = self._checks.bill(examined)
-            require_affordable(tx, bill, self._clock())
-            ready, ephemeral = make_ready(self._keys, spec, attempt)
-            begun = Row(
-                query_id=requisition.query_id,
-                substance=substance,
-                stage=Stage.READY,
-                attempt=attempt,
-                spec_digest=spec.digest,
-                payload=spec.payload,
-                signature=signature,
-                expires_at=requisition.expires_at,
-                ephemeral=ephemeral,
-                ephemeral_key=ready.ephemeral_key,
-                ready_signature=ready.signature,
-            )
-            if not rows.put_ready(tx, begun):
-                refuse("OUT_OF_ORDER", "The attempt cannot begin any more.")
-            history.asked(tx, begun, self._clock())
+            now = self._clock()
+            require_affordable(tx, bill, now)
+            asked = spec.payload, signature, attempt
+            standing = approval.standing_of(tx, self._rule, requisition, asked, now)
+            # What waits is to be kept, so that this refusal comes after the block.
+            refusal = approval.refusal(standing)
+            if refusal is None:
+                begun = self._begun(examined, substance, signature, attempt)
+                if not rows.put_ready(tx, begun):
+                    refuse("OUT_OF_ORDER", "The attempt cannot begin any more.")
+                history.asked(tx, begun, now)
+        if refusal is not None:
+            raise refusal
         if row is not None:
             rows.checkpoint(connection)
-        return ready
+        return begun.ready(self._keys.label)
+
+    def _begun(
+        self, examined: Examined, substance: str, signature: bytes, attempt: int
+    ) -> Row:
+        """Return the row of an attempt that begins, with a fresh key."""
+        requisition, spec = examined.requisition, examined.spec
+        ready, ephemeral = make_ready(self._keys, spec, attempt)
+        return Row(
+            query_id=requisition.query_id,
+            substance=substance,
+            stage=Stage.READY,
+            attempt=attempt,
+            spec_digest=spec.digest,
+            payload=spec.payload,
+            signature=signature,
+            expires_at=requisition.expires_at,
+            ephemeral=ephemeral,
+            ephemeral_key=ready.ephemeral_key,
+            ready_signature=ready.signature,
+        )
 
 
 def _same(row: Row, substance: str, spec_digest: bytes, attempt: int) -> bool:

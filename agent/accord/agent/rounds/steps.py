@@ -44,6 +44,15 @@ class ReadyLike(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the hub asked, as it came."""
+
+    payload: bytes = dataclasses.field(repr=False)
+    signature: bytes = dataclasses.field(repr=False)
+    attempt: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ReadyStep:
     """The first round's answer."""
 
@@ -141,6 +150,9 @@ class Answerer(Protocol):
         Raises:
             RequisitionRefused: with a reason from the closed list.
         """
+
+    def decided(self) -> Sequence[Request]:
+        """Return what people have decided on since, to be answered as it was asked."""
 
     def mask(
         self,

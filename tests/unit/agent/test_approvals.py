@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Questions that people approve first: what waits, what they decide, what it binds."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accord.agent.answer import StoreAnswerer
+from accord.agent.approvals import approve, question, questions, refuse
+from accord.agent.receipts import Receipt, receipts
+from accord.agent.reminding import notify
+from accord.agent.rounds.approval import Standing, subject_of
+from accord.agent.settings import Settings
+from accord.core.decide import Analyst
+from accord.core.errors import AccordError, NotFound, PreconditionFailed
+from accord.core.terms import Requisition
+from tests.unit.agent.agency_world import THREE, World, expected
+from tests.unit.agent.agreements import AGENCY, requisition, signed
+from tests.unit.agent.test_rounds import refused
+
+HOUR = datetime.timedelta(hours=1)
+
+
+@pytest.fixture
+def careful(world: World) -> World:
+    """The agency of the tests approves whatever it answers."""
+    return under(world, needed="always")
+
+
+def under(world: World, **rule: object) -> World:
+    """Start the agency's program again, with a rule of approvals."""
+    answerer = world.answerer(AGENCY, approval=rule)
+    world.answerers[AGENCY] = answerer
+    world.hub.members[AGENCY] = answerer
+    return world
+
+
+def ask(world: World, asked: Requisition, attempt: int = 1) -> str:
+    """Return why the agency is not ready; empty where it is."""
+    try:
+        world.answerers[AGENCY].ready(*signed(asked), attempt, world.offer.fetch)
+    except AccordError as error:
+        return error.reason
+    return ""
+
+
+def receipt(world: World, asked: Requisition) -> Receipt:
+    with world.states[AGENCY].ledger() as connection:
+        return next(e for e in receipts(connection) if e.query_id == asked.query_id)
+
+
+def test_it_waits_and_is_answered_once_it_is_approved(careful: World) -> None:
+    state, asked = careful.states[AGENCY], careful.asked()
+    assert ask(careful, asked) == "APPROVAL_AWAITED"
+    assert ask(careful, asked) == "APPROVAL_AWAITED"
+    [waits] = questions(state, careful.clock())
+    assert waits.query_id == asked.query_id
+    assert careful.spent(AGENCY) == (0, 0)
+    assert careful.answerers[AGENCY].decided() == ()
+
+    approve(state, asked.query_id, careful.clock())
+    [told] = careful.answerers[AGENCY].decided()
+    assert (told.payload, told.signature) == signed(asked)
+    assert careful.answerers[AGENCY].decided() == ()
+    assert (careful.whole(asked).sum() == expected(THREE)).all()
+    assert questions(state, careful.clock()) == []
+    kept = question(state, asked.query_id)
+    assert kept.standing is Standing.APPROVED
+    assert kept.decided_by
+
+
+def test_what_is_refused_stays_refused(careful: World) -> None:
+    state, asked = careful.states[AGENCY], careful.asked()
+    ask(careful, asked)
+    refuse(state, asked.query_id, "not our purpose", careful.clock())
+    [told] = careful.answerers[AGENCY].decided()
+    assert told.attempt == 1
+    assert ask(careful, asked) == "APPROVAL_REFUSED"
+    assert ask(careful, asked, attempt=2) == "APPROVAL_REFUSED"
+    assert receipt(careful, asked).reason == "APPROVAL_REFUSED"
+    with pytest.raises(PreconditionFailed) as caught:
+        approve(state, asked.query_id, careful.clock())
+    assert caught.value.reason == "APPROVAL_OVER"
+    assert "not our purpose" not in caught.value.sentence
+
+
+def test_an_approval_can_be_taken_back_until_it_is_being_opened(
+    careful: World,
+) -> None:
+    state, first, second = careful.states[AGENCY], careful.asked(), careful.asked()
+    for asked in (first, second):
+        ask(careful, asked)
+        approve(state, asked.query_id, careful.clock())
+    found = careful.hub.mask(careful.ready(first))
+    refuse(state, first.query_id, "", careful.clock())
+    assert refused(careful.hub.reveal, found) == "APPROVAL_REFUSED"
+    careful.whole(second)
+    with pytest.raises(PreconditionFailed):
+        refuse(state, second.query_id, "", careful.clock())
+
+
+def test_nobody_is_asked_to_approve_what_would_be_refused_anyway(
+    world: World,
+) -> None:
+    world.answerers[AGENCY] = StoreAnswerer(
+        world.states[AGENCY],
+        agency=AGENCY,
+        settings=Settings.model_validate(
+            {
+                "approval": {"needed": "always"},
+                "lifetime": {"zcdp": {"epsilon": "0.1"}},
+            }
+        ),
+        clock=world.clock,
+    )
+    assert ask(world, world.asked()) == "BUDGET_EXHAUSTED"
+    assert questions(world.states[AGENCY], world.clock(), decided=True) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "waits"),
+    [
+        ({}, False),
+        ({"needed": "never"}, False),
+        ({"needed": "always"}, True),
+        ({"needed": ("small-trends",)}, True),
+        ({"needed": ("another",)}, False),
+    ],
+)
+def test_people_are_asked_under_the_agreements_that_the_agency_names(
+    world: World, rule: dict[str, object], *, waits: bool
+) -> None:
+    under(world, **rule)
+    assert ask(world, world.asked()) == ("APPROVAL_AWAITED" if waits else "")
+
+
+def test_a_decision_holds_in_another_program_and_for_later_attempts(
+    careful: World,
+) -> None:
+    asked = careful.asked()
+    ask(careful, asked)
+    under(careful, needed="always")
+    assert ask(careful, asked) == "APPROVAL_AWAITED"
+    approve(careful.states[AGENCY], asked.query_id, careful.clock())
+    under(careful, needed="always")
+    assert ask(careful, asked) == ""
+    assert ask(careful, asked, attempt=2) == ""
+
+
+def test_what_began_before_people_were_asked_waits_in_its_next_attempt(
+    world: World,
+) -> None:
+    asked = world.asked()
+    assert ask(world, asked) == ""
+    under(world, needed="always")
+    assert ask(world, asked) == ""
+    assert ask(world, asked, attempt=2) == "APPROVAL_AWAITED"
+    approve(world.states[AGENCY], asked.query_id, world.clock())
+    [told] = world.answerers[AGENCY].decided()
+    assert told.attempt == 2
+    assert ask(world, asked, attempt=2) == ""
+
+
+def test_another_question_under_an_approved_id_is_refused(careful: World) -> None:
+    asked = careful.asked()
+    ask(careful, asked)
+    swapped = dataclasses.replace(
+        asked,
+        analyst=dataclasses.replace(
+            asked.analyst, roles=asked.analyst.roles | {"reporter"}
+        ),
+    )
+    assert subject_of(swapped) != subject_of(asked)
+    assert ask(careful, swapped) == "ID_REUSED"
+    approve(careful.states[AGENCY], asked.query_id, careful.clock())
+    assert ask(careful, swapped) == "ID_REUSED"
+    assert ask(careful, asked) == ""
+
+
+def test_later_times_are_no_other_question(careful: World) -> None:
+    asked = careful.asked()
+    ask(careful, asked)
+    approve(careful.states[AGENCY], asked.query_id, careful.clock())
+    later = dataclasses.replace(asked, expires_at=asked.expires_at + HOUR / 60)
+    assert ask(careful, later) == ""
+
+
+CHANGES = {
+    "purpose": st.text(min_size=1, max_size=20),
+    "cohort": st.sampled_from(["all", "fallback", "others"]),
+    "policy_digest": st.text("0123456789abcdef", min_size=64, max_size=64),
+    "agreement_digest": st.text("0123456789abcdef", min_size=64, max_size=64),
+    "layout_digest": st.text("0123456789abcdef", min_size=64, max_size=64),
+    "analyst": st.builds(
+        Analyst,
+        id=st.sampled_from(["ana", "bela"]),
+        organisation=st.sampled_from(["observatory", "police"]),
+        roles=st.frozensets(st.sampled_from(["analyst", "funder"]), min_size=1),
+    ),
+}
+
+
+@given(st.fixed_dictionaries({}, optional=CHANGES))
+def test_every_change_of_what_people_see_is_another_subject(
+    changes: dict[str, object],
+) -> None:
+    asked = requisition()
+    changed = dataclasses.replace(asked, **changes)  # type: ignore[arg-type]  # by name
+    same = all(getattr(asked, name) == value for name, value in changes.items())
+    assert (subject_of(asked) == subject_of(changed)) == same
+
+
+def test_what_was_approved_once_is_remembered_where_the_agency_says_so(
+    world: World,
+) -> None:
+    under(world, needed="always", remember=True)
+    state, first = world.states[AGENCY], world.asked()
+    ask(world, first)
+    approve(state, first.query_id, world.clock())
+    assert ask(world, world.asked()) == ""
+    other = dataclasses.replace(
+        world.asked(), analyst=dataclasses.replace(first.analyst, id="bela")
+    )
+    assert ask(world, other) == "APPROVAL_AWAITED"
+    under(world, needed="always")
+    assert ask(world, world.asked()) == "APPROVAL_AWAITED"
+
+
+def test_a_refusal_is_not_remembered(world: World) -> None:
+    under(world, needed="always", remember=True)
+    first = world.asked()
+    ask(world, first)
+    refuse(world.states[AGENCY], first.query_id, "", world.clock())
+    assert ask(world, world.asked()) == "APPROVAL_AWAITED"
+
+
+def test_what_nobody_decides_on_in_time_is_declined(world: World) -> None:
+    under(world, needed="always", expire_after_hours=1)
+    asked = dataclasses.replace(world.asked(), expires_at=world.clock() + 48 * HOUR)
+    assert ask(world, asked) == "APPROVAL_AWAITED"
+    world.clock.now += HOUR
+    state = world.states[AGENCY]
+    with pytest.raises(PreconditionFailed):
+        approve(state, asked.query_id, world.clock())
+    assert questions(state, world.clock()) == []
+    [told] = world.answerers[AGENCY].decided()
+    assert told.payload == signed(asked)[0]
+    assert question(state, asked.query_id).standing is Standing.EXPIRED
+    assert receipt(world, asked).reason == "APPROVAL_EXPIRED"
+    assert ask(world, asked) == "APPROVAL_EXPIRED"
+
+
+def test_what_the_hub_ends_waits_for_nobody(careful: World) -> None:
+    asked = careful.asked()
+    ask(careful, asked)
+    careful.answerers[AGENCY].settle([asked.query_id])
+    state = careful.states[AGENCY]
+    assert questions(state, careful.clock()) == []
+    assert question(state, asked.query_id).standing is Standing.ENDED
+    assert receipt(careful, asked).reason == "APPROVAL_EXPIRED"
+
+
+def test_an_id_may_be_cut_short_while_it_is_the_only_one(careful: World) -> None:
+    state, asked = careful.states[AGENCY], careful.asked()
+    ask(careful, asked)
+    assert question(state, asked.query_id[:8]).query_id == asked.query_id
+    for wrong in ("", asked.query_id[:3], "00000000-none"):
+        with pytest.raises(NotFound):
+            question(state, wrong)
+
+
+def test_people_are_told_at_once_and_then_as_often_as_they_want(
+    world: World, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    seen = tmp_path / "seen"
+    program = (
+        f"import sys; open({str(seen)!r}, 'a').write(' '.join(sys.argv[1:]) + chr(10))"
+    )
+    command = (sys.executable, "-c", program, "note")
+    under(world, needed="always", notify=command, remind_after_hours=2)
+    asked = dataclasses.replace(world.asked(), expires_at=world.clock() + 48 * HOUR)
+    told: Callable[[], list[str]] = lambda: (  # noqa: E731
+        seen.read_text(encoding="utf-8").splitlines() if seen.exists() else []
+    )
+    ask(world, asked)
+    ask(world, asked)
+    wait_for(lambda: len(told()) == 1)
+    world.clock.now += HOUR
+    world.answerers[AGENCY].expire()
+    world.clock.now += HOUR
+    world.answerers[AGENCY].expire()
+    wait_for(lambda: len(told()) == 2)
+    assert told() == [f"note {asked.query_id}"] * 2
+    said = "".join(capfd.readouterr())
+    assert said.count("approval.awaited") == 2
+    assert asked.purpose not in said
+
+
+def test_a_program_that_is_not_there_ends_nothing(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    thread = notify(["/nowhere/at/all"], ["id"])
+    assert thread is not None
+    thread.join(30)
+    assert "notification.failed" in "".join(capfd.readouterr())
+    assert notify([], ["id"]) is None
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    """Return once something that another thread does has happened."""
+    import time
+
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
