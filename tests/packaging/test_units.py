@@ -21,6 +21,8 @@ from tests.packaging.distributions import ROOT
 AGENT = ROOT / "deploy/agent"
 INGEST = "accord-agent-ingest.service"
 UNITS = ("accord-agent.service", "accord-agent-once.service", INGEST)
+pytestmark = pytest.mark.timeout(900)
+
 MOST_EXPOSED = 2.0
 KEK = "accord-agent.kek"
 
