@@ -13,13 +13,16 @@ from accord.agent.intake.codes import Reason
 from accord.agent.intake.ingest import ingest
 from accord.core.errors import SourceError
 from tests.contract.case_tables import (
+    COLUMNS,
     Place,
     Rows,
+    Run,
     in_csv,
     in_mariadb,
     in_parquet,
     in_postgresql,
     in_sqlite,
+    settings,
 )
 from tests.contract.mariadb import MariadbServer, mariadb
 from tests.contract.postgres import Cluster, postgres
@@ -204,17 +207,42 @@ def test_a_hostile_name_of_a_column_is_a_name(put_in_database: Open) -> None:
         assert ingest(place.state, mapping(written), [], LIMITS, NOW).report.kept == 40
 
 
-def test_invalid_utf8_in_sqlite_is_named_by_row(tmp_path: Path) -> None:
-    with in_sqlite(tmp_path, [case(1), case(2)]) as place:
-        assert place.run is not None
-        place.run(
-            "UPDATE \"case files\" SET first = CAST(? AS TEXT) WHERE number = '2'",
-            [b"\xff\xfe"],
-        )
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_what_is_no_utf8_is_said_so(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """SQLite takes any bytes as a text, so does PostgreSQL if it knows no letters."""
+    with opener(kind, tmp_path, request)([case(1), case(2)]) as place:
+        run = place.run
+        assert run is not None
+        if kind == "sqlite":
+            change = 'UPDATE "case files" SET first = CAST(? AS TEXT) WHERE number = ?'
+            run(change, [b"\xffsecret", "2"])
+        else:
+            cluster: Cluster = request.getfixturevalue("postgres")
+            settings(place.state, *without_letters(cluster, run))
         with pytest.raises(SourceError) as refused:
             place.read()
         assert refused.value.reason == "SOURCE_ENCODING"
-        assert "row 2" in refused.value.sentence
+        assert "secret" not in refused.value.sentence
+
+
+def without_letters(cluster: Cluster, run: Run) -> tuple[str, str]:
+    """Make the table again in a database of bytes; return its URL and password."""
+    import psycopg
+
+    run("DROP DATABASE IF EXISTS letterless")
+    run("CREATE DATABASE letterless ENCODING 'SQL_ASCII' TEMPLATE template0")
+    url = cluster.database(driver="postgresql").rpartition("/")[0] + "/letterless"
+    with psycopg.connect(url, autocommit=True) as connection:
+        fields = ", ".join(f'"{name}" text' for name in COLUMNS)
+        connection.execute(f'CREATE TABLE "case files" ({fields})')
+        connection.execute(
+            "INSERT INTO \"case files\" (number, first) VALUES ('1', E'\\xffsecret')"
+        )
+    user, _, rest = url.removeprefix("postgresql://").partition(":")
+    password, _, place = rest.partition("@")
+    return f"postgresql://{user}@{place}", password
 
 
 def test_dates_that_no_calendar_has_are_not_dates(

@@ -329,7 +329,7 @@ def test_values_become_the_texts_that_mappings_read() -> None:
         uuid.UUID(int=5),
         ipaddress.ip_address("::1"),
     ]
-    (column,) = columns_of([[value] for value in values], ["a"], [], "t", 0)
+    (column,) = columns_of([[value] for value in values], ["a"], [], "t")
     assert column == [
         "",
         "text",
@@ -347,13 +347,13 @@ def test_values_become_the_texts_that_mappings_read() -> None:
         "00000000-0000-0000-0000-000000000005",
         "::1",
     ]
-    assert columns_of([[b"\x01"], [None]], ["a"], [0], "t", 0) == [["1", ""]]
+    assert columns_of([[b"\x01"], [None]], ["a"], [0], "t") == [["1", ""]]
 
 
 @pytest.mark.parametrize("value", [b"hunter2", ["hunter2"], {"hunter2": 1}, object()])
 def test_values_without_a_text_are_refused_unseen(value: object) -> None:
     with pytest.raises(SourceError) as refused:
-        columns_of([[value]], ["photo"], [], "office:cases", 0)
+        columns_of([[value]], ["photo"], [], "office:cases")
     assert refused.value.reason == "SOURCE_TYPE"
     assert "'photo'" in refused.value.sentence
     assert "hunter2" not in refused.value.sentence

@@ -151,6 +151,8 @@ def case_keys(
         columns: texts of the case columns.
     """
     prefix = subject(Kind.EVERY_ROW_OF_CASE, scope)
+    if len(columns) == 1:
+        return order_keys(store_key, (prefix + framed_one(text) for text in columns[0]))
     return order_keys(
         store_key, (prefix + framed(texts) for texts in zip(*columns, strict=True))
     )

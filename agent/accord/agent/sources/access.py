@@ -186,6 +186,7 @@ class Access:
             return {
                 "connect_timeout": CONNECT_SECONDS,
                 "application_name": "accord-agent",
+                "client_encoding": "utf8",  # also where the server knows no letters
                 **({} if socket is None else {"host": socket}),
                 **postgresql_tls(tls, self._authorities, remote=remote),
             }

@@ -74,7 +74,19 @@ def _forbidden(name: str) -> AccordError:
     )
 
 
+def _undecodable(name: str) -> AccordError:
+    return SourceError(
+        "SOURCE_ENCODING",
+        f"A text in the database {name!r} that the mapping reads is no UTF-8. Repair "
+        "it in the database, or read a view without such rows.",
+    )
+
+
 _COMPLAINTS = (
+    (
+        ("could not decode to utf-8", "codec can't decode", "invalid byte sequence"),
+        _undecodable,
+    ),
     (
         (
             "certificate",

@@ -162,7 +162,6 @@ class DatabaseTable:
             for place, name in enumerate(names)
             if any(column.name == name and column.is_bit for column in self.columns)
         ]
-        before = 0
         with (
             self.access.explained(),
             contextlib.closing(
@@ -172,8 +171,7 @@ class DatabaseTable:
             ) as result,
         ):
             for rows in result.partitions():
-                yield columns_of(rows, names, bits, self.name, before)
-                before += len(rows)
+                yield columns_of(rows, names, bits, self.name)
 
 
 @contextlib.contextmanager

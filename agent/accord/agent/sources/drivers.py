@@ -67,15 +67,13 @@ def open_sqlite(file: Path, *, writes: bool = False) -> Any:  # noqa: ANN401 - t
     import sqlite3
     from urllib.parse import quote
 
-    connection = sqlite3.connect(
+    return sqlite3.connect(
         f"file:{quote(str(file))}?mode={'rw' if writes else 'ro'}",
         uri=True,
         timeout=CONNECT_SECONDS,
         isolation_level=None,
         check_same_thread=False,
     )
-    connection.text_factory = lambda content: content.decode("utf-8", "surrogateescape")
-    return connection
 
 
 def begin_sqlite(connection: sa.Connection) -> None:
@@ -97,7 +95,6 @@ def _prepare_postgresql(connection: Any, record: object) -> None:  # noqa: ANN40
         cursor.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
         cursor.execute("SET TIME ZONE 'UTC'")
         cursor.execute("SET datestyle = 'ISO, YMD'")
-        cursor.execute("SET client_encoding = 'UTF8'")
     connection.commit()
 
 
@@ -126,7 +123,11 @@ def driver_errors(kind: str) -> tuple[type[Exception], ...]:
     """Return what a driver raises, in SQLAlchemy's wrapping and without it."""
     import sqlalchemy as sa
 
-    found: tuple[type[Exception], ...] = (sa.exc.SQLAlchemyError, OSError)
+    found: tuple[type[Exception], ...] = (
+        sa.exc.SQLAlchemyError,
+        OSError,
+        UnicodeError,
+    )
     if kind == "postgresql":
         import psycopg
 

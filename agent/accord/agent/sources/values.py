@@ -84,55 +84,31 @@ def columns_of(
     names: Sequence[str],
     bits: Iterable[int],
     source: str,
-    before: int,
 ) -> list[list[str]]:
-    """Return rows as columns of texts.
+    """Return rows, of which there is one, as columns of texts.
 
     Args:
         rows: as the driver gives them.
         names: of the columns, for messages.
         bits: places of columns of type BIT.
         source: name of the table, for messages.
-        before: how many rows came before these.
 
     Raises:
-        SourceError: SOURCE_TYPE or SOURCE_ENCODING.
+        SourceError: SOURCE_TYPE.
     """
     packed = set(bits)
     columns: list[list[str]] = []
-    for place, name in enumerate(names):
-        values: Iterable[object] = (row[place] for row in rows)
-        if place in packed:
-            values = map(from_bit, values)
+    for place, values in enumerate(zip(*rows, strict=True)):
+        told = map(from_bit, values) if place in packed else values
         try:
-            texts = [
-                value if type(value) is str else text_of(value) for value in values
-            ]
+            columns.append(
+                [value if type(value) is str else text_of(value) for value in told]
+            )
         except _Formless:
             raise SourceError(
                 "SOURCE_TYPE",
-                f"{source}: the column {name!r} holds bytes, lists or another type "
-                "that is no text, number, date or truth value. Read a view that turns "
-                "it into one, or leave it out of the mapping.",
+                f"{source}: the column {names[place]!r} holds bytes, lists or another "
+                "type that is no text, number, date or truth value. Read a view that "
+                "turns it into one, or leave it out of the mapping.",
             ) from None
-        _check_characters(texts, name, source, before)
-        columns.append(texts)
     return columns
-
-
-def _check_characters(
-    texts: Sequence[str], name: str, source: str, before: int
-) -> None:
-    """Refuse what is no Unicode text; a driver may have let stray bytes pass."""
-    try:
-        "".join(texts).encode()
-    except UnicodeEncodeError:
-        for number, text in enumerate(texts, before + 1):
-            if any("\ud800" <= character <= "\udfff" for character in text):
-                raise SourceError(
-                    "SOURCE_ENCODING",
-                    f"{source}: row {number} has bytes that are no UTF-8 text in the "
-                    f"column {name!r}. Repair it in the database, or read a view "
-                    "without such rows.",
-                ) from None
-        raise
