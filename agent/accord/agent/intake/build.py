@@ -17,7 +17,7 @@ import datetime
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -176,15 +176,38 @@ def remove_part(
         raise NotFound(
             "PART_UNKNOWN", f"The store has no part {name!r}; it has: {known}."
         )
+    replace_parts(state, {name: None}, scratch, limits, now)
     del parts[name]
-    if parts:
-        folders = {other: state.current / PARTS / other for other in parts}
-        _switch(state, folders, scratch, limits, now)
+    return tuple(parts.values())
+
+
+def replace_parts(
+    state: AgentState,
+    changed: Mapping[str, Path | None],
+    scratch: Path,
+    limits: Ingest,
+    now: datetime.datetime,
+) -> None:
+    """Build the store anew with other parts; without its last one there is no store.
+
+    Args:
+        state: whose store it is; the caller holds it alone.
+        changed: by name the folder of a part, or nothing where it goes.
+        scratch: private folder.
+        limits: of the program that joins.
+        now: when it is made.
+    """
+    folders = {name: state.current / PARTS / name for name in parts_of(state.current)}
+    for name, folder in changed.items():
+        folders.pop(name, None)
+        if folder is not None:
+            folders[name] = folder
+    if folders:
+        _switch(state, dict(sorted(folders.items())), scratch, limits, now)
     else:
-        state.current.unlink()
+        state.current.unlink(missing_ok=True)
         sync_directory(state.store)
         sweep_builds(state)
-    return tuple(parts.values())
 
 
 def sweep_builds(state: AgentState) -> None:

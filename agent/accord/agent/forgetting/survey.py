@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where persons are: in which parts and editions, and in how many of their cases."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from accord.agent.intake.build import PERSONS
+from accord.agent.intake.parts import PARTS, parts_of
+from accord.agent.intake.pieces import load_persons
+from accord.agent.intake.pseudonym import DIGEST_BYTES, Pseudonyms
+from accord.agent.state import AgentState
+from accord.agent.store.columns import Columns
+from accord.agent.store.editions import IN_DATABASE
+from accord.agent.store.erasing import open_editions
+from accord.core.document import Strict
+
+_BLOCK = 1 << 18
+
+Flags = npt.NDArray[np.bool_]
+
+
+class Whom(Protocol):
+    """Persons who are sought."""
+
+    def among(self, pseudonyms: Pseudonyms) -> Flags:
+        """Return which of *pseudonyms* are theirs."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Named:
+    """Persons whose pseudonyms are at hand."""
+
+    pseudonyms: Sequence[bytes]
+
+    def among(self, pseudonyms: Pseudonyms) -> Flags:
+        found = np.zeros(len(pseudonyms), np.bool_)
+        for each in self.pseudonyms:
+            found |= (pseudonyms == np.frombuffer(each, np.uint8)).all(axis=1)
+        return found
+
+
+class Held(Strict):
+    """What a part or an edition has."""
+
+    kind: str
+    """``part`` or ``edition``."""
+    name: str
+    """Of an edition, with its calendar."""
+    cases: int | None = None
+    """None: it lies in a database, or is closed."""
+    persons: int | None = None
+    of_them: int = 0
+    """How many of the persons who are sought are in it."""
+    digest: str | None = None
+    """Over its files, where it has any of them."""
+
+
+def ordinals(folder: Path, whom: Whom) -> npt.NDArray[np.intp]:
+    """Return the numbers that persons have in a part, build or edition."""
+    held = load_persons(folder / PERSONS)
+    found = [
+        start + np.flatnonzero(whom.among(np.asarray(held[start : start + _BLOCK])))
+        for start in range(0, len(held), _BLOCK)
+    ]
+    return np.concatenate([np.empty(0, np.intp), *found])
+
+
+def cases_of(columns: Columns, numbers: npt.NDArray[np.intp]) -> Flags:
+    """Return which cases of a store are of the persons with these numbers."""
+    person = columns.person
+    flags = np.zeros(len(person), np.bool_)
+    begins = np.searchsorted(person, numbers, side="left")
+    ends = np.searchsorted(person, numbers, side="right")
+    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
+        flags[begin:end] = True
+    return flags
+
+
+def searchable(folder: Path) -> bool:
+    """Tell whether persons can be found in an edition by their pseudonyms."""
+    return (folder / PERSONS).exists() and not (folder / IN_DATABASE).exists()
+
+
+def survey(state: AgentState, whom: Whom) -> list[Held]:
+    """Return every part and edition, and how many of the persons are in each."""
+    found = []
+    for name, part in parts_of(state.current).items():
+        folder = state.current / PARTS / name
+        there = len(ordinals(folder, whom))
+        found.append(
+            Held(
+                kind="part",
+                name=name,
+                cases=part.rows,
+                persons=part.persons,
+                of_them=there,
+                digest=digest_of(folder) if there else None,
+            )
+        )
+    return found + [_edition(folder, whom) for folder in open_editions(state)]
+
+
+def edition_name(folder: Path) -> str:
+    """Return calendar and name of an edition, however often it was written anew."""
+    return f"{folder.parent.name}/{folder.name.partition('~')[0]}"
+
+
+def _edition(folder: Path, whom: Whom) -> Held:
+    name = edition_name(folder)
+    if not searchable(folder):
+        return Held(kind="edition", name=name)
+    there = len(ordinals(folder, whom))
+    with Columns.open(folder) as columns:
+        return Held(
+            kind="edition",
+            name=name,
+            cases=columns.form.rows,
+            persons=columns.form.persons,
+            of_them=there,
+            digest=digest_of(folder) if there else None,
+        )
+
+
+def digest_of(folder: Path) -> str:
+    """Return one digest over the names and contents of all files of a folder."""
+    found = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        found.update(f"{file.name}\0".encode())
+        with file.open("rb") as content:
+            found.update(hashlib.file_digest(content, "sha256").digest())
+    return found.hexdigest()
+
+
+def pseudonyms_left(state: AgentState, pseudonyms: Sequence[bytes]) -> tuple[int, int]:
+    """Look through every file of the state directory for pseudonyms, also in hex.
+
+    Returns:
+        How many files were read, and in how many of them one was found.
+    """
+    wanted = [*pseudonyms, *(each.hex().encode() for each in pseudonyms)]
+    files = [path for path in _files(state) if path.is_file()]
+    return len(files), sum(_holds(path, wanted) for path in files)
+
+
+def _files(state: AgentState) -> list[Path]:
+    """Return every file but those of commands that are running beside this one."""
+    found = [
+        path
+        for path in state.root.rglob("*")
+        if not path.is_symlink() and state.scratch not in path.parents
+    ]
+    return sorted(found)
+
+
+def _holds(path: Path, wanted: Sequence[bytes]) -> bool:
+    overlap = 2 * DIGEST_BYTES - 1
+    before = b""
+    with path.open("rb") as file:
+        while block := file.read(1 << 24):
+            content = before + block
+            if any(each in content for each in wanted):
+                return True
+            before = content[-overlap:]
+    return False

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Persons taken out of the store and of every frozen edition, and the proof of it.
+
+In this order: what is there is written down (``store/forgetting.json``); the persons
+come on the list, so that no ingest takes them in again; every edition is written anew
+without them, each whole at every moment; the parts and the build are; all files are
+looked through again; the receipt is kept, and the note removed. Whatever ends the
+program, the note stays until all of it is done, and the next command that changes the
+store, or the next start of the agent, does what is left, by the list.
+
+Whoever calls holds `AgentState.exclusive`.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from accord.agent.forgetting.listed import Forgotten, put_on_list
+from accord.agent.forgetting.part import Condition, rewrite_part, without_persons
+from accord.agent.forgetting.receipt import Kind, Receipt, Searched, keep_receipt
+from accord.agent.forgetting.survey import (
+    Held,
+    Named,
+    Whom,
+    cases_of,
+    edition_name,
+    ordinals,
+    pseudonyms_left,
+    searchable,
+    survey,
+)
+from accord.agent.intake.build import replace_parts, sweep_builds
+from accord.agent.intake.parts import PARTS, parts_of
+from accord.agent.intake.workspace import workspace
+from accord.agent.keys import read_secret, replace_secret
+from accord.agent.settings import Ingest
+from accord.agent.state import AgentState, disk_trouble
+from accord.agent.store.columns import Columns
+from accord.agent.store.durable import sync_directory
+from accord.agent.store.editions import IN_DATABASE
+from accord.agent.store.erasing import (
+    Flags,
+    close_edition,
+    erase_from_edition,
+    open_editions,
+)
+from accord.agent.store.generations import sweep_partial
+from accord.core.document import Strict
+from accord.core.errors import IntegrityError
+
+
+class Note(Strict):
+    """What was there when it was begun."""
+
+    begun_at: str
+    persons: int
+    before: tuple[Held, ...]
+
+
+def note_file(state: AgentState) -> Path:
+    """Return where the note of something unfinished lies."""
+    return state.store / "forgetting.json"
+
+
+def forget(
+    state: AgentState,
+    pseudonyms: Sequence[bytes],
+    limits: Ingest,
+    now: datetime.datetime,
+) -> Receipt:
+    """Take persons out of everything that this machine holds, for good.
+
+    Raises:
+        Conflict: STORE_BUSY.
+        PreconditionFailed: the disk is full.
+        IntegrityError: FORGET_FOUND_AGAIN, something is left; or a part is damaged.
+    """
+    named = Named(pseudonyms)
+    with state.exclusive(), workspace(state) as folder:
+        finish(state, folder / "before", limits, now)
+        note = Note(
+            begun_at=now.isoformat(),
+            persons=len(pseudonyms),
+            before=tuple(survey(state, named)),
+        )
+        replace_secret(note_file(state), note.model_dump_json().encode())
+        put_on_list(state, pseudonyms)
+        return _take_out(state, folder / "out", named, limits, now, note)
+
+
+def finish(
+    state: AgentState, folder: Path, limits: Ingest, now: datetime.datetime
+) -> None:
+    """Do what a forgetting that was killed has left undone, if there is one."""
+    path = note_file(state)
+    if not path.exists():
+        return
+    note = Note.model_validate_json(read_secret(path))
+    listed = Forgotten.of(state)
+    if listed is None:  # it was killed before anybody was on the list
+        path.unlink()
+        return
+    _take_out(state, folder, listed, limits, now, note)
+
+
+def finish_alone(state: AgentState, limits: Ingest, now: datetime.datetime) -> None:
+    """Do so, for a program that does not hold the store."""
+    if note_file(state).exists():
+        with state.exclusive(), workspace(state) as folder:
+            finish(state, folder / "before", limits, now)
+
+
+def _take_out(
+    state: AgentState,
+    folder: Path,
+    whom: Whom,
+    limits: Ingest,
+    now: datetime.datetime,
+    note: Note,
+) -> Receipt:
+    folder.mkdir(mode=0o700)
+    try:
+        with state.freezing():
+            closed = _out_of_editions(state, whom)
+        rewrite_parts(state, folder, limits, now, lambda _: without_persons(whom))
+        if state.current.is_symlink():
+            sweep_builds(state)
+    except OSError as error:
+        raise disk_trouble(error, state) from error
+    after = survey(state, whom)
+    files, found = (
+        pseudonyms_left(state, whom.pseudonyms) if isinstance(whom, Named) else (0, 0)
+    )
+    if found or any(each.of_them for each in after):
+        raise IntegrityError(
+            "FORGET_FOUND_AGAIN",
+            "Somebody who was to be forgotten is still found in the state directory. "
+            "Run the command again; if it says so again, this is our mistake.",
+        )
+    receipt = Receipt(
+        kind=Kind.FORGOTTEN,
+        at=now.isoformat(),
+        persons=note.persons,
+        places=tuple(_compared(note.before, after)),
+        closed=tuple(closed),
+        searched=Searched(files=files, found=found),
+    )
+    kept = keep_receipt(state, receipt)
+    note_file(state).unlink()
+    sync_directory(state.store)
+    return kept
+
+
+def _out_of_editions(state: AgentState, whom: Whom) -> list[str]:
+    """Write editions anew; return the names of those that had to be closed."""
+    closed = []
+
+    def chosen(folder: Path, columns: Columns) -> Flags | None:
+        numbers = ordinals(folder, whom)
+        return cases_of(columns, numbers) if len(numbers) else None
+
+    for home in state.editions.iterdir():
+        sweep_partial(home)
+    for folder in open_editions(state):
+        if searchable(folder):
+            erase_from_edition(folder, chosen)
+        else:
+            where = "a database" if (folder / IN_DATABASE).exists() else "this machine"
+            close_edition(folder, f"Nobody can be found in it; it lay in {where}.")
+            closed.append(edition_name(folder))
+    return closed
+
+
+def rewrite_parts(
+    state: AgentState,
+    folder: Path,
+    limits: Ingest,
+    now: datetime.datetime,
+    condition: Callable[[str], Condition],
+) -> None:
+    """Write the parts anew that something leaves, and build the store of them."""
+    changed: dict[str, Path | None] = {}
+    for number, name in enumerate(parts_of(state.current)):
+        target = folder / f"part-{number}"
+        part = rewrite_part(
+            (state.current / PARTS / name).resolve(),
+            target,
+            folder / f"work-{number}",
+            limits,
+            condition(name),
+        )
+        if part is not None:
+            changed[name] = target if part.rows else None
+    if changed:
+        replace_parts(state, changed, folder, limits, now)
+
+
+def _compared(before: Sequence[Held], after: Sequence[Held]) -> list[tuple[Held, Held]]:
+    """Return what every place had before and has now; a part may have nothing left."""
+    now = {(each.kind, each.name): each for each in after}
+    gone = Held(kind="", name="", cases=0, persons=0)
+    return [
+        (
+            each,
+            now.get(
+                (each.kind, each.name),
+                gone.model_copy(update={"kind": each.kind, "name": each.name}),
+            ),
+        )
+        for each in before
+    ]
