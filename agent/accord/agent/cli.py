@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from accord.agent.answer import utc_now
+from accord.agent.approval_commands import approvals_app
 from accord.agent.database_commands import databases_app
 from accord.agent.doctor_commands import doctor
 from accord.agent.enrolment import board_check, require_way_to_confirm
@@ -64,6 +65,7 @@ app.add_typer(databases_app)
 app.add_typer(pushdown_app)
 app.add_typer(rules_app)
 app.add_typer(log_app)
+app.add_typer(approvals_app)
 app.command("receipts")(show_receipts)
 app.command("stop-sharing")(stop_sharing)
 app.command("resume-sharing")(resume_sharing)

@@ -37,6 +37,8 @@ REASONS: Final = frozenset(
     {
         "AGREEMENT_DENIES",
         "AGREEMENT_UNKNOWN",
+        "APPROVAL_EXPIRED",
+        "APPROVAL_REFUSED",
         "BUDGET_EXHAUSTED",
         "COHORT_NOT_PERMITTED",
         "COHORT_TOO_SMALL",
@@ -85,14 +87,15 @@ class Receipt:
         """Return the question as a sentence."""
         if self.requisition is None:
             return sentence("receipt.forgotten", language)
-        return _question(self.requisition.query, language)
+        return worded(self.requisition.query, language)
 
     def what_left(self, language: str = "en") -> str:
         """Return what left this agency, as a sentence."""
         cells = "?" if self.cells is None else f"{self.cells:,}"
         match self.outcome:
             case Outcome.REFUSED:
-                return sentence("receipt.refused", language, reason=self._why(language))
+                words = "receipt.waiting" if self.waits else "receipt.refused"
+                return sentence(words, language, reason=self._why(language))
             case Outcome.OPENED if self.requisition is None or self.cells is None:
                 cohort = self.cohort or "?"
                 return sentence("receipt.opened-unknown", language, cohort=cohort)
@@ -120,7 +123,17 @@ class Receipt:
 
     def how_it_ended(self, language: str = "en") -> str:
         """Return the outcome in a few words."""
-        return sentence(f"receipt.outcome.{self.outcome.value}", language)
+        return sentence(f"receipt.outcome.{self.stand}", language)
+
+    @property
+    def waits(self) -> bool:
+        """Whether people at this agency have to approve it first."""
+        return self.outcome is Outcome.REFUSED and self.reason == "APPROVAL_AWAITED"
+
+    @property
+    def stand(self) -> str:
+        """How far it has come, for programs."""
+        return "waiting" if self.waits else self.outcome.value
 
     @property
     def noise(self) -> float | None:
@@ -177,7 +190,7 @@ class Receipt:
             "purpose": asked and asked.purpose,
             "edition": asked and asked.query.edition,
             "question": self.question(),
-            "outcome": self.outcome.value,
+            "outcome": self.stand,
             "reason": self.reason,
             "what_left": self.what_left(),
             "cohort": self.cohort,
@@ -238,21 +251,22 @@ def _requisition(payload: bytes | None) -> agent_pb2.RequisitionPayload | None:
         return None  # of a protocol that is not spoken any more
 
 
-def _question(query: common_pb2.Query, language: str) -> str:
+def worded(query: common_pb2.Query, language: str = "en") -> str:
+    """Return a question as a sentence."""
     kind, _, of = query.measure.rstrip(")").partition("(")
     known = kind if kind in set(Kind) else "other"
-    about = _spoken(of if of and known != "other" else query.measure)
+    about = spoken(of if of and known != "other" else query.measure)
     parts = [sentence(f"receipt.measure.{known}", language, measure=about)]
     if query.group_by:
         groups = [
             sentence(
                 "receipt.by-level",
                 language,
-                dimension=_spoken(each.dimension),
-                level=_spoken(each.level),
+                dimension=spoken(each.dimension),
+                level=spoken(each.level),
             )
             if each.level and each.level != each.dimension
-            else _spoken(each.dimension)
+            else spoken(each.dimension)
             for each in query.group_by
         ]
         joined = f" {sentence('receipt.and', language)} ".join(groups)
@@ -261,8 +275,8 @@ def _question(query: common_pb2.Query, language: str) -> str:
         sentence(
             "receipt.where",
             language,
-            dimension=_spoken(each.dimension),
-            values=_alternatives([_spoken(value) for value in each.values], language),
+            dimension=spoken(each.dimension),
+            values=_alternatives([spoken(value) for value in each.values], language),
         )
         for each in query.where
     ]
@@ -277,7 +291,7 @@ def _alternatives(values: Sequence[str], language: str) -> str:
     return sentence("receipt.or", language, values=", ".join(others), last=last)
 
 
-def _spoken(name: str) -> str:
+def spoken(name: str) -> str:
     """Return a name of the data model as people write it."""
     return name.replace("_", " ")
 

@@ -8,6 +8,7 @@ import datetime
 from collections.abc import Iterator
 from typing import Any
 
+from accord.agent.approvals import questions
 from accord.agent.intake.parts import Part, parts_of
 from accord.agent.network.identity import IdentityFiles
 from accord.agent.policies import (
@@ -116,6 +117,8 @@ class Status:
     forked: bool
     """Whether a later one did not follow, and staff has not looked yet."""
     rules: tuple[Kept, ...]
+    waiting: int
+    """Questions that somebody here has to approve."""
     balances: dict[Accounting, Balance]
     unsafe_test_mode: bool
     parts: tuple[Part, ...]
@@ -144,6 +147,9 @@ class Status:
             head = self.log.head
             yield "hub's log", f"{head.size} entries, {head.at:%Y-%m-%d %H:%M} UTC"
         yield from self._rules()
+        if self.waiting:
+            look = "`accord-agent approvals list`"
+            yield "approvals", f"questions that wait for yours: {self.waiting}; {look}"
         for accounting, balance in self.balances.items():
             unit = unit_of(accounting)
             cap = balance.lifetime_cap or 0
@@ -179,6 +185,7 @@ class Status:
                 "forked": self.forked,
             },
             "rules": [kept.as_json() for kept in self.rules],
+            "waiting_approvals": self.waiting,
             "lifetime": {
                 unit_of(accounting).value: {
                     "spent": balance.used,
@@ -216,6 +223,7 @@ def status_of(state: AgentState, settings: Settings, now: datetime.datetime) -> 
         log=log,
         forked=forked,
         rules=rules_of(state),
+        waiting=len(questions(state, now)),
         balances={
             accounting: spent(state, agency, accounting, settings, now)
             for accounting in (Accounting.ZCDP, Accounting.PURE)
