@@ -50,7 +50,7 @@ often = settings(
     max_examples=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 seldom = settings(
-    max_examples=15, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=5, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -205,6 +205,7 @@ def test_a_table_can_be_in_a_schema_of_its_own(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # Java starts, and every table is a set of files
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @seldom
