@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.packaging.distributions import ROOT, Wheel, build
+from tests.packaging.distributions import ROOT, Wheel, build, run
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +38,14 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> None:
     )
     if done.returncode != 0:
         pytest.skip("no package registry is reached from this machine")
+
+
+@pytest.fixture(scope="session")
+def installed(slim: Wheel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a fresh environment with the agent alone, as its lock has it."""
+    folder = tmp_path_factory.mktemp("footprint") / "agent"
+    run(sys.executable, "-m", "venv", folder)
+    pip = (folder / "bin/python", "-m", "pip", "--quiet", "install")
+    run(*pip, "--require-hashes", "-r", ROOT / "deploy/agent/requirements.lock")
+    run(*pip, "--no-deps", slim.path)
+    return folder

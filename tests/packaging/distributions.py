@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent.parent
+MEBIBYTE = 1 << 20
 ROOTS = ("core", "proto", "hub", "agent", "client", "testing")
 PACKAGES = (
     "core/accord/core",
@@ -93,3 +96,9 @@ def clean_environment() -> dict[str, str]:
     """Return this environment without what would lead Python to the checkout."""
     inherited = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
     return {key: value for key, value in os.environ.items() if key not in inherited}
+
+
+def tell(capsys: pytest.CaptureFixture[str], figure: str, size: int) -> None:
+    """Show a figure whether or not the test passes."""
+    with capsys.disabled():
+        sys.stdout.write(f"\n{figure}: {size / MEBIBYTE:.0f} MiB\n")
