@@ -21,6 +21,7 @@ import structlog
 from accord.agent.approvals import Approvals
 from accord.agent.contact import LedgerContact
 from accord.agent.countersigning import Page
+from accord.agent.forgetting.upkeep import keep_up
 from accord.agent.freezing import origin_of
 from accord.agent.policies import AgencyPolicies
 from accord.agent.rounds import approval, fence, history, rows
@@ -126,8 +127,12 @@ class StoreAnswerer:
         A full disk or a damaged edition does not keep the others from being told.
         """
         due = calendars(self._policies.agreements())
+        now = self._clock()
         try:
-            now = self._clock()
+            keep_up(self._state, self._settings, now)
+        except AccordError as error:
+            structlog.get_logger().warning("edition.delayed", reason=error.reason)
+        try:
             origin = origin_of(self._state, self._settings, now)
             freeze_due(self._state, due, now, origin)
         except AccordError as error:

@@ -19,6 +19,8 @@ from accord.agent.approval_commands import approvals_app
 from accord.agent.database_commands import databases_app
 from accord.agent.doctor_commands import doctor
 from accord.agent.enrolment import board_check, require_way_to_confirm
+from accord.agent.forget_commands import forget, forgotten, retention
+from accord.agent.forgetting.upkeep import keep_up
 from accord.agent.freezing import origin_of
 from accord.agent.intake.parts import parts_of
 from accord.agent.joining_commands import draft, init
@@ -76,6 +78,9 @@ app.command("check")(check)
 app.command("ingest")(ingest)
 app.command("template")(write_template)
 app.command("remove")(remove)
+app.command("forget")(forget)
+app.command("forgotten")(forgotten)
+app.command("retention")(retention)
 
 FROM_INPUT = "-"
 """In the place of a token, which else can be seen in the list of processes."""
@@ -135,8 +140,9 @@ def freeze(*, state: StateOption = None, as_json: AsJson = False) -> None:
     """Freeze the editions that the calendar asks for; `run` does so by itself."""
     opened = AgentState.open(state_root(state))
     agreements = policies_of(opened).agreements()
-    now = utc_now()
-    origin = origin_of(opened, opened.settings(), now)
+    settings, now = opened.settings(), utc_now()
+    keep_up(opened, settings, now)
+    origin = origin_of(opened, settings, now)
     due = calendars(agreements)
     frozen, waiting = freeze_due(opened, due, now, origin)
     if as_json:

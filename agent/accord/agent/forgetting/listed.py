@@ -76,6 +76,11 @@ def list_file(state: AgentState) -> Path:
     return state.root / "forgotten.list"
 
 
+def note_file(state: AgentState) -> Path:
+    """Return where the note lies of a forgetting that is not finished."""
+    return state.store / "forgetting.json"
+
+
 def put_on_list(state: AgentState, pseudonyms: Iterable[bytes]) -> int:
     """Add persons; return how many were not there. On disk when this returns."""
     return _change(state, pseudonyms, remove=False)

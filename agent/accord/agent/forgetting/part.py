@@ -60,6 +60,22 @@ def without_old(leaving: Leaving, model: DataModel) -> Condition:
     return condition
 
 
+def count_leaving(
+    folder: Path, scratch: Path, limits: Ingest, condition: Condition
+) -> int:
+    """Return how many cases of a part a condition does not let stay."""
+    scratch.mkdir(mode=0o700)
+    with sandbox(scratch, [folder / CASES], limits) as connection:
+        stays = condition(connection, folder)
+        if stays is None:
+            return 0
+        found = connection.execute(
+            f"SELECT count(*) FROM read_parquet({_quoted(folder / CASES)}) "
+            f"WHERE NOT ({stays})"
+        ).fetchall()
+    return int(found[0][0])
+
+
 def rewrite_part(
     folder: Path, target: Path, scratch: Path, limits: Ingest, condition: Condition
 ) -> Part | None:

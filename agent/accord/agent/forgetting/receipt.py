@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from typing import Any
 
 import pydantic
@@ -47,6 +48,23 @@ class Receipt(Strict):
     """Editions that were too old."""
     searched: Searched = Searched()
 
+    def lines(self) -> Iterator[str]:
+        """Yield it for people."""
+        yield f"receipt {self.number}: {self.at[:16]} UTC, {_TITLES[self.kind]}"
+        if self.kind is not Kind.RETENTION:
+            yield f"  persons named: {self.persons:,}"
+        for before, after in self.places:
+            yield f"  {before.kind} {before.name}: {_change(before, after)}"
+        for name in self.closed:
+            yield f"  edition {name}: closed, nobody can be found in it"
+        for name in self.deleted:
+            yield f"  edition {name}: deleted, and never frozen again"
+        if self.searched.files:
+            yield (
+                f"  looked through {self.searched.files:,} files afterwards: found in "
+                f"{self.searched.found:,}"
+            )
+
     def as_json(self) -> dict[str, Any]:
         """Return it for machines."""
         found: dict[str, Any] = self.model_dump(mode="json", exclude={"places"})
@@ -61,6 +79,27 @@ class Receipt(Strict):
             for before, after in self.places
         ]
         return found
+
+
+_TITLES = {
+    Kind.FORGOTTEN: "forgotten",
+    Kind.LIFTED: "may be taken in again by the next ingest",
+    Kind.RETENTION: "let go by age and end of consent",
+}
+
+
+def _change(before: Held, after: Held) -> str:
+    if before.cases is None or after.cases is None or after.persons is None:
+        return "not searched"
+    if before.cases == after.cases:
+        return f"{before.cases:,} cases, nothing left it"
+    digests = ""
+    if before.digest is not None and after.digest is not None:
+        digests = f", files {before.digest[:12]} -> {after.digest[:12]}"
+    return (
+        f"{before.cases:,} -> {after.cases:,} cases, {before.persons or 0:,} -> "
+        f"{after.persons:,} persons{digests}"
+    )
 
 
 def keep_receipt(state: AgentState, receipt: Receipt) -> Receipt:
@@ -82,7 +121,7 @@ def receipts_of(state: AgentState) -> list[Receipt]:
     """Return all receipts, oldest first.
 
     Raises:
-        IntegrityError: STATE_BROKEN.
+        IntegrityError: FORGET_RECEIPT_BROKEN.
     """
     with state.ledger() as connection, transaction(connection) as tx:
         rows = tx.execute(
@@ -97,6 +136,6 @@ def receipts_of(state: AgentState) -> list[Receipt]:
         ]
     except pydantic.ValidationError:
         raise IntegrityError(
-            "STATE_BROKEN",
+            "FORGET_RECEIPT_BROKEN",
             f"A receipt in {state.database} is damaged: restore it from a copy.",
         ) from None

@@ -20,6 +20,7 @@ from accord.agent.state import AgentState
 from accord.agent.store.columns import Columns
 from accord.agent.store.editions import IN_DATABASE
 from accord.agent.store.erasing import open_editions
+from accord.agent.store.generations import edition_name
 from accord.core.document import Strict
 
 _BLOCK = 1 << 18
@@ -89,8 +90,15 @@ def searchable(folder: Path) -> bool:
     return (folder / PERSONS).exists() and not (folder / IN_DATABASE).exists()
 
 
-def survey(state: AgentState, whom: Whom) -> list[Held]:
-    """Return every part and edition, and how many of the persons are in each."""
+def survey(state: AgentState, whom: Whom, before: Sequence[Held] = ()) -> list[Held]:
+    """Return every part and edition, and how many of the persons are in each.
+
+    Args:
+        state: of the agency.
+        whom: who is sought.
+        before: what was found earlier; where they were there is a digest again.
+    """
+    were = {(each.kind, each.name) for each in before if each.digest}
     found = []
     for name, part in parts_of(state.current).items():
         folder = state.current / PARTS / name
@@ -102,18 +110,13 @@ def survey(state: AgentState, whom: Whom) -> list[Held]:
                 cases=part.rows,
                 persons=part.persons,
                 of_them=there,
-                digest=digest_of(folder) if there else None,
+                digest=digest_of(folder) if there or ("part", name) in were else None,
             )
         )
-    return found + [_edition(folder, whom) for folder in open_editions(state)]
+    return found + [_edition(folder, whom, were) for folder in open_editions(state)]
 
 
-def edition_name(folder: Path) -> str:
-    """Return calendar and name of an edition, however often it was written anew."""
-    return f"{folder.parent.name}/{folder.name.partition('~')[0]}"
-
-
-def _edition(folder: Path, whom: Whom) -> Held:
+def _edition(folder: Path, whom: Whom, were: set[tuple[str, str]]) -> Held:
     name = edition_name(folder)
     if not searchable(folder):
         return Held(kind="edition", name=name)
@@ -125,7 +128,7 @@ def _edition(folder: Path, whom: Whom) -> Held:
             cases=columns.form.rows,
             persons=columns.form.persons,
             of_them=there,
-            digest=digest_of(folder) if there else None,
+            digest=digest_of(folder) if there or ("edition", name) in were else None,
         )
 
 
@@ -137,6 +140,30 @@ def digest_of(folder: Path) -> str:
         with file.open("rb") as content:
             found.update(hashlib.file_digest(content, "sha256").digest())
     return found.hexdigest()
+
+
+def keys_of(state: AgentState, whom: Whom) -> npt.NDArray[np.uint64]:
+    """Return the order keys of all cases of the persons, wherever they are."""
+    found = [np.empty(0, np.uint64)]
+    for folder in _stores(state):
+        numbers = ordinals(folder, whom)
+        with Columns.open(folder) as columns:
+            found.append(columns.order_key[cases_of(columns, numbers)])
+    return np.unique(np.concatenate(found))
+
+
+def keys_left(state: AgentState, keys: npt.NDArray[np.uint64]) -> bool:
+    """Tell whether a case with one of the order keys is in a build or edition."""
+    for folder in _stores(state):
+        with Columns.open(folder) as columns:
+            if np.isin(columns.order_key, keys).any():
+                return True
+    return False
+
+
+def _stores(state: AgentState) -> list[Path]:
+    found = [state.current.resolve()] if state.current.is_symlink() else []
+    return found + [each for each in open_editions(state) if searchable(each)]
 
 
 def pseudonyms_left(state: AgentState, pseudonyms: Sequence[bytes]) -> tuple[int, int]:

@@ -17,7 +17,12 @@ import datetime
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from accord.agent.forgetting.listed import Forgotten, put_on_list
+from accord.agent.forgetting.listed import (
+    Forgotten,
+    note_file,
+    put_on_list,
+    take_off_list,
+)
 from accord.agent.forgetting.part import Condition, rewrite_part, without_persons
 from accord.agent.forgetting.receipt import Kind, Receipt, Searched, keep_receipt
 from accord.agent.forgetting.survey import (
@@ -25,7 +30,8 @@ from accord.agent.forgetting.survey import (
     Named,
     Whom,
     cases_of,
-    edition_name,
+    keys_left,
+    keys_of,
     ordinals,
     pseudonyms_left,
     searchable,
@@ -46,7 +52,7 @@ from accord.agent.store.erasing import (
     erase_from_edition,
     open_editions,
 )
-from accord.agent.store.generations import sweep_partial
+from accord.agent.store.generations import edition_name, sweep_partial
 from accord.core.document import Strict
 from accord.core.errors import IntegrityError
 
@@ -57,11 +63,6 @@ class Note(Strict):
     begun_at: str
     persons: int
     before: tuple[Held, ...]
-
-
-def note_file(state: AgentState) -> Path:
-    """Return where the note of something unfinished lies."""
-    return state.store / "forgetting.json"
 
 
 def forget(
@@ -88,6 +89,20 @@ def forget(
         replace_secret(note_file(state), note.model_dump_json().encode())
         put_on_list(state, pseudonyms)
         return _take_out(state, folder / "out", named, limits, now, note)
+
+
+def lift(
+    state: AgentState, pseudonyms: Sequence[bytes], now: datetime.datetime
+) -> Receipt:
+    """Let the next ingest take persons in again; editions stay without them.
+
+    Raises:
+        Conflict: STORE_BUSY.
+    """
+    with state.exclusive():
+        lifted = take_off_list(state, pseudonyms)
+        receipt = Receipt(kind=Kind.LIFTED, at=now.isoformat(), persons=lifted)
+        return keep_receipt(state, receipt)
 
 
 def finish(
@@ -121,6 +136,7 @@ def _take_out(
     note: Note,
 ) -> Receipt:
     folder.mkdir(mode=0o700)
+    keys = keys_of(state, whom)
     try:
         with state.freezing():
             closed = _out_of_editions(state, whom)
@@ -129,11 +145,12 @@ def _take_out(
             sweep_builds(state)
     except OSError as error:
         raise disk_trouble(error, state) from error
-    after = survey(state, whom)
+    after = survey(state, whom, note.before)
     files, found = (
         pseudonyms_left(state, whom.pseudonyms) if isinstance(whom, Named) else (0, 0)
     )
-    if found or any(each.of_them for each in after):
+    left = any(each.of_them for each in after) or keys_left(state, keys)
+    if found or left:
         raise IntegrityError(
             "FORGET_FOUND_AGAIN",
             "Somebody who was to be forgotten is still found in the state directory. "

@@ -16,6 +16,7 @@ import datetime
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from accord.agent.forgetting.taking_out import finish
 from accord.agent.freezing import leaving_on
 from accord.agent.intake.batches import RowBuilder
 from accord.agent.intake.build import PartWriter, put_part, remove_part
@@ -110,6 +111,7 @@ def ingest(
             with another version of the data model.
     """
     with state.exclusive(), workspace(state) as folder:
+        finish(state, folder / "unfinished", limits, now)
         leaving = leaving_on(state.settings(), now.date())
         earlier = None if everything else earlier_part(state, mapping, leaving)
         with _staged(
@@ -140,6 +142,7 @@ def remove(
         PreconditionFailed: the disk is full.
     """
     with state.exclusive(), workspace(state) as folder:
+        finish(state, folder / "unfinished", limits, now)
         return remove_part(state, name, folder, limits, now)
 
 
@@ -170,7 +173,9 @@ def _write_part(
         if following is not None:
             if following.earlier is not None:
                 rows, persons = writer.join(following.earlier.kept())
-            followed = following.leave(target, builder.forgotten_cases)
+            followed = following.leave(
+                target, [*builder.forgotten_cases, *builder.unsettled_cases]
+            )
         part = Part(
             name=mapping.name,
             data_model=mapping.model.name,

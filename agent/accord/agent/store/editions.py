@@ -31,6 +31,7 @@ from accord.agent.store.generations import (
     edition_folders,
     folder_of,
     partial_folder,
+    remove_folder,
     sweep_partial,
 )
 from accord.agent.store.leaving import Leaving
@@ -66,11 +67,6 @@ class Edition(Strict):
     frozen_at: pydantic.AwareDatetime
     data_model: str
     data_model_digest: str
-
-    @property
-    def calendar(self) -> str:
-        """Name of its calendar's directory."""
-        return calendar_name(self.every, self.embargo_days)
 
     @property
     def held(self) -> HeldEdition:
@@ -259,7 +255,7 @@ def held_editions(state: AgentState, *, skip_broken: bool = False) -> list[Editi
             if (entry / CLOSED).exists():
                 continue
             try:
-                found.append(_described(entry))
+                found.append(edition_in(entry))
             except IntegrityError:
                 if not skip_broken:
                     raise
@@ -275,6 +271,18 @@ def edition_folder(
     folder = folder_of(state.editions / calendar_name(every, embargo_days), name)
     held = (folder / EDITION).is_file() and not (folder / CLOSED).exists()
     return folder if held else None
+
+
+def delete_edition(state: AgentState, folder: Path) -> None:
+    """Remove an edition; it is never frozen again. Needs `AgentState.freezing`.
+
+    Raises:
+        IntegrityError: EDITION_BROKEN.
+        OSError: it cannot be removed.
+    """
+    with state.ledger() as connection:
+        _remember(connection, folder.parent.name, edition_in(folder))
+    remove_folder(folder)
 
 
 def _obstacle(origin: Origin, calendar: Calendar, name: str) -> AccordError | None:
@@ -299,7 +307,7 @@ def _was_frozen(state: AgentState, calendar: str, name: str) -> bool:
         folder = folder_of(state.editions / calendar, name)
         if not folder.is_dir():
             return False
-        _remember(connection, calendar, _described(folder))
+        _remember(connection, calendar, edition_in(folder))
         return True
 
 
@@ -362,7 +370,12 @@ def _link(build: Path, target: Path) -> None:
         raise FileNotFoundError(target / DESCRIPTION)
 
 
-def _described(folder: Path) -> Edition:
+def edition_in(folder: Path) -> Edition:
+    """Return what a folder says of its edition.
+
+    Raises:
+        IntegrityError: EDITION_BROKEN.
+    """
     try:
         return Edition.model_validate_json((folder / EDITION).read_bytes())
     except (OSError, pydantic.ValidationError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cases taken out of frozen editions: of the forgotten, and where consent has ended.
+"""What leaves frozen editions: the forgotten, ended consent; and editions too old.
 
 Where it is not said otherwise, whoever calls holds `AgentState.freezing`.
 """
@@ -17,13 +17,20 @@ import numpy.typing as npt
 from accord.agent.state import AgentState, disk_trouble
 from accord.agent.store.columns import Columns
 from accord.agent.store.durable import created_file, sync_directory
-from accord.agent.store.editions import CLOSED, EDITION, IN_DATABASE
+from accord.agent.store.editions import (
+    CLOSED,
+    EDITION,
+    IN_DATABASE,
+    delete_edition,
+    edition_in,
+)
 from accord.agent.store.generations import (
     edition_folders,
+    edition_name,
     partial_folder,
     succeed,
 )
-from accord.agent.store.leaving import Leaving
+from accord.agent.store.leaving import Leaving, months_before
 from accord.agent.store.rewriting import write_without
 from accord.core.errors import PreconditionFailed
 
@@ -100,6 +107,34 @@ def end_consent(state: AgentState, today: datetime.date) -> None:
     for folder in open_editions(state):
         if not (folder / IN_DATABASE).exists():
             without_ended(state, folder, today)
+
+
+def old_editions(state: AgentState, leaving: Leaving) -> list[Path]:
+    """Return the folders of editions that were frozen too long ago."""
+    if leaving.months is None:
+        return []
+    before = months_before(leaving.today, leaving.months)
+    return [
+        folder
+        for home in sorted(state.editions.iterdir())
+        for folder in edition_folders(home)
+        if edition_in(folder).frozen_at.date() < before
+    ]
+
+
+def delete_old_editions(state: AgentState, leaving: Leaving) -> tuple[str, ...]:
+    """Remove them; return their names, which are never frozen again."""
+    if leaving.months is None:
+        return ()
+    names = []
+    try:
+        with state.freezing():
+            for folder in old_editions(state, leaving):
+                delete_edition(state, folder)
+                names.append(edition_name(folder))
+    except OSError as error:
+        raise disk_trouble(error, state) from error
+    return tuple(names)
 
 
 def _put(folder: Path, make: Callable[[Path], object]) -> Path:

@@ -40,6 +40,11 @@ def folder_of(home: Path, name: str) -> Path:
     return max(later, key=lambda entry: _parsed(entry)[1], default=home / name)
 
 
+def edition_name(folder: Path) -> str:
+    """Return calendar and name of an edition, however often it was written anew."""
+    return f"{folder.parent.name}/{folder.name.partition('~')[0]}"
+
+
 def partial_folder(home: Path) -> Path:
     """Return a free name for a folder that is no edition yet."""
     return home / f"{PARTIAL}{secrets.token_hex(4)}"

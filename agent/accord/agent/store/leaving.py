@@ -16,6 +16,7 @@ import numpy.typing as npt
 from accord.agent.store.columns import Columns
 from accord.core.calendar import period_end
 from accord.core.dimension import UNKNOWN
+from accord.core.errors import ConfigurationError
 from accord.core.model import DataModel
 
 CONSENT_UNTIL = "consent__until"
@@ -45,12 +46,21 @@ class Leaving:
     """Calendar dimension that says when a case was registered."""
 
     def codes(self, model: DataModel) -> tuple[int, ...]:
-        """Return the leaf codes of the periods whose cases are too old."""
+        """Return the leaf codes of the periods whose cases are too old.
+
+        Raises:
+            ConfigurationError: RETENTION_DIMENSION.
+        """
+        if self.months is None:
+            return ()
         dimension = model.dimensions.get(self.registered)
-        if self.months is None or dimension is None:
-            return ()
-        if "year" not in dimension.levels or not dimension.single:
-            return ()
+        if dimension is None or "year" not in dimension.levels or not dimension.single:
+            raise ConfigurationError(
+                "RETENTION_DIMENSION",
+                f"[retention] in config.toml goes by {self.registered!r}, which is no "
+                f"calendar dimension of the data model {model.name!r}: name one with "
+                "`registered`.",
+            )
         before = months_before(self.today, self.months)
         return tuple(
             code

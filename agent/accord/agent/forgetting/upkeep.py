@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an agent sees to by itself, day by day, before it freezes and answers."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+
+from accord.agent.forgetting.listed import note_file
+from accord.agent.freezing import leaving_on
+from accord.agent.settings import Settings
+from accord.agent.state import AgentState
+from accord.agent.store.erasing import delete_old_editions, end_consent
+from accord.core.errors import Conflict
+
+
+def keep_up(state: AgentState, settings: Settings, now: datetime.datetime) -> None:
+    """Finish what was killed, end consent, and delete editions that are too old.
+
+    DuckDB is loaded only to finish a forgetting that was killed.
+
+    Raises:
+        AccordError: something cannot be seen to; the rest comes the next time.
+    """
+    if note_file(state).exists():
+        from accord.agent.forgetting.taking_out import finish_alone
+
+        # Another command that holds the store finishes it first.
+        with contextlib.suppress(Conflict):
+            finish_alone(state, settings.ingest, now)
+    end_consent(state, now.date())
+    delete_old_editions(state, leaving_on(settings, now.date()))
