@@ -9,15 +9,17 @@ import datetime
 import os
 import signal
 from collections.abc import Coroutine, Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
 import structlog
 
-from accord.agent.answer import StoreAnswerer
+from accord.agent.answer import StoreAnswerer, utc_now
 from accord.agent.locking import lock_file
 from accord.agent.network.connection import Timing, run
 from accord.agent.network.identity import IdentityFiles
+from accord.agent.network.link import Link
 from accord.agent.network.presence import (
     Always,
     AtWindows,
@@ -27,9 +29,10 @@ from accord.agent.network.presence import (
     common_window,
 )
 from accord.agent.policies import AgencyPolicies
-from accord.agent.settings import Settings
+from accord.agent.settings import METRICS_PORT, Settings
 from accord.agent.state import AgentState
-from accord.core.errors import AccordError, Conflict
+from accord.core.errors import AccordError, ConfigurationError, Conflict
+from accord.rpc.address import parse_address
 from accord.rpc.logs import configure
 
 
@@ -56,7 +59,10 @@ def run_agent(
         answerer = StoreAnswerer(state, agency=agency, settings=settings)
         timing = Timing(slot=float(settings.answer_slot_seconds))
         presence = contact or presence_of(state, agency, settings)
-        asyncio.run(_until_told(run(files, answerer, timing=timing, presence=presence)))
+        link = Link()
+        with _figures(state, agency, settings, link):
+            work = run(files, answerer, timing=timing, presence=presence, link=link)
+            asyncio.run(_until_told(work))
 
 
 def presence_of(state: AgentState, agency: str, settings: Settings) -> Presence:
@@ -97,6 +103,31 @@ async def _until_told(work: Coroutine[Any, Any, None]) -> None:
             loop.add_signal_handler(number, task.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+def _figures(
+    state: AgentState, agency: str, settings: Settings, link: Link
+) -> AbstractContextManager[object]:
+    """Show figures for as long as the block lasts, if they are asked for.
+
+    Raises:
+        ConfigurationError: LIBRARY_MISSING or PORT_UNAVAILABLE.
+    """
+    if settings.metrics.address is None:
+        return contextlib.nullcontext()
+    try:
+        from accord.agent.metrics.figures import Figures
+        from accord.agent.metrics.listener import listening
+    except ImportError:
+        raise ConfigurationError(
+            "LIBRARY_MISSING",
+            "Figures are asked for below [metrics] in config.toml, and the library "
+            "that writes them is not installed: install `accord-agent[metrics]`, or "
+            "take the address out.",
+        ) from None
+    figures = Figures(state, agency=agency, settings=settings, link=link, clock=utc_now)
+    address = parse_address(settings.metrics.address, METRICS_PORT)
+    return listening(address, figures.text)
 
 
 @contextlib.contextmanager

@@ -78,6 +78,8 @@ _CONFIGURATION = """\
 # remember = false
 # remind_after_hours = 24
 #
+# [metrics]           # figures for Prometheus: address = "127.0.0.1:9464"
+#
 # [databases]         # that records are read from: [databases.NAME], with url = "..."
 #
 # [store]             # "database" counts in a table of one of your databases

@@ -22,6 +22,7 @@ import grpc
 import structlog
 
 from accord.agent.network.identity import Identity, IdentityFiles
+from accord.agent.network.link import Link
 from accord.agent.network.outgoing import Outgoing
 from accord.agent.network.presence import (
     Always,
@@ -75,6 +76,7 @@ async def run(
     *,
     timing: Timing | None = None,
     presence: Presence = _ALWAYS,
+    link: Link | None = None,
     clock: Callable[[], datetime.datetime] = utc_now,
     sleep: Sleep = asyncio.sleep,
 ) -> None:
@@ -85,6 +87,7 @@ async def run(
         answerer: knows store and state; called from one thread only.
         timing: how often what happens by itself does.
         presence: when to be connected; only `OneContact` ends by itself.
+        link: told when there is a stream.
         clock: the time in UTC.
         sleep: waits by that clock, where minutes and days are waited for.
 
@@ -93,7 +96,9 @@ async def run(
         Unauthenticated: CERTIFICATE_EXPIRED, says to enrol again.
         AccordError: the one contact did not come about.
     """
-    connection = _Connection(files, answerer, timing or Timing(), clock, sleep)
+    connection = _Connection(
+        files, answerer, timing or Timing(), link or Link(), clock, sleep
+    )
     await connection.run(presence)
 
 
@@ -103,11 +108,13 @@ class _Connection:
         files: IdentityFiles,
         answerer: Answerer,
         timing: Timing,
+        link: Link,
         clock: Callable[[], datetime.datetime],
         sleep: Sleep,
     ) -> None:
         self._files = files
         self._timing = timing
+        self._link = link
         self._clock = clock
         self._sleep = sleep
         self._worker = Worker(answerer, slot=timing.slot)
@@ -265,6 +272,7 @@ class _Connection:
                     await session.open(opening)
                     self._attempt = 0
                     self._opening, self._opened_at = False, time.monotonic()
+                    self._link.opened(self._clock())
                     structlog.get_logger().info(
                         "connection.opened", agency=identity.membership.agency
                     )
@@ -275,6 +283,7 @@ class _Connection:
                 except grpc.RpcError as error:
                     raise error_of(error, peer) from None
                 finally:
+                    self._link.ended(self._clock())
                     self._worker.outlet = self._worker.files = None
                     outgoing.close()
                     call.cancel()

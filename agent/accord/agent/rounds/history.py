@@ -72,6 +72,8 @@ UPDATE receipt SET state = 'ended', ended_at = :now, reason = NULL
 WHERE query_id = :query_id AND state IN ('asked', 'masked')
 """
 
+_COUNTS: Final = "SELECT state, reason, COUNT(*) FROM receipt GROUP BY state, reason"
+
 
 def asked(tx: Transaction, row: Row, now: datetime.datetime) -> None:
     """Note that an attempt begins."""
@@ -160,6 +162,12 @@ def charged(
 def ended(tx: Transaction, query_id: str, now: datetime.datetime) -> None:
     """Note that a question has ended without an answer that can ever be opened."""
     tx.execute(_ENDED, {"query_id": query_id, "now": _seconds(now)})
+
+
+def counts(tx: Transaction) -> dict[tuple[Outcome, str | None], int]:
+    """Return how many questions came how far, those declined by reason."""
+    rows = tx.execute(_COUNTS, {}).fetchall()
+    return {(Outcome(state), reason): int(number) for state, reason, number in rows}
 
 
 def _seconds(moment: datetime.datetime) -> int:
