@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import datetime
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,12 +27,14 @@ from accord.agent.pushdown.table import CodedTable, TableName, edition_table
 from accord.agent.store.bound import bounded_vector
 from accord.agent.store.columns import Columns, write_columns
 from accord.agent.store.entries import LeafFilter, leaf_filters
+from accord.agent.store.leaving import CONSENT_UNTIL, NO_END
 from accord.core.errors import IntegrityError
 from accord.core.layout import Layout, lay_out
 from accord.core.measure import ComponentVector
 from tests.contract.coded_sessions import MAKERS, in_spark, spark
 from tests.contract.mariadb import mariadb
 from tests.contract.postgres import postgres
+from tests.unit.agent.reference_bound import Rule
 from tests.unit.agent.reference_slots import Record
 from tests.unit.agent.small_questions import MODEL, Asked, questions, write_store
 from tests.unit.agent.small_stores import (
@@ -187,6 +192,42 @@ def test_an_edition_is_a_copy_that_later_exports_leave_alone(
         check_table(session, open_table(session, CURRENT, MODEL), MODEL)
     assert "gender" in str(caught.value)
     assert "77" not in str(caught.value)
+
+
+def store_of(path: Path, kept: list[int], until: list[int]) -> Columns:
+    """Return a store with some of three cases, and when their consent ends."""
+    every: dict[str, npt.NDArray[Any]] = {
+        "person": np.array([0, 0, 1], np.uint32),
+        "person_known": np.ones(3, np.uint8),
+        "order_key": np.array([1, 2, 3], np.uint64),
+        "a": np.array([0, 1, 1], np.uint8),
+        CONSENT_UNTIL: np.array(until, np.uint16),
+    }
+    columns = [(name, values[kept]) for name, values in every.items()]
+    write_columns(path, columns, model="test", model_digest=DIGEST, created_at=CREATED)
+    return Columns.open(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("day", "kept"), [(11, [0, 1, 2]), (12, [1, 2]), (13, [1])], ids=str
+)
+def test_a_case_whose_consent_has_ended_counts_as_if_it_were_not_there(
+    session: Session, tmp_path: Path, day: int, kept: list[int]
+) -> None:
+    rule = Rule(
+        persons=True, axes=[("a", 2, range(2))], where={}, l0=1, linf=1, drop_cap=1
+    )
+    today = datetime.date(1970, 1, 1) + datetime.timedelta(days=day)
+    until = [11, NO_END, 12]
+    with store_of(tmp_path / "all", [0, 1, 2], until) as columns:
+        export(session, columns, CURRENT)
+    table = CodedTable(name=CURRENT, columns=session.columns(CURRENT))
+    layout, vector = layout_of(rule), declaration(rule)
+    asked = plan(table, layout, [], vector, session.dialect, today=today)
+    found = fold(asked, session.rows(asked.text()))
+    with store_of(tmp_path / "kept", kept, until) as columns:
+        assert found.tolist() == bounded_vector(columns, layout, [], vector).tolist()
 
 
 @pytest.mark.slow

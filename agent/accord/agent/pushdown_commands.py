@@ -23,7 +23,11 @@ from accord.agent.screens import print_json, print_line
 from accord.agent.settings import Settings
 from accord.agent.state import AgentState, state_root
 from accord.agent.store.columns import LEAVES_PER_WORD, Columns
-from accord.agent.store.editions import IN_DATABASE, held_editions
+from accord.agent.store.editions import (
+    IN_DATABASE,
+    edition_folder,
+    held_editions,
+)
 from accord.core.errors import ConfigurationError
 from accord.core.model import DataModel
 
@@ -210,8 +214,10 @@ def _tables(
     if session.columns(current):
         yield current
     for edition in held_editions(state):
-        folder = state.editions / edition.calendar / edition.name
-        if (folder / IN_DATABASE).is_file():
+        folder = edition_folder(
+            state, edition.every, edition.embargo_days, edition.name
+        )
+        if folder is not None and (folder / IN_DATABASE).is_file():
             place = place_of_edition(folder)
             if place.database == database:
                 yield place.name

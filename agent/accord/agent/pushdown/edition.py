@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -59,11 +60,24 @@ class CodedEdition:
 
     session: Session
     table: CodedTable
+    today: datetime.date | None
     _stack: contextlib.ExitStack = dataclasses.field(repr=False)
 
     @classmethod
-    def open(cls, state: AgentState, folder: Path, model: DataModel) -> Self:
+    def open(
+        cls,
+        state: AgentState,
+        folder: Path,
+        model: DataModel,
+        today: datetime.date | None = None,
+    ) -> Self:
         """Connect to where the edition in *folder* lies; no record is touched.
+
+        Args:
+            state: of the agency.
+            folder: of the edition.
+            model: by which its codes are read.
+            today: cases whose consent has ended by then are not looked at.
 
         Raises:
             PreconditionFailed: STORE_ABSENT, STORE_FORMAT or STORE_MODEL.
@@ -74,7 +88,9 @@ class CodedEdition:
         with contextlib.ExitStack() as stack:
             session = stack.enter_context(session_in(state, place.database))
             table = open_table(session, place.name, model)
-            return cls(session=session, table=table, _stack=stack.pop_all())
+            return cls(
+                session=session, table=table, today=today, _stack=stack.pop_all()
+            )
 
     def __enter__(self) -> Self:
         """Return the edition itself."""
@@ -102,7 +118,8 @@ class CodedEdition:
             PreconditionFailed: STORE_COLUMN
             IntegrityError: STORE_BROKEN
         """
-        return plan(self.table, layout, where, vector, self.session.dialect)
+        dialect = self.session.dialect
+        return plan(self.table, layout, where, vector, dialect, today=self.today)
 
     def vector(
         self, layout: Layout, where: Sequence[LeafFilter], vector: ComponentVector

@@ -19,12 +19,13 @@ units that were bounded alone: nothing of a unit depends on another.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from collections.abc import Sequence
 
 from sqlglot import exp
 
 from accord.agent.pushdown.counting import of_counts
-from accord.agent.pushdown.dialect import Dialect, column, equals
+from accord.agent.pushdown.dialect import Dialect, column, equals, over
 from accord.agent.pushdown.entries import CASES, Entries, put_cells
 from accord.agent.pushdown.measuring import of_quantity
 from accord.agent.pushdown.steps import Steps
@@ -32,6 +33,7 @@ from accord.agent.pushdown.table import KEY, KNOWN, PERSON, CodedTable
 from accord.agent.pushdown.telling import of_dimension
 from accord.agent.store.bound import checked_vector
 from accord.agent.store.entries import LeafFilter
+from accord.agent.store.leaving import CONSENT_UNTIL, day_code
 from accord.core.errors import InternalError
 from accord.core.layout import MOST_CELLS, Layout
 from accord.core.measure import ComponentVector
@@ -58,6 +60,8 @@ def plan(
     where: Sequence[LeafFilter],
     vector: ComponentVector,
     dialect: Dialect,
+    *,
+    today: datetime.date | None = None,
 ) -> Plan:
     """Return the statement whose answer is `bounded_vector`'s.
 
@@ -67,6 +71,7 @@ def plan(
         where: as for the store.
         vector: the declaration of what one unit adds.
         dialect: of the database that has the table.
+        today: cases whose consent has ended by then are not looked at.
 
     Raises:
         PreconditionFailed: STORE_COLUMN, the table lacks a column of the question.
@@ -80,6 +85,9 @@ def plan(
         table.require(name)
     entries = Entries(table=table, dialect=dialect)
     put_cells(entries, layout, where)
+    if today is not None and CONSENT_UNTIL in table.columns:
+        until = column(CONSENT_UNTIL, CASES)
+        entries.tests.append(over(until, day_code(today) - 1))
     if layout.measure.kind is Kind.PERSONS:
         entries.tests.append(equals(column(KNOWN, CASES), 1))
     steps = Steps(entries=entries, layout=layout, vector=vector, dialect=dialect)

@@ -12,6 +12,7 @@ Dimensions are columns of leaf codes, multi-valued ones bitmasks of 63 leaves in
 ``name__0``, ``name__1``..., as in `accord.agent.store.columns`; a quantity is a column
 of stored integers, or NULL where it is not recorded.
 
+Where consent can end, ``consent__until`` has the last day of it, in days since 1970.
 A table ``NAME_form`` of one row beside it says of which data model the codes are.
 """
 
@@ -25,6 +26,7 @@ from typing import Final, NamedTuple
 from sqlglot import exp
 
 from accord.agent.store.columns import LEAVES_PER_WORD, StoreForm
+from accord.agent.store.leaving import CONSENT_UNTIL
 from accord.core.errors import IntegrityError, PreconditionFailed
 from accord.core.model import DataModel
 
@@ -177,6 +179,9 @@ def columns_of_store(form: StoreForm) -> Iterator[CodedColumn]:
     yield from _FIRST
     for column in form.columns:
         if column.name in REQUIRED:
+            continue
+        if column.name == CONSENT_UNTIL:
+            yield CodedColumn(column.name, "INT")
             continue
         if re.search("__[0-9]+$", column.name):
             yield _word(column.name)

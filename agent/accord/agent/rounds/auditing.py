@@ -249,7 +249,9 @@ class _Audit:
     def _counts(self, policy: Policy, requisition: Requisition) -> Vector:
         folder = self._folder(policy, requisition)
         try:
-            with open_edition(self._state, folder, policy.model) as cases:
+            with open_edition(
+                self._state, folder, policy.model, counted_on=self._masked.at.date()
+            ) as cases:
                 found = _terms(policy, requisition)
                 return counts(cases, found, requisition.query, policy.model)
         except AccordError as error:

@@ -46,6 +46,8 @@ def open_edition(
     folder: Path,
     model: DataModel,
     today: datetime.date | None = None,
+    *,
+    counted_on: datetime.date | None = None,
 ) -> Cases:
     """Open what an edition answers from, here or in a database; no record is touched.
 
@@ -54,6 +56,8 @@ def open_edition(
         folder: of the edition.
         model: by which its codes are read.
         today: cases whose consent has ended by then leave it before it is opened.
+        counted_on: a day in the past on which it was counted, for an edition in a
+            database, which such cases do not leave.
 
     Raises:
         AccordError: as `Columns.open`, or `CodedEdition.open`.
@@ -66,7 +70,7 @@ def open_edition(
         from accord.agent.pushdown.edition import CodedEdition
     except ImportError:
         raise no_library() from None
-    return CodedEdition.open(state, folder, model)
+    return CodedEdition.open(state, folder, model, today or counted_on)
 
 
 def require(cases: Cases, terms: Terms, query: Query, model: DataModel) -> None:
