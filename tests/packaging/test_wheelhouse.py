@@ -241,6 +241,15 @@ def test_a_release_key_may_have_a_passphrase(
 # The folder, as an agency gets it
 
 
+def test_the_installer_tells_every_extra() -> None:
+    script = ROOT / "deploy/agent/offline/install.sh"
+    done = subprocess.run(
+        [script, "--help"], capture_output=True, text=True, check=True
+    )
+    told = re.findall(r"[a-z0-9]+", done.stdout.partition("EXTRA  ")[2])
+    assert set(extras_of_agents()) <= set(told)
+
+
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory, registry: None) -> Path:
     """Return the folder, signed; beside it lie both halves of the key."""
