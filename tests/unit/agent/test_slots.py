@@ -7,11 +7,13 @@ import asyncio
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from accord.agent.network import worker as worker_module
 from accord.agent.network.slots import slot_end
@@ -206,6 +208,34 @@ async def test_neither_does_a_look_for_policies(seconds: float) -> None:
         await until(lambda: desk.answerer.asked)
         await desk.worker.heard_of(1)
     assert begun == [0.25]
+
+
+@pytest.mark.parametrize(
+    "fails", [None, RequisitionRefused("EXPIRED", "no"), OSError()]
+)
+async def test_no_line_of_the_log_comes_before_the_slot_is_over(
+    fails: Exception | None,
+) -> None:
+    """Logs travel, too: the time of a line must not tell how long records took."""
+    [query_id] = new_ids(1)
+    written: list[tuple[float, str]] = []
+    async with at_work(SLOT, {}) as desk:
+
+        def keep(_logger: object, _method: str, event: Any) -> Any:  # noqa: ANN401
+            written.append((desk.time.now - 1000.0, event["event"]))
+            return event
+
+        def compute(_query_id: str) -> None:
+            desk.time.now += 0.07
+            if fails is not None:
+                raise fails
+
+        desk.answerer.work = compute
+        with capture_logs(processors=[keep]):
+            await desk.worker.take(cohort_calls(query_id))
+            await until(lambda: desk.outlet.sent and not desk.worker.busy)
+    assert written
+    assert {at for at, _ in written} == {SLOT}
 
 
 async def test_a_batch_behind_another_begins_its_own_slot() -> None:

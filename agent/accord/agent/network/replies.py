@@ -2,7 +2,9 @@
 """What this agency says to each message of a round, one query at a time.
 
 A query that is refused, or at which something breaks, has a reply of its own and never
-holds or ends the others. Of what strangers raise, only the type is logged.
+holds or ends the others. Of what strangers raise, only the type is logged. What there
+is to log is kept until `Replies.log`, which the worker calls when the slot of an answer
+is over: the time of a line would else tell how long records took.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final, TypeAlias, TypeVar
 
 import structlog
@@ -72,6 +75,13 @@ class Replies:
         self._answerer = answerer
         self._fetch = fetch
         self._digests: OrderedDict[str, str] = OrderedDict()
+        self._lines: list[Callable[[], None]] = []
+
+    def log(self) -> None:
+        """Write the lines of the replies since the last call."""
+        lines, self._lines = self._lines, []
+        for write in lines:
+            write()
 
     def ready(
         self, query_id: str, asked: agent_pb2.Requisition
@@ -124,7 +134,7 @@ class Replies:
         try:
             steps = self._answerer.settle(query_ids)
         except Exception as error:  # noqa: BLE001  # boundary: of strangers only the type
-            _log_failure(error)
+            self._lines.append(partial(_log_failure, error))
             return []
         return [erased_to_message(each.query_id, each.erased) for each in steps]
 
@@ -139,13 +149,14 @@ class Replies:
         except RequisitionRefused as error:
             reason, codes = error.reason, error.metadata.get("codes", "")
         except Exception as error:  # noqa: BLE001  # boundary: of strangers only the type
-            _log_failure(error, query_id=query_id)
+            self._lines.append(partial(_log_failure, error, query_id=query_id))
             reason = "STORE_UNAVAILABLE"
         else:
-            log.info(done)
+            self._lines.append(partial(log.info, done))
             return found
         if reason != _AWAITED:  # people are told of it, and the hub
-            log.info("requisition.refused", reason=reason, code=codes)
+            line = partial(log.info, "requisition.refused", reason=reason, code=codes)
+            self._lines.append(line)
         return agent_pb2.Refusal(
             query_id=query_id,
             attempt=attempt,

@@ -9,10 +9,11 @@ whichever stream it comes over. Results go out over the stream there is when the
 ready; if there is none they are dropped, since the hub asks again and every answer is
 stored.
 
-Invariant: nothing that a hub can see ends when a computation over records ends. Each
-cohort call keeps the *turn* until its own slot is over (`slot_end`), and whatever else
-uses the thread, a hello and a refresh of policies too, waits for that. Slots are not
-shared: who fills up a batch could else move a computation next to the end of a slot.
+Invariant: nothing that a hub or a log can show ends when a computation over records
+ends. Each cohort call keeps the *turn* until its own slot is over (`slot_end`), and
+whatever else uses the thread, a hello and a refresh of policies too, waits for that.
+Slots are not shared: who fills up a batch could else move a computation next to the end
+of a slot.
 """
 
 from __future__ import annotations
@@ -297,6 +298,7 @@ class Worker:
             batch.works.clear()
             ids = [work.query_id for work in done]
             erased = await self._in_thread(lambda: self._replies.settled(ids))
+            self._replies.log()
             return done, list(erased)
         held = 0
         while batch.works and held < MOST_HELD:
@@ -309,6 +311,7 @@ class Worker:
             if batch.kind is _Kind.MASKED:
                 end = begin + slot_end(self._slot, self._clock() - begin)
                 await self._sleep(max(0.0, end - self._clock()))
+            self._replies.log()
             replies.append((work, reply))
             held += reply.size if isinstance(reply, Masked) else 0
         return done, [
