@@ -88,4 +88,6 @@ class SourceForm(Strict):
     @property
     def of_files(self) -> frozenset[str]:
         """Entries that were written and go with files only."""
-        return self.model_fields_set - {"database", "table", "changed", "zone"}
+        return frozenset(
+            self.model_fields_set - {"database", "table", "changed", "zone"}
+        )
