@@ -28,6 +28,7 @@ from accord.agent.network.enrol import enrol as join_hub
 from accord.agent.network.identity import IdentityFiles
 from accord.agent.network.presence import OneContact
 from accord.agent.options import AsJson, StateOption, console, screen
+from accord.agent.page_commands import page
 from accord.agent.policies import policies_of
 from accord.agent.pushdown_commands import pushdown_app
 from accord.agent.receipt_commands import log_app, show_receipts
@@ -63,6 +64,7 @@ app.command("init")(init)
 app.command("draft")(draft)
 app.command("doctor")(doctor)
 app.command("setup")(setup)
+app.command("page")(page)
 app.add_typer(databases_app)
 app.add_typer(pushdown_app)
 app.add_typer(rules_app)

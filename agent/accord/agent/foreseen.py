@@ -144,7 +144,7 @@ class Foreseen:
         )
 
     def _noise(self, language: str) -> str:
-        placement = self.policy.agreement.noise.value
+        placement = self.policy.agreement.noise
         who = sentence(f"foreseen.noise-{placement}", language)
         if self.noise is None:
             return who
