@@ -141,6 +141,34 @@ def test_rows_that_contradicted_each_other_are_kept_when_they_agree(
     office.must_equal_all()
 
 
+def test_a_case_that_contradicts_itself_is_read_each_time(office: Office) -> None:
+    """What becomes of it can change as rows of it leave by their age."""
+    office.cases.put([row(number="1", first="P1", days="2")], LONG_AGO)
+    office.cases.put([row(number="1", first="Sister")], LONG_AGO)
+    office.follow(NOW - 300 * DAY)
+    assert numbers(office.follow()) == (20, 1, 0)
+    office.must_equal_all()
+    office.cases.run("DELETE FROM cases WHERE number = '1'")
+    office.follow()
+    office.must_equal_all()
+
+
+def test_a_row_that_leaves_by_its_age_settles_its_case(office: Office) -> None:
+    text = FOLLOWING_TEXT.replace(
+        "dimensions:",
+        "consent: {column: notes, given: [yes], until: last}\ndimensions:",
+    ).replace("person: [first, last, born]", "person: [first, born]")
+    office.cases.run("UPDATE cases SET notes = 'yes', last = ''")
+    ends = str((NOW - 8 * DAY).date())
+    both = row(number="1", first="P1", days="2", notes="yes", last=ends)
+    office.cases.put([both], LONG_AGO)
+    office.follow(NOW - 10 * DAY, text)
+    assert parts_of(office.state.current)["files"].rows == 19
+    office.follow(NOW, text)
+    assert parts_of(office.state.current)["files"].rows == 20
+    office.must_equal_all(text)
+
+
 def test_a_commit_that_came_late_is_not_missed(office: Office) -> None:
     """Its moment lies before others that were read already."""
     office.cases.put([row(number="50")], NOW - 5 * DAY)

@@ -95,6 +95,10 @@ class RowBuilder:
         default_factory=list
     )
     """Keys of cases that a forgotten person is in, where they are to be found again."""
+    unsettled_cases: list[npt.NDArray[np.uint64]] = dataclasses.field(
+        default_factory=list
+    )
+    """Keys of cases that contradict themselves, until a row of them leaves by age."""
 
     def build(self, batch: Batch) -> Rows:
         """Return the rows of *batch* that stay."""
@@ -247,6 +251,8 @@ class RowBuilder:
         group = np.cumsum(stay)
         conflict = np.isin(group, np.unique(group[differs]))
         lost = rows[conflict]
+        if self.follows and len(lost):
+            self.unsettled_cases.append(self._case_keys(batch, lost))
         self.report.refuse("", Reason.CASE_CONFLICT, batch.file[lost], batch.row[lost])
         self.report.refused += len(lost)
         self.report.collapsed += int(np.count_nonzero(~stay & ~conflict))

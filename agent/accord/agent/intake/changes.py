@@ -107,11 +107,14 @@ class Stamps:
         ).fetchall()
         return int(count[0][0]), [(int(file), int(row)) for file, row in first]
 
-    def compare(self, before: Path | None, since: datetime.datetime | None) -> Changes:
+    def compare(
+        self, before: Sequence[Path] | None, since: datetime.datetime | None
+    ) -> Changes:
         """Make the table ``touched``: cases to be read anew or to be dropped.
 
         Args:
-            before: stamps of the part that is there; nothing, all cases are new.
+            before: cases and stamps of the part that is there, of which some may have
+                no stamp; nothing, all cases are new.
             since: cases that changed then or later are read anew.
         """
         if before is None:
@@ -122,11 +125,15 @@ class Stamps:
             self.connection.execute(
                 "CREATE TABLE touched AS SELECT coalesce(s.case_key, b.case_key) AS "
                 "case_key, s.case_key IS NOT NULL AS here FROM stamps AS s "
-                "FULL JOIN read_parquet($path) AS b ON s.case_key = b.case_key "
+                "FULL JOIN (SELECT case_key, rows, stamp FROM read_parquet($stamps) "
+                "UNION ALL SELECT DISTINCT c.case_key, 0, 0 FROM read_parquet($cases) "
+                "AS c ANTI JOIN read_parquet($stamps) AS t "
+                "ON c.case_key = t.case_key) AS b "
+                "ON s.case_key = b.case_key "
                 "WHERE s.case_key IS NULL OR b.case_key IS NULL OR s.rows <> b.rows "
                 "OR s.stamp <> b.stamp OR s.blank "
                 "OR coalesce(s.newest >= $since, FALSE)",
-                {"path": str(before), "since": since},
+                {"cases": str(before[0]), "stamps": str(before[1]), "since": since},
             )
         found = self.connection.execute(
             "SELECT (SELECT count(*) FROM stamps), "

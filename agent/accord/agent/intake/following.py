@@ -135,15 +135,16 @@ class Following:
         report.refused += rows
 
     def leave(
-        self, folder: Path, forgotten: Sequence[npt.NDArray[np.uint64]]
+        self, folder: Path, restless: Sequence[npt.NDArray[np.uint64]]
     ) -> Followed:
         """Write the stamps into a part; return what else the next ingest needs.
 
         Args:
             folder: of the part.
-            forgotten: keys of cases of which nothing is to be left.
+            restless: keys of cases to be read anew each time: what becomes of them
+                can change without any change of theirs, or no stamp is to be left.
         """
-        self.stamps.without(forgotten)
+        self.stamps.without(restless)
         self.stamps.write(folder / STAMPS)
         return Followed(reading=self.reading)
 
@@ -155,7 +156,7 @@ class Following:
             report.changes = self.stamps.compare(None, None)
         else:
             report.changes = self.stamps.compare(
-                self.earlier.folder / STAMPS,
+                self.earlier.files,
                 since(self.earlier.ingested_at),
             )
         return caseless
