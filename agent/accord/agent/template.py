@@ -76,6 +76,18 @@ def fields_of(mapping: Mapping) -> Iterator[Field]:
             least=int(form.lower),
             most=int(form.upper),
         )
+    consent = mapping.form.consent
+    if consent is not None:
+        words = (*consent.given[:1], *consent.not_given[:1])
+        title = _spelt(consent.column)
+        found[consent.column] = Field(
+            name=consent.column, title=title, takes=Takes.ONE, choices=words
+        )
+        if consent.until is not None:
+            title = _spelt(consent.until)
+            found[consent.until] = Field(
+                name=consent.until, title=title, takes=Takes.DAY
+            )
     for column in mapping.columns:
         yield found.get(column) or Field(name=column, title=_spelt(column))
 
@@ -220,13 +232,18 @@ class _Writer:
         if self._mapping.person_columns:
             columns = ", ".join(self._mapping.person_columns)
             yield self._say("person", columns=columns)
+        consent = self._mapping.form.consent
+        if consent is not None:
+            yield self._say("consent", given=consent.given[0], column=consent.column)
         separators = {field.separator for field in self._fields if field.separator}
         if separators:
             yield self._say("choices", separator=min(separators), lists=lists)
         yield self._say("days")
         yield self._say("empty")
         yield self._say("nothing-else")
-        if any(re.match("(prs|vic|cas|hte)_", field.name) for field in self._fields):
+        if any(
+            re.match("(prs|vic|cas|hte|con)_", field.name) for field in self._fields
+        ):
             yield self._say("names")
         yield self._say("close")
 

@@ -168,7 +168,8 @@ def test_every_choice_of_every_list_is_read(
     state: AgentState, mapping: Mapping, workbook: bytes, tmp_path: Path
 ) -> None:
     rows = [
-        {"case_number": f"{field.name} {number}", field.name: choice}
+        {"con_Consent": "Yes", "case_number": f"{field.name} {number}"}
+        | {field.name: choice}
         for field in fields_of(mapping)
         for number, choice in enumerate(field.choices)
     ]
@@ -176,7 +177,9 @@ def test_every_choice_of_every_list_is_read(
         state, mapping, [filled(workbook, tmp_path / "a.xlsx", rows)], LIMITS
     )
     assert len(rows) > 600
-    assert (report.kept, report.refusals) == (len(rows), {})
+    # One of the choices is that the person does not agree.
+    assert [reason for _, reason in report.refusals] == [Reason.NO_CONSENT]
+    assert (report.kept, report.refused) == (len(rows) - 1, 1)
     for field in fields_of(mapping):
         if field.takes is Takes.SEVERAL:
             assert field.most > 1
@@ -197,6 +200,7 @@ def test_a_filled_row_is_a_case_with_all_that_was_chosen(
 ) -> None:
     rows = [
         {
+            "con_Consent": "Yes",
             "prs_FirstName": "Ana",
             "prs_SecondName": "Novak",
             "prs_Birthdate": "2001-02-03",
@@ -208,16 +212,17 @@ def test_a_filled_row_is_a_case_with_all_that_was_chosen(
             "hte_Country": "ITA",
             "days_in_care": "30",
         },
-        {"case_number": "8", "prs_Gender": "Feminin"},
+        {"con_Consent": "Yes", "case_number": "8", "prs_Gender": "Feminin"},
+        {"case_number": "9", "prs_Gender": "Feminine"},
     ]
     path = filled(workbook, tmp_path / "a.xlsx", rows)
     report = check(state, mapping, [path], LIMITS)
-    assert (report.read, report.kept) == (2, 1)
+    assert (report.read, report.kept) == (3, 1)
     refusal = report.refusals["gender", Reason.UNKNOWN_CODE]
     # The number that the spreadsheet shows.
     assert report.rows_named(refusal) == "4"
-    said = [name for name, cases in report.recorded.items() if cases]
-    assert said == [
+    said = {name for name, cases in report.recorded.items() if cases}
+    assert said - {"consent"} == {
         "registered_month",
         "age_band",
         "entry_age_band",
@@ -225,7 +230,7 @@ def test_a_filled_row_is_a_case_with_all_that_was_chosen(
         "exploitation_type",
         "means_of_control",
         "days_in_care",
-    ]
+    }
 
 
 @pytest.mark.parametrize("language", sorted(languages("template")))
