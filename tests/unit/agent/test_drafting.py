@@ -75,6 +75,8 @@ def answered(draft: Draft) -> Draft:
         question = questions[0]
         if question.kind is Kind.PERSON:
             draft.answer_person(draft.proposals[0].person)
+        elif question.kind is Kind.CONSENT:
+            draft.answer_consent(())
         elif question.kind is Kind.DATE:
             draft.answer_date(question.choices[0])
         else:
@@ -303,6 +305,26 @@ class TestForms:
             "Physical abuse": ("physical_abuse",),
             "Threats": ("threats_unspecified",),
         }
+
+    def test_consent_is_asked_for_and_never_taken_for_granted(
+        self, state: AgentState, model: DataModel, tmp_path: Path
+    ) -> None:
+        content = {"Sex": ["F"], "con_Consent": ["true", "false", ""]}
+        draft = self.drafted(state, model, tmp_path, content)
+        draft.answer_person(ROW_NUMBER)
+        (question,) = draft.questions()
+        assert (question.kind, question.choices) == (Kind.CONSENT, ("false", "true"))
+        with pytest.raises(DocumentError, match="open"):
+            load_mapping(written(draft), "x.yaml", model)
+        typed = iter(["perhaps", "3", "2"])
+        ask_all(draft, lambda _: next(typed), lambda _: None)
+        mapping = load_mapping(written(draft), "x.yaml", model)
+        report = check(state, mapping, [tmp_path / "cases.csv"], LIMITS)
+        assert (report.kept, report.refused) == (20, 40)
+        other = self.drafted(state, model, tmp_path, content)
+        typed = iter(["1", "-"])
+        ask_all(other, lambda _: next(typed), lambda _: None)
+        assert "consent" not in written(other)
 
     def test_numbered_columns_are_one_dimension(
         self, state: AgentState, model: DataModel, tmp_path: Path
@@ -589,6 +611,7 @@ def _with_codes(codes: list[str], model: DataModel) -> Draft:
         person=None,
         proposals=(Proposal(ROW_NUMBER),),
         case=(),
+        consent=None,
         entries={
             "gender": Entry(
                 column="Sex", codes={code: placer.place(code) for code in codes}

@@ -336,6 +336,19 @@ class TestSteps:
         found = staff.post("columns", {**answer, "date": "%m/%d/%Y"})
         assert "Every code of your file has a place." in found.words
 
+    def test_consent_is_asked_for(self, staff: Visitor, tmp_path: Path) -> None:
+        content = {"Sex": ["F"], "Consent": ["yes", "no"]}
+        file = columns(tmp_path / "cases.csv", content)
+        found = staff.post("", {"path": str(file)})
+        assert "Which codes of Consent say that a record may be counted?" in found.words
+        answer = {"person": "0", "use-gender": "yes"}
+        assert "SETUP_CONSENT_OPEN" in staff.post("columns", answer).text
+        staff.post("columns", {**answer, "consent-1": "yes"})
+        found = staff.see("check")
+        assert "Cases 30" in found.words
+        assert "Rows left out 30" in found.words
+        assert "Consent a code for consent" in found.words
+
     def test_refused_rows_are_told_by_reason(
         self, staff: Visitor, tmp_path: Path
     ) -> None:

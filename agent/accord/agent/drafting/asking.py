@@ -37,6 +37,8 @@ def _ask_all(draft: Draft, ask: Ask, say: Say) -> None:
     for question in questions:
         if question.kind is Kind.PERSON:
             _ask_person(draft, ask, say)
+        elif question.kind is Kind.CONSENT:
+            _ask_consent(draft, question, ask, say)
         elif question.kind is Kind.DATE:
             _ask_date(draft, question, ask, say)
     if len(codes) > MOST_ASKED:
@@ -67,6 +69,27 @@ def _ask_person(draft: Draft, ask: Ask, say: Say) -> None:
             draft.answer_person(person)
             return
         say(f"The source has no column {min(unknown)!r}.")
+
+
+def _ask_consent(draft: Draft, question: Question, ask: Ask, say: Say) -> None:
+    say("")
+    say(f"Which codes of {question.column!r} say that a record may be counted?")
+    for number, code in enumerate(question.choices, 1):
+        say(f"  {number}  {code}")
+    prompt = "Numbers with commas between them, or - if it says something else: "
+    while typed := ask(prompt).strip():
+        if typed == "-":
+            draft.answer_consent(())
+            return
+        numbers = [part.strip() for part in typed.split(",")]
+        chosen = [
+            question.choices[int(each) - 1]
+            for each in numbers
+            if each.isdigit() and 0 < int(each) <= len(question.choices)
+        ]
+        if len(chosen) == len(numbers):
+            draft.answer_consent(tuple(dict.fromkeys(chosen)))
+            return
 
 
 def _ask_date(draft: Draft, question: Question, ask: Ask, say: Say) -> None:

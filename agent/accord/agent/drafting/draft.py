@@ -40,6 +40,16 @@ class Entry:
         return (*(name for name in named if name), *self.columns, *self.flags)
 
 
+@dataclasses.dataclass(slots=True)
+class Consent:
+    """A column that may say whether a record may be counted."""
+
+    column: str
+    codes: tuple[str, ...]
+    given: tuple[str, ...] = ()
+    """Codes that say so; none as long as nobody has named one."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Proposal:
     """An answer that may be right to the question of who is one person."""
@@ -52,6 +62,7 @@ class Kind(enum.Enum):
     """What a question is about."""
 
     PERSON = "person"
+    CONSENT = "consent"
     CODE = "code"
     DATE = "date"
 
@@ -82,6 +93,7 @@ class Draft:
     """None as long as nobody has said it."""
     proposals: tuple[Proposal, ...]
     case: tuple[str, ...]
+    consent: Consent | None
     entries: dict[str, Entry]
     quantities: dict[str, tuple[str, bool]]
     """Column of each, and whether it has a decimal comma."""
@@ -96,6 +108,12 @@ class Draft:
         """Yield what is open, the person first."""
         if self.person is None:
             yield Question(kind=Kind.PERSON)
+        if self.consent is not None and not self.consent.given:
+            yield Question(
+                kind=Kind.CONSENT,
+                column=self.consent.column,
+                choices=self.consent.codes,
+            )
         for name, entry in self.in_order():
             column = entry.column or entry.birth_date or ""
             if entry.either:
@@ -124,6 +142,13 @@ class Draft:
         for entry in self.entries.values():
             if form in entry.either:
                 entry.forms, entry.either = (*entry.forms, form), ()
+
+    def answer_consent(self, given: tuple[str, ...]) -> None:
+        """Say which codes are a consent; none: the column is about something else."""
+        if self.consent is not None:
+            self.consent.given = given
+        if not given:
+            self.consent = None
 
     def answer_person(self, person: tuple[str, ...] | str) -> None:
         """Say who is one person."""

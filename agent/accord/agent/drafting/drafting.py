@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from accord.agent.drafting.draft import Draft, Entry, Proposal
+from accord.agent.drafting.draft import Consent, Draft, Entry, Proposal
 from accord.agent.drafting.looking import Sighting, sighting
 from accord.agent.drafting.matching import Matching
 from accord.agent.drafting.origins import Origin
@@ -77,7 +77,9 @@ def _drafted(
         kind = words.person_kind(column)
         if kind is not None:
             kinds.setdefault(kind, column)
-    matching = Matching(seen, model, words, entries, quantities)
+    consent = _consent(seen, words)
+    reserved = frozenset() if consent is None else frozenset({consent.column})
+    matching = Matching(seen, model, words, entries, reserved, quantities)
     matching.run(kinds.get("birth_date"))
     if not matching.entries:
         raise SourceError(
@@ -99,12 +101,21 @@ def _drafted(
             )
         ),
         case=cases if person != CASES_ONLY else (),
+        consent=consent,
         entries=matching.entries,
         quantities=matching.quantities,
         maybe=matching.maybe,
         unread=seen.unread,
         hidden=seen.hidden,
     )
+
+
+def _consent(seen: Sighting, words: Words) -> Consent | None:
+    """Return the column that may say whether a record may be counted."""
+    for column in seen.looks:
+        if words.is_consent(column):
+            return Consent(column, seen.values(column) or ())
+    return None
 
 
 def _proposals(

@@ -49,6 +49,8 @@ class Matching:
     words: Words
     entries: dict[str, Entry]
     """What is known already, and what is found."""
+    reserved: frozenset[str] = frozenset()
+    """Columns that are no dimension."""
     quantities: dict[str, tuple[str, bool]] = dataclasses.field(default_factory=dict)
     maybe: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     _placers: dict[str, Placer] = dataclasses.field(default_factory=dict)
@@ -74,7 +76,7 @@ class Matching:
     @property
     def _free(self) -> list[Look]:
         taken = {name for entry in self.entries.values() for name in entry.reads}
-        taken |= {column for column, _ in self.quantities.values()}
+        taken |= {column for column, _ in self.quantities.values()} | self.reserved
         return [look for look in self.seen.looks.values() if look.name not in taken]
 
     def _placer(self, dimension: str) -> Placer:

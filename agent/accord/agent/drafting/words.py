@@ -91,6 +91,7 @@ class Words:
 
     person: Mapping[str, tuple[Name, ...]]
     case: tuple[Name, ...]
+    consent: tuple[Name, ...]
     private: frozenset[Name]
     general: Mapping[str, tuple[Name, ...]]
     """Codes for ``unknown``, ``none`` and ``other``."""
@@ -142,15 +143,23 @@ class Words:
 
     def is_case(self, column: str) -> bool:
         """Tell whether a column identifies a case."""
-        return any(
-            alike(name, known) >= _SAME_NAME
-            for name in column_names(column)
-            for known in self.case
-        )
+        return _is_one(column, self.case)
+
+    def is_consent(self, column: str) -> bool:
+        """Tell whether a column says if a record may be counted."""
+        return _is_one(column, self.consent)
 
 
 _SAME_NAME = 0.9
 _LIKE_ONE = 0.8
+
+
+def _is_one(column: str, listed: Sequence[Name]) -> bool:
+    return any(
+        alike(name, known) >= _SAME_NAME
+        for name in column_names(column)
+        for known in listed
+    )
 
 
 def _holds(name: Name, known: Name) -> bool:
@@ -196,6 +205,7 @@ def shipped_words() -> Words:
     return Words(
         person={kind: _names(names) for kind, names in content["person"].items()},
         case=_names(content["case"]),
+        consent=_names(content["consent"]),
         private=frozenset(_names(content["private"])),
         general={word: _names(content[word]) for word in ("unknown", "none", "other")},
         columns={

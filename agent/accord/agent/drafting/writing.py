@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from accord.agent.drafting.draft import Draft, Entry
+from accord.agent.drafting.draft import Consent, Draft, Entry
 from accord.agent.intake.mapping import CASES_ONLY, ROW_NUMBER, fold
 from accord.agent.intake.openness import OPEN
 from accord.agent.sources.form import SourceForm
@@ -58,6 +58,7 @@ def _lines(draft: Draft) -> Iterator[str]:
     yield from _source(draft.form)
     yield from _person(draft)
     yield from _case(draft)
+    yield from _consent(draft.consent)
     yield "dimensions:"
     for name, entry in draft.in_order():
         yield from _entry(name, entry, draft.model.dimensions[name])
@@ -116,6 +117,21 @@ def _case(draft: Draft) -> Iterator[str]:
         return
     for column in draft.case:
         yield f"case: [{quoted(column)}]    # rows with the same here are one case"
+
+
+def _consent(consent: Consent | None) -> Iterator[str]:
+    if consent is None:
+        return
+    column = quoted(consent.column)
+    if consent.given:
+        given = ", ".join(map(quoted, consent.given))
+        yield f"consent: {{column: {column}, given: [{given}]}}"
+        return
+    yield f"# Which codes of {column} say that a record may be counted? If it says"
+    yield "# something else, take the line out."
+    if consent.codes:
+        yield from _comment("Its codes: " + ", ".join(map(quoted, consent.codes)))
+    yield f"consent: {{column: {column}, given: {OPEN}}}"
 
 
 def _entry(name: str, entry: Entry, dimension: Dimension) -> Iterator[str]:

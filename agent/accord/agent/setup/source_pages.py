@@ -20,6 +20,9 @@ from accord.rpc.loopback import visit
 
 Visit: TypeAlias = visit.Visit[SetupHome]
 
+CONSENT = "consent"
+"""Under which name a report counts the rows that have none."""
+
 OTHER_COLUMNS = "columns"
 """Instead of one of the proposals: columns that staff picks."""
 
@@ -96,6 +99,7 @@ def columns(found: Visit) -> Response:
         ],
         choices=_choices(found, draft),
         picked=draft.person if isinstance(draft.person, tuple) else (),
+        consent=draft.consent,
         dates=[each for each in draft.questions() if each.kind is Kind.DATE][:1],
         left=list(draft.maybe),
         problem=problem,
@@ -127,6 +131,7 @@ def _origin(entry: Entry) -> str:
 
 def _answer_columns(found: Visit, draft: Draft) -> None:
     draft.answer_person(_person(found, draft))
+    _answer_consent(found, draft)
     if (form := found.text("date")) != "":
         draft.answer_date(form)
     kept = {name for name, _ in draft.in_order() if found.text(f"use-{name}")}
@@ -137,6 +142,21 @@ def _answer_columns(found: Visit, draft: Draft) -> None:
     if any(question.kind is Kind.DATE for question in draft.questions()):
         raise InvalidQuery("SETUP_DATE_OPEN", found.say("setup.columns.date-open"))
     found.home.progress.columns_seen = True
+
+
+def _answer_consent(found: Visit, draft: Draft) -> None:
+    if draft.consent is None:
+        return
+    given = tuple(
+        code
+        for number, code in enumerate(draft.consent.codes)
+        if found.text(f"consent-{number}")
+    )
+    if not given and not found.text("no-consent"):
+        raise InvalidQuery(
+            "SETUP_CONSENT_OPEN", found.say("setup.columns.consent-open")
+        )
+    draft.answer_consent(given)
 
 
 def _person(found: Visit, draft: Draft) -> tuple[str, ...] | str:
@@ -216,7 +236,7 @@ def check(found: Visit) -> Response:
         report=report,
         refused=_refused(found, report),
         recorded=[
-            (_title(home.draft(), name), report.share_recorded(name))
+            (_title(found, name), report.share_recorded(name))
             for name in report.dimensions
         ],
         file=str(home.state.mappings),
@@ -231,17 +251,20 @@ def store(found: Visit) -> Response:
     return found.go("keys", "stored")
 
 
-def _title(draft: Draft, name: str) -> str:
-    if name in draft.model.quantities:
-        return draft.model.quantities[name].title
-    return draft.model.dimensions[name].title
+def _title(found: Visit, name: str) -> str:
+    """Return what a place of the mapping is called: of the model, or the record's."""
+    model = found.home.draft().model
+    if name in model.dimensions:
+        return model.dimensions[name].title
+    if name in model.quantities:
+        return model.quantities[name].title
+    return found.say("setup.check.consent") if name == CONSENT else "–"
 
 
 def _refused(found: Visit, report: Report) -> list[Refused]:
-    draft = found.home.draft()
     return [
         Refused(
-            title=_title(draft, place) if place else "–",
+            title=_title(found, place),
             text=found.say(f"setup.reason.{Reason(reason).word.replace('_', '-')}"),
             rows=refusal.rows,
             first=report.rows_named(refusal),
