@@ -150,7 +150,9 @@ class StoreOrigin:
                     raise
         # The links may be of a store that an ingest has replaced since: look again.
         with Columns.open(folder, model_digest=calendar.model.digest) as columns:
-            gone = self.leaving and self.leaving.flags(columns, calendar.model)
+            gone = None
+            if self.leaving is not None:
+                gone = self.leaving.flags(columns, calendar.model)
         if gone is not None:
             left = folder.with_name(f"{folder.name}-left")
             write_without(folder, left, gone)
