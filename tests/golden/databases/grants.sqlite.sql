@@ -1,5 +1,5 @@
 -- SQLite has no users: whoever may read the file may read all of it.
 -- Let the agent's user read it, and not write it, for example with:
 --   setfacl --modify user:accord-agent:r '/srv/office/cases.db'
--- Beside a file in WAL mode (FILE-wal) the agent must be able to read
--- FILE-wal and FILE-shm too.
+-- In WAL mode it reads FILE-wal and FILE-shm too; while no program has the
+-- file open, it has to make them in the same folder.

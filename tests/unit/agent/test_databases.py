@@ -310,6 +310,13 @@ def test_what_a_statement_quotes_does_not_count_as_a_complaint() -> None:
     assert "certificate" not in found.sentence
 
 
+def test_a_file_that_cannot_be_opened_is_said_so() -> None:
+    error = sqlite3.OperationalError("unable to open database file")
+    found = sorted_out(error, "office", connecting=True)
+    assert found.reason == "DATABASE_PATH"
+    assert "-shm" in found.sentence
+
+
 def test_values_become_the_texts_that_mappings_read() -> None:
     moment = datetime.datetime(2024, 2, 3, 4, 5, 6, tzinfo=datetime.UTC)
     values = [

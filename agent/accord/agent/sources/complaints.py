@@ -82,7 +82,17 @@ def _undecodable(name: str) -> AccordError:
     )
 
 
+def _unopened(name: str) -> AccordError:
+    return ConfigurationError(
+        "DATABASE_PATH",
+        f"The file of the database {name!r} cannot be opened by this user, who must be "
+        "able to read it. In WAL mode that takes its -wal and -shm files as well, or "
+        "the right to make them in the same folder.",
+    )
+
+
 _COMPLAINTS = (
+    (("unable to open database file", "readonly database"), _unopened),
     (
         ("could not decode to utf-8", "codec can't decode", "invalid byte sequence"),
         _undecodable,

@@ -108,6 +108,6 @@ def _sqlite(file: str) -> list[str]:
         "-- SQLite has no users: whoever may read the file may read all of it.",
         "-- Let the agent's user read it, and not write it, for example with:",
         f"--   setfacl --modify user:accord-agent:r {file!r}",
-        "-- Beside a file in WAL mode (FILE-wal) the agent must be able to read",
-        "-- FILE-wal and FILE-shm too.",
+        "-- In WAL mode it reads FILE-wal and FILE-shm too; while no program has the",
+        "-- file open, it has to make them in the same folder.",
     ]
