@@ -9,6 +9,7 @@ import datetime
 import io
 import json
 import socket
+import sqlite3
 import ssl
 import sys
 import threading
@@ -280,7 +281,7 @@ class TestFiles:
         state.root.chmod(0o750)
         found = await looked(state)
         assert found["state"][0].verdict is Verdict.WRONG
-        assert found["state"][0].advice == f"chmod 700 {state.root}"
+        assert found["state"][0].reason == "STATE_EXPOSED"
 
     async def test_lost_keys_are_wrong(self, state: AgentState) -> None:
         (state.keys / "pseudonym.key").unlink()
@@ -303,6 +304,18 @@ class TestFiles:
         monkeypatch.setenv("ACCORD_AGENT_UNSAFE_TEST_MODE", "true")
         found = await looked(state)
         assert "unsafe_test_mode" in found["settings"][0].sentence
+
+    async def test_databases_are_tried(self, state: AgentState, tmp_path: Path) -> None:
+        pytest.importorskip("sqlalchemy")
+        good = tmp_path / "good.db"
+        with contextlib.closing(sqlite3.connect(good)) as connection, connection:
+            connection.execute("CREATE TABLE t (a TEXT)")
+        with state.config.open("a", encoding="utf-8") as file:
+            file.write(f'[databases.good]\nurl = "sqlite:///{good}"\n')
+            file.write(f'[databases.gone]\nurl = "sqlite:///{tmp_path}/gone.db"\n')
+        well, gone = (await looked(state))["database"]
+        assert well.verdict is Verdict.OK
+        assert (gone.verdict, gone.reason) == (Verdict.WRONG, "DATABASE_PATH")
 
     async def test_open_questions_are_told(
         self, state: AgentState, tmp_path: Path

@@ -42,6 +42,7 @@ def examine(
     if here and identity is not None:
         yield from standing.policies(state, now)
     if here:
+        yield from standing.databases(state)
         yield from standing.mappings(state)
         yield from standing.store(state, now)
 

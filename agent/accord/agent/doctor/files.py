@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,6 @@ from accord.agent.rounds import fence
 from accord.agent.rounds.sealing import AUDIT_KEY
 from accord.agent.settings import load_settings
 from accord.agent.state import AGENCY_KEY, PSEUDONYM_KEY, STORE_KEY, AgentState
-from accord.agent.windows import readers
 from accord.core.errors import AccordError
 
 SECRETS = (PSEUDONYM_KEY, STORE_KEY, AGENCY_KEY)
@@ -31,24 +29,23 @@ def state_directory(state: AgentState) -> Iterator[Finding]:
             "Set one up with `accord-agent init`, or name its directory with --state.",
         )
         return
-    about = root.stat()
-    if sys.platform == "win32":
-        exposed, foreign = bool(readers(root)), False
+    try:
+        AgentState.open(root)
+    except AccordError as error:
+        yield from_error("state", error)
     else:
-        exposed = bool(about.st_mode & (stat.S_IRWXG | stat.S_IRWXO))
-        foreign = about.st_uid != os.geteuid()
-    if exposed:
-        advice = f"chmod 700 {root}"
-        yield wrong("state", f"Others than its owner can enter {root}.", advice)
-    elif foreign:
-        yield wrong(
+        yield _owner(root)
+    yield _ledger(state)
+
+
+def _owner(root: Path) -> Finding:
+    if sys.platform != "win32" and root.stat().st_uid != os.geteuid():
+        return wrong(
             "state",
             f"{root} belongs to another user than the one who runs this command.",
             "Run the agent as its owner, such as with `runuser -u accord-agent --`.",
         )
-    else:
-        yield ok("state", f"{root} is its owner's alone.")
-    yield _ledger(state)
+    return ok("state", f"{root} is its owner's alone.")
 
 
 def _ledger(state: AgentState) -> Finding:

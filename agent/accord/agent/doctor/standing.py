@@ -10,6 +10,7 @@ from accord.agent.doctor.finding import Finding, from_error, ok, warning, wrong
 from accord.agent.intake.openness import OPEN, refuse_open
 from accord.agent.intake.parts import parts_of
 from accord.agent.policies import AgencyPolicies, policies_of, read_document
+from accord.agent.sources.access import access_to
 from accord.agent.state import AgentState
 from accord.agent.store.editions import calendars, held_editions
 from accord.core.errors import AccordError
@@ -52,6 +53,20 @@ def policies(state: AgentState, now: datetime.datetime) -> Iterator[Finding]:
             "No agreement names this agency.",
             "Ask your board; until then nothing is asked of this agent.",
         )
+
+
+def databases(state: AgentState) -> Iterator[Finding]:
+    """Say whether the databases of the settings can be reached."""
+    try:
+        named = state.settings().databases
+    except AccordError:
+        return  # said of the settings already
+    for name in named:
+        try:
+            with access_to(name, named, state.root).connected():
+                yield ok("database", f"The database {name!r} can be reached.")
+        except AccordError as error:
+            yield from_error("database", error)
 
 
 def mappings(state: AgentState) -> Iterator[Finding]:
