@@ -181,7 +181,7 @@ def inside(root: Path, command: str) -> subprocess.CompletedProcess[str]:
         env={
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "DEBIAN_FRONTEND": "noninteractive",
-            "HOME": "/root",
+            "HOME": "/srv",
             "LC_ALL": "C.UTF-8",
         },
         stdin=subprocess.DEVNULL,
@@ -193,8 +193,8 @@ def inside(root: Path, command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_a_fresh_debian_installs_runs_and_purges_it(package: Path, fresh: Path) -> None:
-    shutil.copy(package, fresh / "root")
-    name = f"/root/{package.name}"
+    shutil.copy(package, fresh / "srv")
+    name = f"/srv/{package.name}"
     done = inside(fresh, f"apt-get install --yes --no-install-recommends {name}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Next: accord-agent init" in done.stdout
