@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from accord.agent.settings import METRICS_PORT
 from tests.packaging.distributions import ROOT
 
 AGENT = ROOT / "deploy/agent"
@@ -71,3 +72,10 @@ def test_a_unit_shows_where_a_credential_and_the_hub_are_named(unit: str) -> Non
     for line in (f"LoadCredentialEncrypted={KEK}:", "IPAddressDeny=any"):
         assert re.search(rf"^#{re.escape(line)}", text, re.MULTILINE), line
         assert not re.search(rf"^{re.escape(line)}", text, re.MULTILINE), line
+
+
+@pytest.mark.parametrize("unit", UNITS[:2])
+def test_a_unit_shows_the_port_of_the_figures(unit: str) -> None:
+    text = (AGENT / unit).read_text(encoding="utf-8")
+    (port,) = re.findall(r"^#SocketBindAllow=ipv4:tcp:(\d+)$", text, re.MULTILINE)
+    assert int(port) == METRICS_PORT
