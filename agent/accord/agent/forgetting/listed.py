@@ -81,6 +81,15 @@ def note_file(state: AgentState) -> Path:
     return state.store / "forgetting.json"
 
 
+def digests_of(state: AgentState, pseudonyms: Iterable[bytes]) -> frozenset[bytes]:
+    """Return what stands on the list for persons; makes its key where there is none."""
+    path = _key_file(state)
+    if not path.exists() and not list_file(state).exists():
+        make_key(path)
+    key = KeyedHash(read_key(path))
+    return frozenset(Forgotten(key, frozenset()).digest(each) for each in pseudonyms)
+
+
 def put_on_list(state: AgentState, pseudonyms: Iterable[bytes]) -> int:
     """Add persons; return how many were not there. On disk when this returns."""
     return _change(state, pseudonyms, remove=False)
@@ -100,10 +109,8 @@ def _change(state: AgentState, pseudonyms: Iterable[bytes], *, remove: bool) -> 
     if before is None:
         if remove:
             return 0
-        if not _key_file(state).exists():
-            make_key(_key_file(state))
-        before = Forgotten(KeyedHash(read_key(_key_file(state))), frozenset())
-    named = {before.digest(each) for each in pseudonyms}
+        before = Forgotten(KeyedHash(b""), frozenset())
+    named = digests_of(state, pseudonyms)
     after = before.digests - named if remove else before.digests | named
     lines = [_HEAD, *sorted(each.hex() for each in after), ""]
     replace_secret(list_file(state), "\n".join(lines).encode())

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from accord.agent.forgetting.listed import (
     Forgotten,
+    digests_of,
     note_file,
     put_on_list,
     take_off_list,
@@ -62,6 +63,8 @@ class Note(Strict):
 
     begun_at: str
     persons: int
+    digests: tuple[str, ...]
+    """As they come on the list."""
     before: tuple[Held, ...]
 
 
@@ -84,6 +87,7 @@ def forget(
         note = Note(
             begun_at=now.isoformat(),
             persons=len(pseudonyms),
+            digests=tuple(each.hex() for each in digests_of(state, pseudonyms)),
             before=tuple(survey(state, named)),
         )
         replace_secret(note_file(state), note.model_dump_json().encode())
@@ -114,10 +118,11 @@ def finish(
         return
     note = Note.model_validate_json(read_secret(path))
     listed = Forgotten.of(state)
-    if listed is None:  # it was killed before anybody was on the list
-        path.unlink()
+    named = frozenset(map(bytes.fromhex, note.digests))
+    if listed is None or not named <= listed.digests:
+        path.unlink()  # it was killed before they were on the list
         return
-    _take_out(state, folder, listed, limits, now, note)
+    _take_out(state, folder, Forgotten(listed.key, named), limits, now, note)
 
 
 def finish_alone(state: AgentState, limits: Ingest, now: datetime.datetime) -> None:

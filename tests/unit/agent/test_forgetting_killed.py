@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A forgetting that is killed leaves whole editions, and the next run finishes it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from accord.agent.forgetting.listed import note_file
+from accord.agent.forgetting.receipt import receipts_of
+from accord.agent.forgetting.survey import pseudonyms_left
+from accord.agent.forgetting.upkeep import keep_up
+from accord.agent.settings import Settings
+from accord.agent.state import AgentState
+from accord.agent.store.columns import Columns
+from accord.agent.store.editions import edition_folder, freeze_due, held_editions
+from accord.core.calendar import Period
+from tests.unit.agent.agencies import LIMITS, NOW, ingest_rows, new_state
+from tests.unit.agent.test_editions import MONTHLY, QUARTERLY
+from tests.unit.agent.test_forgetting import pseudonym, rows_of
+
+pytestmark = pytest.mark.slow
+
+VICTIM = """\
+import importlib, os, signal, sys
+from pathlib import Path
+from accord.agent.forgetting.taking_out import forget
+from accord.agent.state import AgentState
+from tests.unit.agent.agencies import LIMITS, NOW
+root, point, calls, when, gone = sys.argv[1:]
+name, function = point.rsplit(".", 1)
+module = importlib.import_module(name)
+whole, left = getattr(module, function), [int(calls)]
+def dying(*arguments, **named):
+    left[0] -= 1
+    if left[0]:
+        return whole(*arguments, **named)
+    if when == "after":
+        whole(*arguments, **named)
+    os.kill(os.getpid(), signal.SIGKILL)
+setattr(module, function, dying)
+forget(AgentState.open(Path(root)), [bytes.fromhex(gone)], LIMITS, NOW)
+"""
+
+TAKING = "accord.agent.forgetting.taking_out"
+ERASING = "accord.agent.store.erasing"
+POINTS = [
+    (f"{TAKING}.replace_secret", 1, "after"),
+    (f"{TAKING}.put_on_list", 1, "after"),
+    (f"{ERASING}.write_without", 1, "after"),
+    (f"{ERASING}.succeed", 1, "before"),
+    ("accord.agent.store.generations.remove_folder", 1, "before"),
+    (f"{ERASING}.succeed", 2, "before"),
+    (f"{ERASING}.succeed", 2, "after"),
+    (f"{TAKING}.rewrite_part", 1, "after"),
+    ("accord.agent.intake.build.point", 1, "before"),
+    ("accord.agent.intake.build.sweep_builds", 1, "before"),
+    (f"{TAKING}.keep_receipt", 1, "before"),
+    (f"{TAKING}.keep_receipt", 1, "after"),
+]
+
+
+def cases_in(state: AgentState) -> list[int]:
+    """Return how many cases each edition has; all of them must be whole."""
+    found = []
+    for period, days, name in (
+        (Period.MONTH, 30, "2026-01"),
+        (Period.QUARTER, 0, "2025-Q4"),
+    ):
+        folder = edition_folder(state, period, days, name)
+        assert folder is not None
+        with Columns.open(folder) as columns:
+            found.append(columns.rows)
+    return found
+
+
+@pytest.mark.parametrize(("point", "calls", "when"), POINTS)
+def test_whatever_kills_it_the_next_run_finishes_it(
+    tmp_path: Path, point: str, calls: int, when: str
+) -> None:
+    state = new_state(tmp_path / "state")
+    ingest_rows(state, rows_of())
+    freeze_due(state, [MONTHLY, QUARTERLY], NOW)
+    gone = pseudonym(state)
+    arguments = [str(state.root), point, str(calls), when, gone.hex()]
+    process = subprocess.run(
+        [sys.executable, "-c", VICTIM, *arguments], check=False, capture_output=True
+    )
+    assert process.returncode == -9, process.stderr
+    assert set(cases_in(state)) <= {5, 7}
+    assert len(held_editions(state)) == 2
+    with Columns.open(state.current) as columns:
+        assert columns.rows in {5, 7}
+    begun = note_file(state).exists()
+    keep_up(state, Settings(ingest=LIMITS), NOW)
+    assert not note_file(state).exists()
+    if point.endswith("replace_secret"):
+        # Nobody was on the list yet: it is as if it had not begun.
+        assert cases_in(state) == [7, 7]
+        return
+    assert begun
+    assert cases_in(state) == [5, 5]
+    with Columns.open(state.current) as columns:
+        assert columns.rows == 5
+    assert pseudonyms_left(state, [gone])[1] == 0
+    assert not list(state.editions.rglob(".partial-*"))
+    assert len(list(state.builds.iterdir())) == 1
+    last = receipts_of(state)[-1]
+    assert {(b.cases, a.cases) for b, a in last.places} == {(7, 5)}
+    done = ingest_rows(state, rows_of())
+    assert done.report.refused == 2
