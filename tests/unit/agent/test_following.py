@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -263,6 +264,32 @@ def test_rows_without_a_case_are_left_out_and_counted(office: Office) -> None:
         assert report.refusals["", Reason.NO_CASE].rows == 2
         assert report.refused == 2
     office.must_equal_all()
+
+
+def test_nothing_that_names_a_case_is_left(office: Office) -> None:
+    """Neither its id nor the moment of a change, in any file; only numbers stay."""
+    planted = row(number="CASE-77231-ZQ", first="Quokkaria")
+    office.cases.put([planted], "2024-03-04 05:06:07.891011")
+    for now in (NOW - 300 * DAY, NOW):
+        office.follow(now)
+    files = [path for path in office.state.root.rglob("*") if path.is_file()]
+    for path in files:
+        content = path.read_bytes()
+        for text in (b"CASE-77231-ZQ", b"case-77231-zq", b"Quokkaria", b"891011"):
+            assert text not in content, path
+    part = office.state.current / "parts" / "files"
+    for name in ("stamps.parquet", "cases.parquet"):
+        kinds = duckdb.execute(
+            "SELECT DISTINCT column_type FROM (DESCRIBE FROM read_parquet(?))",
+            [str(part / name)],
+        ).fetchall()
+        assert {kind for (kind,) in kinds} <= {
+            "UTINYINT",
+            "USMALLINT",
+            "UINTEGER",
+            "UBIGINT",
+            "INTEGER",
+        }
 
 
 def test_another_mapping_reads_everything(office: Office) -> None:
