@@ -73,6 +73,9 @@ _CONFIGURATION = """\
 # [audit]
 # keep_days = 400
 #
+# [retention]         # cases and editions older than so many months go; else none does
+# months = 60
+#
 # [approval]          # people approve questions first: "never", "always", ["AGREEMENT"]
 # needed = "never"
 # remember = false
