@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+import random
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -34,12 +35,13 @@ from accord.core.measure import ComponentVector
 from tests.contract.coded_sessions import MAKERS, in_spark, spark
 from tests.contract.mariadb import mariadb
 from tests.contract.postgres import postgres
-from tests.unit.agent.reference_bound import Rule
+from tests.unit.agent.reference_bound import Case, Rule
 from tests.unit.agent.reference_slots import Record
 from tests.unit.agent.small_questions import MODEL, Asked, questions, write_store
 from tests.unit.agent.small_stores import (
     CREATED,
     DIGEST,
+    Shape,
     World,
     declaration,
     layout_of,
@@ -55,7 +57,7 @@ often = settings(
     max_examples=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 seldom = settings(
-    max_examples=5, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=3, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -192,6 +194,27 @@ def test_an_edition_is_a_copy_that_later_exports_leave_alone(
         check_table(session, open_table(session, CURRENT, MODEL), MODEL)
     assert "gender" in str(caught.value)
     assert "77" not in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("persons", [True, False])
+def test_bitmasks_of_several_words_count_a_value_once(
+    session: Session, persons: bool
+) -> None:
+    draw = random.Random(5)
+    cases = [
+        Case(
+            person=number // 3,
+            known=True,
+            key=number,
+            leaves={"b": frozenset(draw.sample(range(130), draw.randint(1, 4)))},
+        )
+        for number in range(60)
+    ]
+    axes = [("b", 129, [*range(129), 128])]
+    rule = Rule(persons=persons, axes=axes, where={}, l0=2, linf=2, drop_cap=3)
+    shapes = {"b": Shape(leaves=130, multi=True)}
+    assert_world(session, World(shapes=shapes, cases=cases, rule=rule))
 
 
 def store_of(path: Path, kept: list[int], until: list[int]) -> Columns:
