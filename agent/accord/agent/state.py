@@ -73,8 +73,8 @@ _CONFIGURATION = """\
 # [audit]
 # keep_days = 400
 #
-# [retention]         # cases and editions older than so many months go; else none does
-# months = 60
+# [retention]         # months = 60 lets older cases and editions go; else none does
+# registered = "registered_month"
 #
 # [approval]          # people approve questions first: "never", "always", ["AGREEMENT"]
 # needed = "never"
