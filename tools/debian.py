@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import email.utils
 import gzip
 import hashlib
 import os
@@ -126,7 +127,13 @@ def lay_out(root: Path, house: Path, python: str) -> None:
     shutil.copy(SOURCE / "copyright", documents)
     shutil.copy(house / wheelhouse.BILL, documents)
     shutil.copy(ROOT / "deploy/agent/config.toml", documents / "config.toml.sample")
-    _zip(documents / "changelog.gz", (ROOT / "CHANGELOG.md").read_text("utf-8"))
+    _zip(documents / "CHANGELOG.md.gz", (ROOT / "CHANGELOG.md").read_text("utf-8"))
+    _zip(
+        documents / "changelog.gz",
+        f"accord-agent ({debian_version(version)}) stable; urgency=medium\n\n"
+        "  * What changed stands in CHANGELOG.md.gz in this folder.\n\n"
+        f" -- {maintainer()}  {email.utils.format_datetime(moment)}\n",
+    )
 
 
 def write_control(
@@ -142,7 +149,7 @@ def write_control(
         "VERSION": version,
         "ARCHITECTURE": architecture,
         "INSTALLED_SIZE": str(kibibytes),
-        "MAINTAINER": os.environ.get("DEB_MAINTAINER", "Accord <accord@invalid>"),
+        "MAINTAINER": maintainer(),
         "PYTHON": python,
         "NEXT_PYTHON": f"{major}.{int(minor) + 1}",
         "GLIBC": glibc,
@@ -174,6 +181,11 @@ def agent_version(house: Path) -> str:
         if each.name == wheelhouse.AGENT
     )
     return version
+
+
+def maintainer() -> str:
+    """Return who answers for the package."""
+    return os.environ.get("DEB_MAINTAINER", "Accord <accord@localhost.localdomain>")
 
 
 def debian_version(version: str) -> str:
@@ -209,9 +221,11 @@ def _install(house: Path, lists: list[Path], site: Path) -> None:
 def _settle(root: Path) -> None:
     """Give every file the rights and the time that it has in the package."""
     moment = wheelhouse.source_date()
+    places = {root / "DEBIAN", root / "usr/bin", root / LIB / "bin"}
     for path in [*root.rglob("*"), root]:
         if not path.is_symlink():
-            executable = path.is_dir() or path.stat().st_mode & 0o100
+            started = path.parent in places and path.stat().st_mode & 0o100
+            executable = path.is_dir() or started
             path.chmod(0o755 if executable else 0o644)
         os.utime(path, (moment, moment), follow_symlinks=False)
 

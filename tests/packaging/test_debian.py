@@ -112,6 +112,8 @@ def test_the_package_holds_what_it_says(package: Path) -> None:
         assert kind[0] == "l" or kind[5] == kind[8] == "-", name  # nobody else writes
         assert not name.startswith(("./etc/", "./var/", "./usr/local/")), name
         assert "__pycache__" not in name
+        started = name.startswith(("./usr/bin/", "./usr/lib/accord-agent/bin/"))
+        assert kind[0] != "-" or kind[3] == "-" or started, name
     for name in (
         PROGRAM,
         "./usr/bin/accord-agent",
