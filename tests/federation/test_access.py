@@ -18,6 +18,7 @@ import accord.client as accord
 from accord.agent.network.enrol import enrol as join
 from accord.agent.network.identity import IdentityFiles
 from accord.agent.state import AgentState
+from accord.core._version import __version__
 from accord.core.decide import Analyst
 from accord.hub.identity import registry
 from accord.rpc import pki
@@ -182,7 +183,7 @@ async def streams(
     """Yield what the hub says on an agent's stream."""
 
     async def said() -> AsyncIterator[agent_pb2.ConnectRequest]:
-        hello = agent_pb2.Hello(agent_version="1")
+        hello = agent_pb2.Hello(agent_version=__version__)
         yield agent_pb2.ConnectRequest(hello=hello)
         while True:
             await forever.wait()

@@ -223,9 +223,11 @@ def requisition_from_bytes(payload: bytes, find_model: FindModel) -> Requisition
 
     Raises:
         IntegrityError: REQUISITION_MALFORMED.
-        RequisitionRefused: what *find_model* raises.
+        RequisitionRefused: TERMS_MISMATCH, it says more than this version can read; or
+            what *find_model* raises.
     """
     message = payload_of(payload)
+    _require_understood(message)
     model = find_model(
         message.query.agreement, message.agreement_digest, message.data_model_digest
     )
@@ -326,6 +328,23 @@ def payload_of(payload: bytes) -> agent_pb2.RequisitionPayload:
     if found:
         raise _malformed("a field breaks the rules of the protocol.")
     return message
+
+
+def _require_understood(message: agent_pb2.RequisitionPayload) -> None:
+    """Refuse what has fields of a later version: they may change what it means.
+
+    Everywhere else they are passed over, so that versions can live together. What an
+    agency answers to it has to know to the last word.
+    """
+    known = agent_pb2.RequisitionPayload()
+    known.CopyFrom(message)
+    known.DiscardUnknownFields()
+    if known.ByteSize() != message.ByteSize():
+        raise RequisitionRefused(
+            "TERMS_MISMATCH",
+            "The hub's requisition says something that this version of the program "
+            "does not know; upgrade it.",
+        )
 
 
 def _malformed(sentence: str) -> IntegrityError:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 import grpc
 
+from accord.core._version import __version__
 from accord.core.calendar import Period
 from accord.core.errors import RequisitionRefused
 from accord.core.layout import Layout
@@ -180,13 +181,14 @@ class ScriptedAgent:
         encapsulating: bool = True,
         charged: Loss | None = None,
         log_seen: log_pb2.LogSeen | None = None,
+        version: str = __version__,
     ) -> None:
         """Open the stream and return once the hub has welcomed the agent.
 
         It says what it has charged, unless it is to say something else.
         """
         hello = agent_pb2.Hello(
-            agent_version="scripted",
+            agent_version=version,
             editions=[edition_to_message(held(self.model, name)) for name in editions],
             state_sequence=state_sequence,
             charged=loss_to_message(charged or self.agency.charged()),

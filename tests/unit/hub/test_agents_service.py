@@ -417,6 +417,19 @@ async def test_a_foreign_authority_s_certificate_does_not_connect(
     assert isinstance(agent.ended, Unreachable)
 
 
+@pytest.mark.parametrize("version", ["9.0.0", "0.99.1", "1", "", "one"])
+async def test_an_agent_of_a_version_far_away_is_told_so(
+    world: World, version: str
+) -> None:
+    identity = await world.enrol(add_token(world.state, "city-police"))
+    agent = world.stream(identity)
+    await agent.start(answering, version=version)
+    assert agent.welcome is None
+    assert isinstance(agent.ended, AccordError)
+    wanted = "AGENT_VERSION" if version else "MESSAGE_INVALID"
+    assert agent.ended.reason == wanted
+
+
 async def test_an_agent_says_hello_first_and_once(world: World) -> None:
     agent = await world.agent("city-police")
     hello = agent_pb2.ConnectRequest(hello=agent_pb2.Hello(agent_version="x"))

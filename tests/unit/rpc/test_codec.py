@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -222,6 +223,33 @@ def test_a_malformed_requisition_is_refused_as_such(
         codec.requisition_from_bytes(payload, find_model)
     assert caught.value.reason == "REQUISITION_MALFORMED"
     assert "nobody" not in caught.value.sentence
+
+
+LATER = b"\xfa\x7f\x03new"
+"""A field of a number that no version has used."""
+
+
+@pytest.mark.parametrize(
+    "place", ["payload", "query", "a filter", "the mechanism", "the analyst"]
+)
+def test_a_requisition_that_says_more_than_is_known_is_refused(
+    requisition: Requisition, place: str
+) -> None:
+    """A later hub may mean something by it that an agency would not answer to."""
+    message = agent_pb2.RequisitionPayload.FromString(
+        codec.requisition_to_bytes(requisition)
+    )
+    parts: dict[str, Message] = {
+        "payload": message,
+        "query": message.query,
+        "a filter": message.query.where[0],
+        "the mechanism": message.mechanism,
+        "the analyst": message.analyst,
+    }
+    parts[place].MergeFromString(LATER)
+    with pytest.raises(RequisitionRefused, match="upgrade") as caught:
+        codec.requisition_from_bytes(message.SerializeToString(), find_model)
+    assert caught.value.reason == "TERMS_MISMATCH"
 
 
 def test_what_the_search_for_the_model_says_passes(requisition: Requisition) -> None:

@@ -43,6 +43,7 @@ from accord.rpc.codec import HeldEdition, edition_from_message, loss_to_message
 from accord.rpc.contact import head_to_message
 from accord.rpc.peer import PeerAgency, peer_agency
 from accord.rpc.pki import certificate_pem, expiry_of, serial_of
+from accord.rpc.versions import require_compatible
 from accord.v1 import agent_pb2, agent_pb2_grpc
 
 HELLO_SECONDS: Final = 20.0
@@ -211,6 +212,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             with self._store.write() as tx:
                 take_back(tx, peer, self._standing.newest().members, sighting.at)
                 self._require_member(tx, peer)
+                require_compatible(hello.agent_version)
                 highest = registry.record_sighting(tx, sighting)
                 registry.record_editions(tx, peer.label, editions)
                 greeting = self._contact.greet(tx, peer.label, hello, sighting.at)
