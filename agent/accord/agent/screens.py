@@ -30,6 +30,13 @@ def print_line(console: Console, text: str, style: str | None = None) -> None:
     console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
+FREE_TEXT = (
+    "WARNING: the column {column!r} looks like free text, in which people write about "
+    "people. The mapping reads it as a list of codes. If it is none, take it out: what "
+    "no mapping names is never read."
+)
+
+
 def show_report(console: Console, report: Report) -> None:
     """Show what would be stored, or was."""
     console.print(_counts(report))
@@ -37,6 +44,8 @@ def show_report(console: Console, report: Report) -> None:
         console.print(_refusals(report))
     if report.kept or report.changes is None:
         console.print(_recorded(report))
+    for column in report.free_texts:
+        print_line(console, FREE_TEXT.format(column=column), "bold red")
 
 
 def _counts(report: Report) -> Table:

@@ -116,7 +116,7 @@ def _leaf_reader(
         reason = Reason.OUT_OF_DOMAIN
 
     def by_code(text: str) -> tuple[int, ...]:
-        found = table.get(fold(text))
+        found = table.get(fold(text)[: entry.prefix])
         if found is None:
             raise Unplaced(reason)
         return found

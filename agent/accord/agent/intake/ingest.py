@@ -31,6 +31,7 @@ from accord.agent.intake.following import (
     earlier_part,
     reading_of,
 )
+from accord.agent.intake.free_text import free_texts
 from accord.agent.intake.mapping import Mapping
 from accord.agent.intake.origins import opened
 from accord.agent.intake.parts import Followed, Part
@@ -232,6 +233,7 @@ def _staged(
             following.load(staging, headed, report)
         strike(connection, mapping, headed, report)
         learned = _learned(staging, mapping, leaving.today)
+        report.free_texts = free_texts(connection, mapping)
         absent, first = staging.order(key)
         report.note("", Reason.NO_PERSON, absent, first)
         report.refused += absent

@@ -85,6 +85,7 @@ class DimensionEntry(Strict):
     columns: Columns | None = None
     separator: Annotated[str, pydantic.Field(min_length=1, max_length=8)] | None = None
     codes: dict[str, Texts] | None = None
+    prefix: Annotated[int, pydantic.Field(ge=1, le=20)] | None = None
     date: Texts | None = None
     birth_date: Column | None = None
     at: Column | None = None
@@ -234,6 +235,7 @@ def _misfits(form: MappingForm, model: DataModel) -> Iterator[Misfit]:
             yield place, f"the data model has no such dimension.{hint}"
         else:
             yield from _wrong_entries(entry, place)
+            yield from _wrong_prefix(entry, place)
             yield from _wrong_values(entry, place, dimension)
     for name in form.quantities:
         if name not in model.quantities:
@@ -270,6 +272,7 @@ _ORIGINS = ("column", "columns", "flags", "birth_date", "value")
 _GOES_WITH = {
     "separator": ("column", "columns"),
     "codes": ("column", "columns"),
+    "prefix": ("column", "columns"),
     "date": ("column",),
     "at": ("birth_date",),
     "format": ("birth_date",),
@@ -300,6 +303,17 @@ def _wrong_entries(entry: DimensionEntry, place: Path) -> Iterator[Misfit]:
             wrong = wrong_format(text, day=key == "format")
             if wrong:
                 yield (*place, key, index), wrong
+
+
+def _wrong_prefix(entry: DimensionEntry, place: Path) -> Iterator[Misfit]:
+    if entry.prefix is None:
+        return
+    if entry.codes is None:
+        yield (*place, "prefix"), "this goes only with `codes`."
+    for code in entry.codes or {}:
+        if len(fold(code)) > entry.prefix:
+            sentence = f"this code is longer than {entry.prefix}; nothing begins so."
+            yield (*place, "codes", code), sentence
 
 
 def _wrong_values(

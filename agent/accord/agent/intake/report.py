@@ -110,6 +110,8 @@ class Report:
     )
     recorded: dict[str, int] = dataclasses.field(default_factory=dict)
     """Cases that say something on a dimension or quantity."""
+    free_texts: list[str] = dataclasses.field(default_factory=list)
+    """Columns that are read as lists of codes and look as if people write in them."""
     outside: dict[str, int] = dataclasses.field(default_factory=dict)
     """Numbers out of bounds, stored as not recorded."""
 
@@ -182,4 +184,5 @@ class Report:
                 name: round(self.share_recorded(name), 4) for name in self.dimensions
             },
             "out_of_bounds": dict(self.outside),
+            **({"free_texts": self.free_texts} if self.free_texts else {}),
         }
