@@ -21,9 +21,7 @@ from accord.agent.pushdown.making import (
 from accord.agent.pushdown.session import Session
 from accord.agent.pushdown.table import KEY, PERSON, PLACE, TableName, columns_of_store
 from accord.agent.store.columns import Columns
-from accord.agent.store.leaving import has_ends
 from accord.agent.store.units import places
-from accord.core.errors import PreconditionFailed
 from accord.core.model import NOT_RECORDED
 
 BATCH_ROWS = 20_000
@@ -49,17 +47,7 @@ def export(
 
     Returns:
         The number of rows.
-
-    Raises:
-        PreconditionFailed: PUSHDOWN_CONSENT, cases leave the store on days to come.
     """
-    if has_ends(columns):
-        raise PreconditionFailed(
-            "PUSHDOWN_CONSENT",
-            "The store has the days on which consent ends, and a table of a database "
-            "would not keep to them. Answer from the store, or ingest with a mapping "
-            "without `consent.until`, which leaves out what it cannot keep to.",
-        )
     made = list(columns_of_store(columns.form))
     form = TableForm(model=columns.form.model, model_digest=columns.form.model_digest)
     make_next(session, table, made, form)
