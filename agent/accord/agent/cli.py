@@ -22,8 +22,10 @@ from accord.agent.enrolment import board_check, require_way_to_confirm
 from accord.agent.forget_commands import forget, forgotten, retention
 from accord.agent.forgetting.upkeep import keep_up
 from accord.agent.freezing import origin_of
+from accord.agent.hardening import refuse_dumps
 from accord.agent.intake.parts import parts_of
 from accord.agent.joining_commands import draft, init
+from accord.agent.key_commands import keys_app
 from accord.agent.network.enrol import enrol as join_hub
 from accord.agent.network.identity import IdentityFiles
 from accord.agent.network.presence import OneContact
@@ -32,7 +34,7 @@ from accord.agent.page_commands import page
 from accord.agent.policies import policies_of
 from accord.agent.pushdown_commands import pushdown_app
 from accord.agent.receipt_commands import log_app, show_receipts
-from accord.agent.round_commands import audit, confirm_restore, keys
+from accord.agent.round_commands import audit, confirm_restore
 from accord.agent.rule_commands import resume_sharing, rules_app, stop_sharing
 from accord.agent.running import run_agent
 from accord.agent.screens import (
@@ -73,7 +75,7 @@ app.add_typer(approvals_app)
 app.command("receipts")(show_receipts)
 app.command("stop-sharing")(stop_sharing)
 app.command("resume-sharing")(resume_sharing)
-app.command("keys")(keys)
+app.add_typer(keys_app)
 app.command("audit")(audit)
 app.command("confirm-restore")(confirm_restore)
 app.command("check")(check)
@@ -229,6 +231,7 @@ def _show_status(state: AgentState, found: Status) -> None:
 
 def main() -> None:
     """Run the command; an error is one sentence and an exit status."""
+    refuse_dumps()
     sys.exit(run_command(app, unharmed="Nothing that was stored before is lost."))
 
 

@@ -56,7 +56,7 @@ def audit(
 ) -> None:
     """Check that this agency sent what it counted, for one question; shows no count."""
     opened = AgentState.open(state_root(state))
-    seed = _audit_seed(key or opened.keys / AUDIT_KEY)
+    seed = _audit_seed(key or opened.keys / AUDIT_KEY, opened)
     found = audit_round(opened, query, seed, utc_now())
     if as_json:
         print_json(console, found.as_json())
@@ -114,14 +114,14 @@ def keys_json(public: PublicKeys) -> dict[str, str | None]:
     }
 
 
-def _audit_seed(file: Path) -> bytes:
+def _audit_seed(file: Path, state: AgentState) -> bytes:
     if not file.exists():
         raise ConfigurationError(
             "AUDIT_KEY_ABSENT",
             f"{file} is not here: the key of audits was moved off this machine, or was"
             " never made. Bring it, and name its file with --key.",
         )
-    return read_key(file)
+    return read_key(file, state.root)
 
 
 def _audit_lines(found: Audited) -> Iterator[str]:

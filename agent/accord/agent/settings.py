@@ -28,6 +28,9 @@ PREFIX = "ACCORD_AGENT_"
 STATE_VARIABLE = f"{PREFIX}STATE"
 """Names the state directory; the only variable that is no setting."""
 
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+"""Variable in which systemd names the folder of a service's credentials."""
+
 
 def _exact(value: object) -> object:
     """Read a number as the decimal that is written; text comes from the environment."""
@@ -130,6 +133,38 @@ class Metrics(Strict):
 
     address: Annotated[str, pydantic.BeforeValidator(_loopback)] | None = None
     """Where Prometheus finds them; unsaid, nothing listens."""
+
+
+class KekSource(Strict):
+    """Where a key-encrypting key is; unsaid, in a systemd credential if anywhere."""
+
+    kek_file: str | None = None
+    """A file of 32 bytes outside of the state directory."""
+    pkcs11_module: str | None = None
+    """The library of a token."""
+    pkcs11_token: str | None = None
+    """Label of the token."""
+    pkcs11_key: Annotated[str, pydantic.Field(min_length=1)] = "accord-agent-kek"
+    """Label of the AES key in it."""
+    pkcs11_pin_file: str | None = None
+    """Else the systemd credential `accord-agent.pin`."""
+
+    @pydantic.model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.kek_file is not None and self.pkcs11_module is not None:
+            message = "kek_file and pkcs11_module exclude each other"
+            raise ValueError(message)
+        if (self.pkcs11_module is None) != (self.pkcs11_token is None):
+            message = "pkcs11_module and pkcs11_token go together"
+            raise ValueError(message)
+        return self
+
+
+class Keys(KekSource):
+    """What the agent's keys are sealed with, once they are."""
+
+    old: KekSource = KekSource()
+    """The one before it, as long as keys are sealed anew."""
 
 
 class Approval(Strict):
@@ -256,6 +291,7 @@ class Settings(pydantic_settings.BaseSettings):
     retention: Retention = Retention()
     approval: Approval = Approval()
     metrics: Metrics = Metrics()
+    keys: Keys = Keys()
     databases: dict[DatabaseName, Database] = {}
     store: Store = Store()
 

@@ -81,6 +81,8 @@ _CONFIGURATION = """\
 # remember = false
 # remind_after_hours = 24
 #
+# [keys]              # seals keys: kek_file = "/media/kek/accord-agent.kek"
+#
 # [metrics]           # figures for Prometheus: address = "127.0.0.1:9464"
 #
 # [databases]         # that records are read from: [databases.NAME], with url = "..."

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accord.agent.keys import read_secret
-from accord.agent.settings import Database
+from accord.agent.settings import CREDENTIALS, Database
 from accord.agent.sources.complaints import sorted_out
 from accord.agent.sources.drivers import (
     CONNECT_SECONDS,
@@ -36,9 +36,6 @@ from accord.core.errors import ConfigurationError, suggestion
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
-
-CREDENTIALS = "CREDENTIALS_DIRECTORY"
-"""Variable in which systemd names the folder of a service's credentials."""
 
 _LARGEST_SECRET = 4096
 
