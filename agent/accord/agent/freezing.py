@@ -35,5 +35,8 @@ def origin_of(
     except ImportError:
         raise no_library() from None
     return DatabaseOrigin(
-        state=state, database=store.database, schema=store.schema_name
+        state=state,
+        database=store.database,
+        schema=store.schema_name,
+        leaving=leaving_on(settings, day.date()),
     )

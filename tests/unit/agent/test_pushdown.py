@@ -40,6 +40,7 @@ from accord.agent.store.bound import bounded_vector
 from accord.agent.store.columns import Columns
 from accord.agent.store.editions import Calendar, freeze_due, held_editions
 from accord.agent.store.entries import leaf_filters
+from accord.agent.store.leaving import Leaving
 from accord.core.calendar import Period
 from accord.core.errors import (
     IntegrityError,
@@ -306,6 +307,24 @@ def test_an_export_that_ends_in_the_middle_leaves_the_table_as_it_was(
     assert tables_of(state) == {"accord_cases", "accord_cases_form"}
 
 
+def test_an_edition_is_made_without_cases_that_are_too_old(
+    state: AgentState, command: Command
+) -> None:
+    """As one of the store is."""
+    ingest_rows(
+        state, [row(), row(number="2", date="2025-11-02"), row(first="B", number="3")]
+    )
+    command("pushdown", "export", "--state", state.root)
+    origin = DatabaseOrigin(
+        state=state, database="own", leaving=Leaving(today=NOW.date(), months=12)
+    )
+    done, waiting = freeze_due(state, [MONTHLY], NOW, origin)
+    assert (len(done), waiting) == (1, [])
+    table = "accord_cases_month_30_2026_01"
+    assert rows_in(state, f"SELECT count(*) FROM {table}") == [(1,)]
+    assert rows_in(state, "SELECT count(*) FROM accord_cases") == [(3,)]
+
+
 def test_a_table_that_is_there_is_the_edition(
     state: AgentState, command: Command
 ) -> None:
@@ -326,7 +345,7 @@ WRONG = {
     "exploitation_type__0": "UPDATE accord_cases SET exploitation_type__0 = 1024",
     "person_known": "UPDATE accord_cases SET person_known = 2",
     "share a person": "UPDATE accord_cases SET person = 0, person_known = 0",
-    "case_place": "UPDATE accord_cases SET case_place = 5",
+    "case_place": "UPDATE accord_cases SET person = 0, case_place = 5",
     "days": "UPDATE accord_cases SET days = -2147483648",
 }
 

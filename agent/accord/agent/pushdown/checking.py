@@ -86,27 +86,24 @@ def _orders(table: CodedTable, dialect: Dialect) -> Iterator[tuple[exp.Select, s
     )
     yield _any(alone), "records that name nobody share a person"
     before = window(exp.Lag(this=column(KEY)), dialect, per=[PERSON], by=[PLACE])
-    expected = window(exp.RowNumber(), dialect, per=[PERSON], by=[PLACE])
+    last = window(exp.Lag(this=column(PLACE)), dialect, per=[PERSON], by=[PLACE])
     ordered = exp.select(
         column(KEY),
         column(PLACE),
         named(before, "before"),
-        named(expected, "expected"),
+        named(last, "last"),
     ).from_(table.name.node())
     wrong = any_of(
         [
             exp.LT(this=column(KEY), expression=column("before")),
-            exp.NEQ(
-                this=exp.Add(this=column(PLACE), expression=number(1)),
-                expression=column("expected"),
-            ),
+            exp.EQ(this=column(PLACE), expression=column("last")),
         ]
     )
     misplaced = exp.select(named(number(1), "wrong")).from_("ordered").where(wrong)
     counted = _any(misplaced)
     yield (
         counted.with_(exp.to_identifier("ordered", quoted=True), as_=ordered),
-        f"{PLACE} is not 0, 1, 2... of the cases of a person by {KEY}",
+        f"{PLACE} does not rise with {KEY} from one case of a person to the next",
     )
 
 

@@ -16,7 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sqlglot import exp
+
 from accord.agent.pushdown.checking import check_table
+from accord.agent.pushdown.dialect import column, number, over
 from accord.agent.pushdown.fold import fold
 from accord.agent.pushdown.making import (
     analysing,
@@ -33,6 +36,7 @@ from accord.agent.store.bound import Vector
 from accord.agent.store.durable import created_file, sync_directory
 from accord.agent.store.editions import IN_DATABASE, Calendar
 from accord.agent.store.entries import LeafFilter
+from accord.agent.store.leaving import CONSENT_UNTIL, Leaving, day_code
 from accord.core.document import Strict
 from accord.core.errors import IntegrityError
 from accord.core.layout import Layout
@@ -143,6 +147,7 @@ class DatabaseOrigin:
     state: AgentState
     database: str
     schema: str | None = None
+    leaving: Leaving | None = None
 
     def require(self, calendar: Calendar, name: str) -> None:
         """Raise unless an edition could be frozen now."""
@@ -187,8 +192,10 @@ class DatabaseOrigin:
     def _copy(self, target: TableName, model: DataModel) -> None:
         """Copy the current table; the copy is looked at before it takes its name."""
         with session_in(self.state, self.database, writes=True) as session:
-            open_table(session, self._current, model)
-            make_copy(session, self._current, target)
+            columns = open_table(session, self._current, model).columns
+            make_copy(
+                session, self._current, target, _staying(self.leaving, columns, model)
+            )
             try:
                 check_table(session, open_table(session, target.next, model), model)
             except IntegrityError:
@@ -196,6 +203,24 @@ class DatabaseOrigin:
                 raise
             put_next(session, target)
             analysing(session, target)
+
+
+def _staying(
+    leaving: Leaving | None, columns: frozenset[str], model: DataModel
+) -> list[exp.Expr]:
+    """Return what cases have to pass to be in an edition that is made now."""
+    if leaving is None:
+        return []
+    tests: list[exp.Expr] = []
+    if CONSENT_UNTIL in columns:
+        tests.append(over(column(CONSENT_UNTIL), day_code(leaving.today) - 1))
+    codes = leaving.codes(model)
+    if codes:
+        old = [number(code) for code in codes]
+        tests.append(
+            exp.Not(this=exp.In(this=column(leaving.registered), expressions=old))
+        )
+    return tests
 
 
 def place_of_edition(folder: Path) -> Place:

@@ -58,11 +58,22 @@ def creating(
     )
 
 
-def copying(source: TableName, target: TableName) -> Iterator[exp.Expr]:
-    """Yield the statements that copy a table and its form under another name."""
-    for old, new in ((source, target), (source.form, target.form)):
-        everything = exp.select("*").from_(old.node())
-        yield exp.Create(this=new.node(), kind="TABLE", expression=everything)
+def copying(
+    source: TableName, target: TableName, tests: Sequence[exp.Expr] = ()
+) -> Iterator[exp.Expr]:
+    """Yield the statements that copy a table and its form under another name.
+
+    Args:
+        source: is copied.
+        target: is made.
+        tests: rows that do not pass them stay behind.
+    """
+    rows = exp.select("*").from_(source.node())
+    if tests:
+        rows = rows.where(*tests)
+    form = exp.select("*").from_(source.form.node())
+    yield exp.Create(this=target.node(), kind="TABLE", expression=rows)
+    yield exp.Create(this=target.form.node(), kind="TABLE", expression=form)
 
 
 def dropping(*tables: TableName) -> Iterator[exp.Expr]:
@@ -113,10 +124,15 @@ def put_next(session: Session, table: TableName) -> None:
         session.commit()
 
 
-def make_copy(session: Session, source: TableName, target: TableName) -> None:
-    """Make the successor of *target* a copy of *source*."""
+def make_copy(
+    session: Session,
+    source: TableName,
+    target: TableName,
+    tests: Sequence[exp.Expr] = (),
+) -> None:
+    """Make the successor of *target* a copy of what passes *tests* in *source*."""
     _run(session, dropping(target.next))
-    _run(session, copying(source, target.next))
+    _run(session, copying(source, target.next, tests))
 
 
 def drop_next(session: Session, table: TableName) -> None:

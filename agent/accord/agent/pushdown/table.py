@@ -6,7 +6,7 @@ One row per case, all columns whole numbers::
     person        whatever says who it is; the export writes the ordinal of the store
     person_known  0 where the record names nobody; then no other row has its person
     order_key     rank of the case among those of its person, 64 bits, signed
-    case_place    0, 1, 2... of the case among those of its person, by order_key
+    case_place    rises from case to case of a person, by order_key
 
 Dimensions are columns of leaf codes, multi-valued ones bitmasks of 63 leaves in
 ``name__0``, ``name__1``..., as in `accord.agent.store.columns`; a quantity is a column
