@@ -26,6 +26,7 @@ from accord.core.errors import AccordError, suggestion
 from accord.rpc.codec import payload_of
 
 LONGEST_REASON = 500
+LABEL_WIDTH = 13
 
 approvals_app = typer.Typer(
     name="approvals",
@@ -82,7 +83,7 @@ def show_approval(
         return
     print_line(console, f"{found.query_id}  {standing_words(found)}")
     for name, value in lines_of(found, expected):
-        print_line(console, f"  {name:<13} {value}")
+        print_line(console, f"  {name:<{LABEL_WIDTH}} {value}")
     if found.standing is Standing.WAITING:
         print_line(console, f"Say yes: accord-agent approvals approve {query}")
         print_line(console, f"Say no:  accord-agent approvals refuse {query}")

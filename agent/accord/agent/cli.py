@@ -32,8 +32,10 @@ from accord.agent.network.presence import OneContact
 from accord.agent.options import AsJson, StateOption, console, screen
 from accord.agent.page_commands import page
 from accord.agent.policies import policies_of
+from accord.agent.preview_commands import preview
 from accord.agent.pushdown_commands import pushdown_app
 from accord.agent.receipt_commands import log_app, show_receipts
+from accord.agent.report_commands import report
 from accord.agent.round_commands import audit, confirm_restore
 from accord.agent.rule_commands import resume_sharing, rules_app, stop_sharing
 from accord.agent.running import run_agent
@@ -73,6 +75,8 @@ app.add_typer(rules_app)
 app.add_typer(log_app)
 app.add_typer(approvals_app)
 app.command("receipts")(show_receipts)
+app.command("preview")(preview)
+app.command("report")(report)
 app.command("stop-sharing")(stop_sharing)
 app.command("resume-sharing")(resume_sharing)
 app.add_typer(keys_app)

@@ -34,6 +34,7 @@ from accord.ledger.account import shown
 from accord.rpc.codec import query_to_message, requisition_from_bytes
 
 _TWO_SIDED_95: Final = 1.96
+_OF_THE_ANALYST: Final = frozenset({"deny.role", "deny.organisation"})
 _PER_CASE: Final = frozenset({Measured.CASES, Measured.SUM, Measured.MEAN})
 
 
@@ -226,7 +227,7 @@ def foresee(
     denials = [
         reason.text()
         for reason in decide(policy, ask).reasons
-        if stranger or not reason.code.startswith("deny.recipient")
+        if stranger or reason.code not in _OF_THE_ANALYST
     ]
     if not within_release_cap(agreement, asked.loss):
         denials.append(sentence("foreseen.release-cap"))

@@ -73,6 +73,8 @@ class Receipt:
     """Why it was declined, from the closed list."""
     requisition: agent_pb2.RequisitionPayload | None
     """What the hub signed; none where it is not kept."""
+    payload: bytes | None = dataclasses.field(default=None, repr=False)
+    """The same as it came."""
     cohort: str | None
     """The agencies that answered together."""
     cells: int | None
@@ -229,6 +231,7 @@ def receipts(connection: sqlite3.Connection) -> Iterator[Receipt]:
             outcome=Outcome(state),
             reason=reason,
             requisition=_requisition(payload),
+            payload=payload,
             cohort=cohort,
             cells=cells,
             scale=scale,

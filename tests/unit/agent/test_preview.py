@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an answer would take is told before anybody asks; a count is in none of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from accord.agent.approvals import question
+from accord.agent.foreseen import foresee
+from accord.agent.policies import AgencyPolicies
+from accord.agent.rounds.approval import Standing
+from accord.agent.settings import Settings
+from accord.core.messages import sentence
+from tests.unit.agent.agency_world import World
+from tests.unit.agent.agreements import AGENCY
+from tests.unit.agent.command import Command, Said
+from tests.unit.agent.test_approvals import ask, under
+
+
+class Staff:
+    """Types commands at an agency."""
+
+    def __init__(self, world: World, run: Command) -> None:
+        self.world = world
+        self.run = run
+
+    def __call__(self, *words: str) -> Said:
+        return self.run(*words, "--state", self.world.states[AGENCY].root)
+
+    def json(self, *words: str) -> dict[str, Any]:
+        said = self(*words, "--json")
+        assert said.status == 0, said.stderr
+        found: dict[str, Any] = json.loads(said.stdout)
+        return found
+
+
+@pytest.fixture
+def staff(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Staff:
+    for name in ("preview_commands", "approval_commands"):
+        monkeypatch.setattr(f"accord.agent.{name}.utc_now", world.clock)
+    return Staff(world, Command(monkeypatch, capsys))
+
+
+def test_a_question_of_ones_own_is_foreseen(staff: Staff) -> None:
+    found = staff.json("preview", "--by", "region", "--where", "age_band=18+")[
+        "preview"
+    ]
+    assert found["question"].startswith("How many persons by region where age band is")
+    assert found["columns"] == ["region", "age_band", "registered_month"]
+    assert found["figures"] == 4 + 2
+    assert found["members"] == ["clinic", "hotline", "inspection", "police", "shelter"]
+    assert found["denials"] == found["objections"] == []
+    assert found["nano_rho"] > 0
+    cheap = staff.json("preview", "--by", "region", "--epsilon", "0.5")["preview"]
+    assert cheap["noise"] > found["noise"]
+    assert cheap["nano_rho"] < found["nano_rho"]
+
+
+def test_it_says_what_forbids_it(staff: Staff) -> None:
+    staff("rules", "veto", "dimension", "region")
+    found = staff.json("preview", "--by", "region")["preview"]
+    assert found["objections"] == ["veto-dimension"]
+    denied = staff.json("preview", "--measure", "mean(days)")["preview"]
+    assert denied["denials"]
+    dear = staff.json("preview", "--epsilon", "50")["preview"]
+    assert sentence("foreseen.release-cap") in dear["denials"]
+    shown = staff("preview", "--by", "region").stdout
+    assert "veto-dimension" in shown
+    assert "it would be declined" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--by", "nowhere"), "no dimension"),
+        (("--where", "region"), "A filter has the form"),
+        (("--edition", "yesterday"), "not the name of an edition"),
+        (("--epsilon", "-1"), "above 0"),
+        (("--agreement", "small-trend"), "small-trends"),
+        (("00000000-none", "--by", "region"), "by its id alone"),
+        (("00000000-none",), "does not keep a question"),
+    ],
+)
+def test_what_cannot_be_foreseen_is_a_sentence(
+    staff: Staff, words: tuple[str, ...], reason: str
+) -> None:
+    said = staff("preview", *words)
+    assert said.status == 2
+    assert reason in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def test_a_question_that_waits_is_shown_without_a_count(
+    staff: Staff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever would count a record is not even called."""
+    world = under(staff.world, needed="always")
+    asked = world.asked()
+    assert ask(world, asked) == "APPROVAL_AWAITED"
+
+    def never(*_: object, **__: object) -> None:
+        pytest.fail("a record was touched")
+
+    for place in ("store.bound.bounded_vector", "own_table.bounded_vector"):
+        monkeypatch.setattr(f"accord.agent.{place}", never)
+    monkeypatch.setattr("accord.agent.store.columns.Columns.open", never)
+    for words in (
+        ("preview", asked.query_id),
+        ("approvals", "show", asked.query_id),
+        ("approvals", "list"),
+    ):
+        said = staff(*words)
+        assert said.status == 0, said.stderr
+        assert "How many persons by region" in said.stdout
+    found = staff.json("approvals", "show", asked.query_id)["foreseen"]
+    assert (found["analyst"], found["purpose"]) == ("kim", "planning")
+    assert found == staff.json("preview", asked.query_id)["preview"]
+
+
+def test_staff_decides_by_commands(staff: Staff) -> None:
+    world = under(staff.world, needed="always")
+    first, second = world.asked(), world.asked()
+    for asked in (first, second):
+        ask(world, asked)
+    assert len(staff.json("approvals", "list")["approvals"]) == 2
+    staff.json("approvals", "approve", first.query_id)
+    said = staff("approvals", "refuse", second.query_id, "--reason", "no\nneed")
+    assert "not why" in said.stdout
+    state = world.states[AGENCY]
+    assert question(state, first.query_id).standing is Standing.APPROVED
+    assert question(state, second.query_id).reason == "no need"
+    assert staff("approvals", "list").stdout == "No question waits for approval.\n"
+    shown = staff("approvals", "list", "--all").stdout
+    assert "refused by" in shown
+    assert staff("approvals", "approve", second.query_id).status == 4
+    assert staff("approvals", "show", "00000000").status == 2
+
+
+def test_an_agreement_that_does_not_exist_is_pointed_at(staff: Staff) -> None:
+    config = staff.world.states[AGENCY].config
+    config.write_text('[approval]\nneeded = ["small-trend"]\n', encoding="utf-8")
+    said = staff("approvals", "list")
+    assert "'small-trend'" in said.stderr
+    assert "small-trends" in said.stderr
+
+
+def test_the_words_are_there_in_arabic(world: World) -> None:
+    state = world.states[AGENCY]
+    policies = AgencyPolicies(state, AGENCY)
+    policy = policies.policy("small-trends")
+    assert policy is not None
+    found = foresee(state, Settings(), policy, world.asked(), world.clock(), AGENCY)
+    english, arabic = list(found.lines()), list(found.lines("ar"))
+    assert len(english) == len(arabic)
+    assert all(one != other for one, other in zip(english, arabic, strict=True))
+    assert any("spent 0 rho of" in value for _, value in english)
