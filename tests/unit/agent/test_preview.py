@@ -51,7 +51,7 @@ def test_a_question_of_ones_own_is_foreseen(staff: Staff) -> None:
         "preview"
     ]
     assert found["question"].startswith("How many persons by region where age band is")
-    assert found["columns"] == ["region", "age_band", "registered_month"]
+    assert found["columns"] == ["region", "age_band"]
     assert found["figures"] == 4 + 2
     assert found["members"] == ["clinic", "hotline", "inspection", "police", "shelter"]
     assert found["denials"] == found["objections"] == []
