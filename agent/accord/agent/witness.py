@@ -102,7 +102,8 @@ class Witness:
         if connection.execute(_OPEN_FORK).fetchone() is not None:
             raise RequisitionRefused("LOG_FORKED", _FORKED)
         if self._trouble is not None:
-            raise self._trouble
+            # raised often: what it remembers of each time would pile up
+            raise self._trouble.with_traceback(None)
 
     def greet(
         self,

@@ -211,6 +211,12 @@ def _load(text: str, source: str) -> Any:  # noqa: ANN401 - YAML may hold anythi
         place = place_of(error.problem_mark or error.context_mark)
         sentence = f"this is not valid YAML: {error.problem or 'it cannot be read'}."
         raise DocumentError(source, [_problem(place, (), sentence)]) from None
+    except TypeError:  # what a name is looked up by has to be hashed
+        sentence = (
+            "this is not valid YAML: the name of an entry is a list, or has entries of "
+            "its own (`? …`); a name is one word."
+        )
+        raise DocumentError(source, [_problem((1, 1), (), sentence)]) from None
     except (YAMLError, ValueError, RecursionError) as error:
         sentence = f"this is not valid YAML ({type(error).__name__})."
         raise DocumentError(source, [_problem((1, 1), (), sentence)]) from None

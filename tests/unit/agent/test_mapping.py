@@ -13,6 +13,11 @@ from tests.unit.agent.agencies import MAPPING_TEXT, MODEL, MODEL_TEXT
 START = "mapping: m\ndata_model: small\nperson: row_number\ndimensions:\n"
 
 
+@pytest.mark.parametrize("name", ["? {a: b}", "? {region: {column: r}}"])
+def test_a_name_that_is_no_word_is_refused(name: str) -> None:
+    assert "a name is one word" in problems(f"{START}  {name} : {{column: r}}\n")
+
+
 def problems(text: str) -> str:
     with pytest.raises(DocumentError) as caught:
         load_mapping(text, "m.yaml", MODEL)
