@@ -52,7 +52,7 @@ def run_agent(
         Unauthenticated: the certificate has ended.
         AccordError: the one contact did not come about.
     """
-    configure("agent")
+    configure("agent", level=settings.log_level)
     files = IdentityFiles(state.keys)
     with _only_one(state), state.kept_open():
         agency = files.load().membership.agency

@@ -285,6 +285,8 @@ class Settings(pydantic_settings.BaseSettings):
     from the clock how long its computation took. 0 switches it off."""
     stay_connected: Literal["always", "windows"] = "always"
     """Whether the agent calls the hub only when the agreements' windows are open."""
+    log_level: Literal["info", "warning", "error"] = "info"
+    """The least important lines that a running agent writes."""
     lifetime: Lifetime = Lifetime()
     ingest: Ingest = Ingest()
     audit: Audit = Audit()

@@ -5,14 +5,18 @@ Every key that is not listed is dropped, and its name put under ``dropped``; val
 short plain scalars. Events are called ``thing.past_tense``. Lines of libraries are
 reduced to the library's name and the type of the error: their texts could hold
 anything. Nothing here is the audit log, which is in the hub's database.
+
+Under systemd each line begins with its priority, which the journal takes off again and
+files: ``journalctl -p warning`` shows what somebody should see to.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from collections.abc import MutableMapping
-from typing import TextIO
+from collections.abc import Mapping, MutableMapping
+from typing import Final, TextIO
 
 import structlog
 
@@ -57,6 +61,9 @@ _MOST_VALUE = 200
 
 EventDict = MutableMapping[str, object]
 
+_PRIORITIES: Final[Mapping[str, int]] = {"info": 6, "warning": 4, "error": 3}
+"""What syslog and the journal call the levels."""
+
 
 def allow_listed(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Drop what is not allowed, and say which keys that were."""
@@ -76,15 +83,19 @@ def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, str | int | float | bool)
 
 
-def configure(component: str, stream: TextIO | None = None) -> None:
+def configure(
+    component: str, stream: TextIO | None = None, *, level: str = "info"
+) -> None:
     """Set up logging for a whole process, once, at its start.
 
     Args:
         component: ``hub``, ``agent`` or ``client``; stands in every line.
         stream: where lines go; standard error by default, since commands print their
             results on standard output.
+        level: the least that is written: ``info``, ``warning`` or ``error``.
     """
     out = sys.stderr if stream is None else stream
+    to_journal = goes_to_journal(out)
 
     def stamp(_logger: object, _method: str, event: EventDict) -> EventDict:
         return {"component": component, "version": __version__, **event}
@@ -97,14 +108,29 @@ def configure(component: str, stream: TextIO | None = None) -> None:
             allow_listed,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(sort_keys=True),
+            *([_prioritised] if to_journal else []),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
     root.handlers = [_LibraryLines(logging.WARNING)]
     root.setLevel(logging.WARNING)
+
+
+def goes_to_journal(out: TextIO) -> bool:
+    """Tell whether systemd's journal reads the other end of *out*, as systemd says."""
+    named = os.environ.get("JOURNAL_STREAM", "")
+    try:
+        found = os.fstat(out.fileno())
+    except (OSError, ValueError):  # no file at all, as in a test
+        return False
+    return named == f"{found.st_dev}:{found.st_ino}"
+
+
+def _prioritised(_logger: object, method: str, line: str) -> str:
+    return f"<{_PRIORITIES.get(method, _PRIORITIES['info'])}>{line}"
 
 
 class _LibraryLines(logging.Handler):
