@@ -20,6 +20,7 @@ from accord.agent.policies import (
     read_document,
 )
 from accord.agent.state import AgentState
+from accord.agent.store.durable import made_folder, write_new
 from accord.core.errors import ConfigurationError, Conflict
 from accord.core.model import DataModel, load_model
 
@@ -79,9 +80,8 @@ def write_draft(draft: Draft, file: Path) -> None:
         ConfigurationError: MAPPING_NOT_WRITABLE.
     """
     try:
-        file.parent.mkdir(mode=0o700, exist_ok=True)
-        with file.open("x", encoding="utf-8") as stream:
-            stream.write(written(draft))
+        made_folder(file.parent)
+        write_new(file, written(draft).encode())
     except FileExistsError:
         raise Conflict(
             "MAPPING_EXISTS",

@@ -7,15 +7,13 @@ and in which form it lies here.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 import stat
 import sys
 from pathlib import Path
 
 from accord.agent.locking import NO_FOLLOW
-from accord.agent.store.durable import created_file, sync_directory
+from accord.agent.store.durable import write_new, write_over
 from accord.agent.windows import require_private
 from accord.core.errors import ConfigurationError, Conflict
 
@@ -29,14 +27,8 @@ def write_private(path: Path, content: bytes) -> None:
         Conflict: SECRET_EXISTS, there is such a file.
         ConfigurationError: SECRET_NOT_WRITABLE.
     """
-    partial = _partial(path)
     try:
-        try:
-            _write(partial, content)
-            os.link(partial, path)  # fails if the name is taken
-        finally:
-            partial.unlink(missing_ok=True)
-        sync_directory(path.parent)
+        write_new(path, content)
     except FileExistsError:
         raise Conflict(
             "SECRET_EXISTS", f"{path} exists already and is not overwritten."
@@ -51,14 +43,9 @@ def replace_private(path: Path, content: bytes) -> None:
     Raises:
         ConfigurationError: SECRET_NOT_WRITABLE.
     """
-    partial = _partial(path)
     try:
-        _write(partial, content)
-        partial.replace(path)
-        sync_directory(path.parent)
+        write_over(path, content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise _unwritable(path, error) from error
 
 
@@ -99,15 +86,6 @@ def clear_partial(folder: Path) -> None:
     """
     for left in folder.glob(".*.*"):
         left.unlink(missing_ok=True)
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-
-
-def _write(path: Path, content: bytes) -> None:
-    with created_file(path) as file:
-        file.write(content)
 
 
 def _unwritable(path: Path, error: OSError) -> ConfigurationError:

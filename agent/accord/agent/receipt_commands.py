@@ -7,7 +7,7 @@ Each is for the staff on the machine: whoever can read the state directory may r
 from __future__ import annotations
 
 import csv
-import os
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +22,7 @@ from accord.agent.options import AsJson, StateOption, console, screen
 from accord.agent.receipts import Receipt, receipts
 from accord.agent.screens import print_json, print_line
 from accord.agent.state import AgentState, state_root
+from accord.agent.store.durable import write_over
 from accord.agent.witness import Fork, accept, accepted, forks
 from accord.core.errors import ConfigurationError, PreconditionFailed
 from accord.ledger.sqlite import transaction
@@ -226,15 +227,13 @@ def _write_table(file: Path, found: list[Receipt]) -> None:
         ConfigurationError: OUTPUT_UNWRITABLE.
     """
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        with os.fdopen(
-            os.open(file, flags, 0o600), "w", encoding="utf-8", newline=""
-        ) as target:
-            writer = csv.writer(target)
-            writer.writerow(COLUMNS)
-            for each in found:
-                content = each.as_json()
-                writer.writerow([_cell(content[name]) for name in COLUMNS])
+        target = io.StringIO(newline="")
+        writer = csv.writer(target)
+        writer.writerow(COLUMNS)
+        for each in found:
+            content = each.as_json()
+            writer.writerow([_cell(content[name]) for name in COLUMNS])
+        write_over(file, target.getvalue().encode())
     except OSError as error:
         raise ConfigurationError(
             "OUTPUT_UNWRITABLE", f"{file} cannot be written: {error.strerror}."

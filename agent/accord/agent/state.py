@@ -34,12 +34,14 @@ from typing import Self
 import platformdirs
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from accord.agent.configuration import CONFIGURATION
 from accord.agent.keys import make_key, read_key
 from accord.agent.locking import lock_file
 from accord.agent.rounds.fence import begin as begin_sequence
 from accord.agent.rounds.schema import are_current, create_tables, update_tables
 from accord.agent.rounds.sealing import make_audit_key
 from accord.agent.settings import STATE_VARIABLE, Settings, load_settings
+from accord.agent.store.durable import sync_directory, write_over
 from accord.agent.windows import require_private
 from accord.core.errors import ConfigurationError, Conflict, PreconditionFailed
 from accord.ledger import check_schema
@@ -51,45 +53,6 @@ PSEUDONYM_KEY = "pseudonym.key"
 STORE_KEY = "store.key"
 AGENCY_KEY = "agency.key"
 """Seed of the keys that the board lists for this agency."""
-
-_CONFIGURATION = """\
-# Settings of this agent. Every entry has a default; remove the # to change one.
-#
-# answer_slot_seconds = 0.1
-# stay_connected = "always"
-#
-# [lifetime.zcdp]     # what this agency's records may ever lose, over all agreements
-# epsilon = 100
-# delta = 1e-9
-#
-# [lifetime.pure]
-# epsilon = 100
-#
-# [ingest]
-# memory = "640MiB"
-# spill = "50GiB"
-# threads = 1
-#
-# [audit]
-# keep_days = 400
-#
-# [retention]         # months = 60 lets older cases and editions go; else none does
-# registered = "registered_month"
-#
-# [approval]          # people approve questions first: "never", "always", ["AGREEMENT"]
-# needed = "never"
-# remember = false
-# remind_after_hours = 24
-#
-# [keys]              # seals keys: kek_file = "/media/kek/accord-agent.kek"
-#
-# [metrics]           # figures for Prometheus: address = "127.0.0.1:9464"
-#
-# [databases]         # that records are read from: [databases.NAME], with url = "..."
-#
-# [store]             # "database" counts in a table of one of your databases
-# where = "local"
-"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -181,6 +144,10 @@ class AgentState:
                 folder.mkdir(mode=0o700, exist_ok=True)
             for folder in (state.builds, state.editions):
                 folder.mkdir(mode=0o700, exist_ok=True)
+            for folder in (state.store, root):
+                sync_directory(folder)
+            with contextlib.suppress(PermissionError):  # it was there before
+                sync_directory(root.parent)
         except OSError as error:
             raise ConfigurationError(
                 "STATE_NOT_WRITABLE",
@@ -192,7 +159,7 @@ class AgentState:
         state._make_agency_key(lost=new_agency_key)
         make_audit_key(state)
         if not state.config.exists():
-            state.config.write_text(_CONFIGURATION, encoding="utf-8")
+            write_over(state.config, CONFIGURATION.encode())
         if state._check_ledger_not_lost():
             begin_sequence(state.sequence_file)
         with (

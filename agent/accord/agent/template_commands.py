@@ -14,6 +14,7 @@ from accord.agent.options import AsJson, StateOption, console
 from accord.agent.policies import model_for_mapping, read_document
 from accord.agent.screens import print_json, print_line
 from accord.agent.state import AgentState, state_root
+from accord.agent.store.durable import SHARED, write_new
 from accord.core.errors import ConfigurationError, Conflict, suggestion
 from accord.core.messages import languages
 
@@ -68,9 +69,9 @@ def write_template(
     read_by = beside or Path(what)
     content = template(mapping, file=file.name, read_by=read_by.name, language=language)
     try:
-        file.write_bytes(content)
+        write_new(file, content, SHARED)
         if beside is not None:
-            beside.write_text(mapping.text, encoding="utf-8")
+            write_new(beside, mapping.text.encode(), SHARED)
     except OSError as error:
         raise ConfigurationError(
             "TEMPLATE_UNWRITABLE", f"{file} cannot be written: {error.strerror}."

@@ -22,6 +22,7 @@ from accord.agent.mapping_file import mapping_from
 from accord.agent.network.identity import IdentityFiles, Membership
 from accord.agent.page.frame import AgentHome, agent_frame
 from accord.agent.state import AgentState, disk_trouble
+from accord.agent.store.durable import made_folder, write_over
 from accord.core.errors import PreconditionFailed
 from accord.rpc.loopback.visit import Frame, Upload
 
@@ -161,12 +162,12 @@ class SetupHome(AgentHome):
         file = mapping_place(self.state, Origin(tuple(self.progress.sources)))
         text = written(self.draft())
         try:
-            file.parent.mkdir(mode=0o700, exist_ok=True)
+            made_folder(file.parent)
             if file.exists() and file.read_text("utf-8") != text:
                 kept = file.with_name(f"{file.name}.before")
                 file.replace(kept)
                 self.progress.before = kept
-            file.write_text(text, encoding="utf-8")
+            write_over(file, text.encode())
         except OSError as error:
             raise disk_trouble(error, self.state) from error
         return file

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,15 +14,83 @@ from typing import BinaryIO
 
 from accord.agent.locking import NO_FOLLOW, sync_folder
 
+_AS_IT_IS = getattr(os, "O_BINARY", 0)
+"""Windows would else change the ends of lines."""
+
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+"""What a file system says that has no hard links, such as a stick's."""
+
+
+PRIVATE = 0o600
+"""Mode of a file that only its owner can read."""
+
+SHARED = 0o666
+"""Mode of a file that holds nothing of anybody: the user's umask decides."""
+
 
 @contextlib.contextmanager
-def created_file(path: Path) -> Iterator[BinaryIO]:
+def created_file(path: Path, mode: int = PRIVATE) -> Iterator[BinaryIO]:
     """Open a new file that only its owner can read; it is on disk when this ends."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NO_FOLLOW
-    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | NO_FOLLOW | _AS_IT_IS
+    with os.fdopen(os.open(path, flags, mode), "wb") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
+
+
+def write_new(path: Path, content: bytes, mode: int = PRIVATE) -> None:
+    """Make a file that is there whole, or not at all; on disk when this returns.
+
+    Raises:
+        FileExistsError: there is one of that name.
+        OSError: it cannot be written.
+    """
+    partial = _partial(path)
+    try:
+        with created_file(partial, mode) as file:
+            file.write(content)
+        try:
+            os.link(partial, path)  # fails if the name is taken
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if path.exists():
+                raise FileExistsError(path) from None
+            partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    sync_directory(path.parent)
+
+
+def write_over(path: Path, content: bytes, mode: int = PRIVATE) -> None:
+    """Put a file in the place of what may be there, in one step; on disk afterwards.
+
+    Raises:
+        OSError: it cannot be written, and what was there is as it was.
+    """
+    partial = _partial(path)
+    try:
+        with created_file(partial, mode) as file:
+            file.write(content)
+        partial.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+
+
+def made_folder(folder: Path) -> None:
+    """Make a folder that only its owner can read, unless it is there; on disk after."""
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700, exist_ok=True)
+        # One may be allowed to make folders in a place and not to look at it.
+        with contextlib.suppress(PermissionError):
+            sync_directory(folder.parent)
 
 
 def sync_directory(directory: Path) -> None:

@@ -26,7 +26,7 @@ import pydantic
 
 from accord.agent.state import AgentState, disk_trouble
 from accord.agent.store.columns import DESCRIPTION, Columns
-from accord.agent.store.durable import sync_directory
+from accord.agent.store.durable import made_folder, sync_directory
 from accord.agent.store.generations import (
     edition_folders,
     folder_of,
@@ -334,7 +334,7 @@ def _freeze(
     now: datetime.datetime,
 ) -> Edition:
     home = state.editions / calendar.name
-    home.mkdir(mode=0o700, exist_ok=True)
+    made_folder(home)
     sweep_partial(home)
     edition = Edition(
         number=number_of(calendar.every, name),
