@@ -327,7 +327,7 @@ class StoreAnswerer:
             if fence.standing(self._state, connection).restored:
                 return ()
             with transaction(connection) as tx:
-                approval.end(tx, query_ids)
+                approval.end(tx, query_ids, self._clock())
             return self._ending.settle(connection, query_ids)
 
     def expire(self) -> None:

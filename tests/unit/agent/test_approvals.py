@@ -268,6 +268,27 @@ def test_what_the_hub_ends_waits_for_nobody(careful: World) -> None:
     assert receipt(careful, asked).reason == "APPROVAL_EXPIRED"
 
 
+def test_receipts_tell_a_decision_at_once(careful: World) -> None:
+    state = careful.states[AGENCY]
+    first, second, third = careful.asked(), careful.asked(), careful.asked()
+    for asked in (first, second, third):
+        ask(careful, asked)
+        assert receipt(careful, asked).stand == "waiting"
+        assert "waits until somebody here" in receipt(careful, asked).what_left()
+    refuse(state, first.query_id, "", careful.clock())
+    assert receipt(careful, first).reason == "APPROVAL_REFUSED"
+    for asked in (second, third):
+        approve(state, asked.query_id, careful.clock())
+        assert receipt(careful, asked).stand == "asked"
+    # one ends at the hub, the other by the clock, before this agency says ready
+    careful.answerers[AGENCY].settle([second.query_id])
+    assert receipt(careful, second).stand == "ended"
+    careful.clock.now = third.expires_at
+    careful.answerers[AGENCY].decided()
+    assert receipt(careful, third).stand == "ended"
+    assert careful.spent(AGENCY) == (0, 0)
+
+
 def test_an_id_may_be_cut_short_while_it_is_the_only_one(careful: World) -> None:
     state, asked = careful.states[AGENCY], careful.asked()
     ask(careful, asked)

@@ -80,10 +80,10 @@ def test_it_counts_everybody_in_every_row_they_belong_to(
     for person, region, types in records:
         for each in types:
             wanted.setdefault((region, each), []).append(person)
-    for each in found.rows:
-        named = dict(zip(found.names, each.values, strict=True))
+    for cell in found.rows:
+        named = dict(zip(found.names, cell.values, strict=True))
         here = wanted.get((named["region"], named["exploitation_type"]), [])
-        assert each.count == len(here if measure == "cases" else set(here))
+        assert cell.count == len(here if measure == "cases" else set(here))
     everybody = [person for person, _, _ in records]
     whole = len(everybody if measure == "cases" else set(everybody))
     assert found.total == whole

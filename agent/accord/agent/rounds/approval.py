@@ -284,9 +284,13 @@ def decide(
             "query_id": query_id,
         },
     )
+    if standing is Standing.APPROVED:
+        history.approved(tx, query_id)
+    else:
+        history.not_approved(tx, query_id, "APPROVAL_REFUSED")
 
 
-def end(tx: Transaction, query_ids: Sequence[str]) -> None:
+def end(tx: Transaction, query_ids: Sequence[str], now: datetime.datetime) -> None:
     """Note that the hub has ended questions; nobody need decide on them any more."""
     if not tx.execute(_EXISTS, {}).fetchall():
         return
@@ -296,7 +300,9 @@ def end(tx: Transaction, query_ids: Sequence[str]) -> None:
             " AND standing = 'waiting'",
             {"query_id": query_id},
         )
-        history.not_approved(tx, query_id)
+        history.not_approved(tx, query_id, "APPROVAL_EXPIRED")
+        if find(tx, query_id) is not None:
+            _end_unanswered(tx, query_id, now)
 
 
 def expire(tx: Transaction, now: datetime.datetime) -> list[str]:
@@ -308,8 +314,23 @@ def expire(tx: Transaction, now: datetime.datetime) -> list[str]:
             " WHERE query_id = :query_id",
             {"now": _seconds(now), "query_id": each.query_id},
         )
-        history.not_approved(tx, each.query_id)
+        history.not_approved(tx, each.query_id, "APPROVAL_EXPIRED")
+    unanswered = _select(
+        tx,
+        "WHERE standing = 'approved' AND expires_at <= :now AND EXISTS (SELECT 1 FROM"
+        " receipt r WHERE r.query_id = approval.query_id AND r.state = 'asked')",
+        now=now,
+    )
+    for each in unanswered:
+        _end_unanswered(tx, each.query_id, now)
     return [each.query_id for each in late]
+
+
+def _end_unanswered(tx: Transaction, query_id: str, now: datetime.datetime) -> None:
+    """Note the end of what was approved and never answered; rounds note their own."""
+    begun = "SELECT 1 FROM round WHERE query_id = :query_id"
+    if not tx.execute(begun, {"query_id": query_id}).fetchall():
+        history.ended(tx, query_id, now)
 
 
 def due(

@@ -52,7 +52,12 @@ WHERE receipt.state IN ('refused', 'asked') AND receipt.reason IS NOT excluded.r
 """
 
 _NOT_APPROVED: Final = """
-UPDATE receipt SET reason = 'APPROVAL_EXPIRED'
+UPDATE receipt SET reason = :reason
+WHERE query_id = :query_id AND state = 'refused' AND reason = 'APPROVAL_AWAITED'
+"""
+
+_APPROVED: Final = """
+UPDATE receipt SET state = 'asked', reason = NULL
 WHERE query_id = :query_id AND state = 'refused' AND reason = 'APPROVAL_AWAITED'
 """
 
@@ -119,9 +124,14 @@ def refused(
     )
 
 
-def not_approved(tx: Transaction, query_id: str) -> None:
-    """Note that nobody has approved a question for as long as it waited."""
-    tx.execute(_NOT_APPROVED, {"query_id": query_id})
+def not_approved(tx: Transaction, query_id: str, reason: str) -> None:
+    """Note that a question that waited for people was declined, and why."""
+    tx.execute(_NOT_APPROVED, {"query_id": query_id, "reason": reason})
+
+
+def approved(tx: Transaction, query_id: str) -> None:
+    """Note that people have approved a question, which is asked again soon."""
+    tx.execute(_APPROVED, {"query_id": query_id})
 
 
 def masked(
