@@ -87,9 +87,14 @@ class DemoBoard:
         return self._sign(proposal, ("alice", "bela"))
 
     def change(
-        self, path: str, text: str, comment: str, now: datetime.datetime
+        self,
+        path: str,
+        text: str,
+        comment: str,
+        now: datetime.datetime,
+        signers: tuple[str, ...] = ("bela", "chidi"),
     ) -> Path:
-        """Sign a change that loosens nothing; two of three do.
+        """Sign a change; two of three do, who can loosen nothing without the seat.
 
         Returns:
             The file to publish.
@@ -98,7 +103,7 @@ class DemoBoard:
         documents = {**self.documents(), path: text.encode()}
         write_documents(self.folder, {path: documents[path]})
         proposal = Proposal.change(self.repository, documents, comment=comment, now=now)
-        return self._sign(proposal, ("bela", "chidi"))
+        return self._sign(proposal, signers)
 
     def _sign(self, proposal: Proposal, signers: tuple[str, ...]) -> Path:
         for label in signers:
