@@ -12,6 +12,8 @@
     store/current          -> builds/ID, switched in one step
     store/builds/ID/       one complete store: columns, persons, and its parts
     store/editions/C/E/    frozen snapshots, hard links into the build that they froze
+    store/forgetting.json  while a forgetting is not finished
+    forgotten.list         keyed hashes of whom no ingest takes in again
     mappings/              drafted mappings, which staff completes and keeps
     scratch/               private, of a running ingest; emptied by the next one
 

@@ -248,6 +248,21 @@ def int_of(one: dict[str, str]) -> int:
     return int(name) if name.isdigit() else -1
 
 
+@pytest.mark.parametrize("others", [0, 30])
+@pytest.mark.parametrize("offset", [0, 1, 7, 8, (1 << 24) - 5])
+def test_a_pseudonym_is_found_wherever_it_stands(
+    state: AgentState, others: int, offset: int
+) -> None:
+    gone = pseudonym(state)
+    sought = [gone, *(pseudonym(state, [f"P{n}", "", ""]) for n in range(others))]
+    assert pseudonyms_left(state, sought)[1] == 0
+    for text in (gone, gone.hex().encode()):
+        (state.root / "strange").write_bytes(bytes(offset) + text + b"x")
+        assert pseudonyms_left(state, sought)[1] == 1
+        (state.root / "strange").write_bytes(bytes(offset) + text[:-1] + b"x")
+        assert pseudonyms_left(state, sought)[1] == 0
+
+
 class TestList:
     def test_it_is_private_and_holds_no_pseudonym(self, state: AgentState) -> None:
         gone = pseudonym(state)

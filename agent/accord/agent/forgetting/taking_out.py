@@ -2,9 +2,10 @@
 """Persons taken out of the store and of every frozen edition, and the proof of it.
 
 In this order: what is there is written down (``store/forgetting.json``); the persons
-come on the list, so that no ingest takes them in again; every edition is written anew
-without them, each whole at every moment; the parts and the build are; all files are
-looked through again; the receipt is kept, and the note removed. Whatever ends the
+come on the list, so that no ingest takes them in again; the parts and the build are
+written anew without them, so that nothing is frozen with them any more; every edition
+is, each whole at every moment; all files are looked through again; the receipt is kept,
+and the note removed. Whatever ends the
 program, the note stays until all of it is done, and the next command that changes the
 store, or the next start of the agent, does what is left, by the list.
 
@@ -53,7 +54,11 @@ from accord.agent.store.erasing import (
     erase_from_edition,
     open_editions,
 )
-from accord.agent.store.generations import edition_name, sweep_partial
+from accord.agent.store.generations import (
+    edition_name,
+    folder_of,
+    sweep_partial,
+)
 from accord.core.document import Strict
 from accord.core.errors import IntegrityError
 
@@ -143,11 +148,10 @@ def _take_out(
     folder.mkdir(mode=0o700)
     keys = keys_of(state, whom)
     try:
-        with state.freezing():
-            closed = _out_of_editions(state, whom)
         rewrite_parts(state, folder, limits, now, lambda _: without_persons(whom))
         if state.current.is_symlink():
             sweep_builds(state)
+        closed = _out_of_editions(state, whom)
     except OSError as error:
         raise disk_trouble(error, state) from error
     after = survey(state, whom, note.before)
@@ -183,15 +187,21 @@ def _out_of_editions(state: AgentState, whom: Whom) -> list[str]:
         numbers = ordinals(folder, whom)
         return cases_of(columns, numbers) if len(numbers) else None
 
-    for home in state.editions.iterdir():
-        sweep_partial(home)
-    for folder in open_editions(state):
-        if searchable(folder):
-            erase_from_edition(folder, chosen)
-        else:
-            where = "a database" if (folder / IN_DATABASE).exists() else "this machine"
-            close_edition(folder, f"Nobody can be found in it; it lay in {where}.")
-            closed.append(edition_name(folder))
+    with state.freezing():
+        for home in state.editions.iterdir():
+            sweep_partial(home)
+        names = [(each.parent, edition_name(each)) for each in open_editions(state)]
+    for home, name in names:
+        # One at a time: an agent that runs waits for the lock before it answers.
+        with state.freezing():
+            folder = folder_of(home, name.partition("/")[2])
+            if searchable(folder):
+                erase_from_edition(folder, chosen)
+            elif folder.exists():
+                in_database = (folder / IN_DATABASE).exists()
+                where = "a database" if in_database else "this machine"
+                close_edition(folder, f"Nobody can be found in it; it lay in {where}.")
+                closed.append(name)
     return closed
 
 
