@@ -35,6 +35,8 @@ CONFIGURATION = """\
 #
 # [metrics]           # figures for Prometheus: address = "127.0.0.1:9464"
 #
+# [tracing]           # for OpenTelemetry: endpoint = "http://127.0.0.1:4317"
+#
 # [databases]         # that records are read from: [databases.NAME], with url = "..."
 #
 # [store]             # "database" counts in a table of one of your databases

@@ -17,6 +17,7 @@ import structlog
 
 from accord.agent.answer import StoreAnswerer, utc_now
 from accord.agent.locking import lock_file
+from accord.agent.monitoring import METRICS_PORT
 from accord.agent.network.connection import Timing, run
 from accord.agent.network.identity import IdentityFiles
 from accord.agent.network.link import Link
@@ -28,8 +29,9 @@ from accord.agent.network.presence import (
     Window,
     common_window,
 )
+from accord.agent.network.spans import NO_SPANS, Spans
 from accord.agent.policies import AgencyPolicies
-from accord.agent.settings import METRICS_PORT, Settings
+from accord.agent.settings import Settings
 from accord.agent.state import AgentState
 from accord.core.errors import AccordError, ConfigurationError, Conflict
 from accord.rpc.address import parse_address
@@ -60,8 +62,15 @@ def run_agent(
         timing = Timing(slot=float(settings.answer_slot_seconds))
         presence = contact or presence_of(state, agency, settings)
         link = Link()
-        with _figures(state, agency, settings, link):
-            work = run(files, answerer, timing=timing, presence=presence, link=link)
+        with _figures(state, agency, settings, link), _spans(settings) as spans:
+            work = run(
+                files,
+                answerer,
+                timing=timing,
+                presence=presence,
+                link=link,
+                spans=spans,
+            )
             asyncio.run(_until_told(work))
 
 
@@ -128,6 +137,27 @@ def _figures(
     figures = Figures(state, agency=agency, settings=settings, link=link, clock=utc_now)
     address = parse_address(settings.metrics.address, METRICS_PORT)
     return listening(address, figures.text)
+
+
+def _spans(settings: Settings) -> AbstractContextManager[Spans]:
+    """Export traces for as long as the block lasts, if they are asked for.
+
+    Raises:
+        ConfigurationError: LIBRARY_MISSING.
+    """
+    endpoint = settings.tracing.endpoint
+    if endpoint is None:
+        return contextlib.nullcontext(NO_SPANS)
+    try:
+        from accord.agent.tracing import exporting
+    except ImportError:
+        raise ConfigurationError(
+            "LIBRARY_MISSING",
+            "Traces are asked for below [tracing] in config.toml, and the library that "
+            "sends them is not installed: install `accord-agent[tracing]`, or take the "
+            "endpoint out.",
+        ) from None
+    return exporting(endpoint, float(settings.answer_slot_seconds))
 
 
 @contextlib.contextmanager

@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 import pydantic
 import pydantic_settings
 
+from accord.agent.monitoring import Metrics, Tracing
 from accord.core.document import Strict
-from accord.core.errors import AccordError, ConfigurationError, suggestion
-from accord.rpc.address import parse_address
+from accord.core.errors import ConfigurationError, suggestion
 
 PREFIX = "ACCORD_AGENT_"
 
@@ -101,38 +101,6 @@ class Audit(Strict):
     """How long what an audit of a round needs is kept."""
 
     keep_days: Annotated[int, pydantic.Field(ge=1, le=36_500)] = 400
-
-
-def _loopback(value: object) -> object:
-    """Refuse an address that other machines can reach, and what is none."""
-    if not isinstance(value, str):
-        return value
-    try:
-        address = parse_address(value, METRICS_PORT)
-    except AccordError:
-        message = "this is no HOST:PORT, such as 127.0.0.1:9464"
-        raise ValueError(message) from None
-    if address.host not in LOOPBACK:
-        message = (
-            "only this machine may see figures: 127.0.0.1:PORT or [::1]:PORT. What "
-            "runs on another machine comes through a tunnel or a proxy here"
-        )
-        raise ValueError(message)
-    return value
-
-
-METRICS_PORT = 9464
-"""Where figures are shown by default, once they are."""
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
-"""Hosts that are this machine and nothing else."""
-
-
-class Metrics(Strict):
-    """Figures for the monitoring of this machine."""
-
-    address: Annotated[str, pydantic.BeforeValidator(_loopback)] | None = None
-    """Where Prometheus finds them; unsaid, nothing listens."""
 
 
 class KekSource(Strict):
@@ -293,6 +261,7 @@ class Settings(pydantic_settings.BaseSettings):
     retention: Retention = Retention()
     approval: Approval = Approval()
     metrics: Metrics = Metrics()
+    tracing: Tracing = Tracing()
     keys: Keys = Keys()
     databases: dict[DatabaseName, Database] = {}
     store: Store = Store()

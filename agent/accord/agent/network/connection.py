@@ -48,6 +48,7 @@ from accord.agent.network.renewal import (
     utc_now,
 )
 from accord.agent.network.session import Call, Opening, Session
+from accord.agent.network.spans import NO_SPANS, Spans, now
 from accord.agent.network.tasks import Sleep, end_if_cancelled, first_of
 from accord.agent.network.timing import Timing
 from accord.agent.network.worker import Worker
@@ -77,6 +78,7 @@ async def run(
     timing: Timing | None = None,
     presence: Presence = _ALWAYS,
     link: Link | None = None,
+    spans: Spans = NO_SPANS,
     clock: Callable[[], datetime.datetime] = utc_now,
     sleep: Sleep = asyncio.sleep,
 ) -> None:
@@ -88,6 +90,7 @@ async def run(
         timing: how often what happens by itself does.
         presence: when to be connected; only `OneContact` ends by itself.
         link: told when there is a stream.
+        spans: told of streams and steps.
         clock: the time in UTC.
         sleep: waits by that clock, where minutes and days are waited for.
 
@@ -97,7 +100,7 @@ async def run(
         AccordError: the one contact did not come about.
     """
     connection = _Connection(
-        files, answerer, timing or Timing(), link or Link(), clock, sleep
+        files, answerer, timing or Timing(), link or Link(), spans, clock, sleep
     )
     await connection.run(presence)
 
@@ -109,15 +112,17 @@ class _Connection:
         answerer: Answerer,
         timing: Timing,
         link: Link,
+        spans: Spans,
         clock: Callable[[], datetime.datetime],
         sleep: Sleep,
     ) -> None:
         self._files = files
         self._timing = timing
         self._link = link
+        self._spans = spans
         self._clock = clock
         self._sleep = sleep
-        self._worker = Worker(answerer, slot=timing.slot)
+        self._worker = Worker(answerer, slot=timing.slot, spans=spans)
         self._renewed = asyncio.Event()
         self._leaving = asyncio.Event()
         self._attempt = 0
@@ -260,7 +265,7 @@ class _Connection:
         """Serve one stream; returns only when the certificate was renewed."""
         peer = f"the hub at {identity.membership.hub}"
         outgoing = Outgoing()
-        self._opening = True
+        self._opening, begin, reason = True, now(), ""
         try:
             opening = await self._introduction()
             async with open_channel(identity) as channel:
@@ -287,8 +292,12 @@ class _Connection:
                     self._worker.outlet = self._worker.files = None
                     outgoing.close()
                     call.cancel()
+        except AccordError as error:
+            reason = error.reason
+            raise
         finally:
             self._opening = False
+            self._spans.contact(begin, now(), reason or "ENDED")
 
     async def _introduction(self) -> Opening:
         """Return what to say first; freezing an edition may take a while."""

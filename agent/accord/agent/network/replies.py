@@ -17,6 +17,7 @@ from typing import Final, TypeAlias, TypeVar
 
 import structlog
 
+from accord.agent.network.spans import NO_SPANS, Spans, now
 from accord.agent.rounds.steps import Answerer, MaskStep
 from accord.core.errors import AccordError, RequisitionRefused
 from accord.rpc.codec import UNKNOWN_PAYLOAD, payload_digest
@@ -65,13 +66,17 @@ Part = TypeVar(
 class Replies:
     """Asks an `Answerer`; belongs to the answerer's thread."""
 
-    def __init__(self, answerer: Answerer, fetch: Fetch) -> None:
+    def __init__(
+        self, answerer: Answerer, fetch: Fetch, spans: Spans = NO_SPANS
+    ) -> None:
         """Remember nothing yet.
 
         Args:
             answerer: knows store and state.
             fetch: gets a file of the signed policies.
+            spans: told of each step with its line.
         """
+        self._spans = spans
         self._answerer = answerer
         self._fetch = fetch
         self._digests: OrderedDict[str, str] = OrderedDict()
@@ -143,7 +148,13 @@ class Replies:
     ) -> _Done | agent_pb2.Refusal:
         """Return what *work* does or a refusal; a question can never end the agent."""
         log = structlog.get_logger().bind(query_id=query_id, attempt=attempt)
-        codes = ""
+        codes, begin = "", now()
+
+        def over(reason: str = "") -> None:
+            self._spans.step(
+                done, begin, query_id=query_id, attempt=attempt, reason=reason
+            )
+
         try:
             found = work()
         except RequisitionRefused as error:
@@ -152,8 +163,9 @@ class Replies:
             self._lines.append(partial(_log_failure, error, query_id=query_id))
             reason = "STORE_UNAVAILABLE"
         else:
-            self._lines.append(partial(log.info, done))
+            self._lines += [partial(log.info, done), over]
             return found
+        self._lines.append(partial(over, reason))
         if reason != _AWAITED:  # people are told of it, and the hub
             line = partial(log.info, "requisition.refused", reason=reason, code=codes)
             self._lines.append(line)

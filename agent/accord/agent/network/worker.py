@@ -32,13 +32,9 @@ from typing import Final, Protocol, TypeAlias, TypeVar
 import structlog
 
 from accord.agent.countersigning import Page
-from accord.agent.network.replies import (
-    Masked,
-    Replies,
-    Reply,
-    requests,
-)
+from accord.agent.network.replies import Masked, Replies, Reply, requests
 from accord.agent.network.slots import slot_end
+from accord.agent.network.spans import NO_SPANS, Spans
 from accord.agent.network.tasks import Sleep
 from accord.agent.rounds.steps import Answerer
 from accord.agent.witness import Growth
@@ -113,6 +109,7 @@ class Worker:
         answerer: Answerer,
         *,
         slot: float,
+        spans: Spans = NO_SPANS,
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
@@ -121,6 +118,7 @@ class Worker:
         Args:
             answerer: called from one thread only.
             slot: seconds, see `slot_end`.
+            spans: told of each step.
             clock: seconds that never go back.
             sleep: waits by that clock.
         """
@@ -129,7 +127,7 @@ class Worker:
         self.news_at = clock()
         """When something came, or was done, last; by `clock`."""
         self._answerer = answerer
-        self._replies = Replies(answerer, self._fetch)
+        self._replies = Replies(answerer, self._fetch, spans)
         self._slot = slot
         self._clock = clock
         self._sleep = sleep
