@@ -20,7 +20,7 @@ from accord.agent.options import AsJson, StateOption, console, screen
 from accord.agent.policies import policies_of
 from accord.agent.receipts import worded
 from accord.agent.rounds.approval import Approval, Standing
-from accord.agent.screens import print_json, print_line
+from accord.agent.screens import print_json, print_line, printable
 from accord.agent.state import AgentState, state_root
 from accord.core.errors import AccordError, suggestion
 from accord.rpc.codec import payload_of
@@ -59,7 +59,7 @@ def list_approvals(
         print_line(screen, line, "yellow")
     for each in found:
         print_line(console, f"{each.query_id}  {standing_words(each)}")
-        print_line(console, f"  {question_of(each)}")
+        print_line(console, f"  {printable(question_of(each))}")
     if not found:
         print_line(console, "No question waits for approval.")
     elif any(each.standing is Standing.WAITING for each in found):
@@ -83,7 +83,7 @@ def show_approval(
         return
     print_line(console, f"{found.query_id}  {standing_words(found)}")
     for name, value in lines_of(found, expected):
-        print_line(console, f"  {name:<{LABEL_WIDTH}} {value}")
+        print_line(console, f"  {name:<{LABEL_WIDTH}} {printable(value)}")
     if found.standing is Standing.WAITING:
         print_line(console, f"Say yes: accord-agent approvals approve {query}")
         print_line(console, f"Say no:  accord-agent approvals refuse {query}")

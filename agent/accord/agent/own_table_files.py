@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from accord.agent.locking import NO_FOLLOW
 from accord.agent.own_table import SMALL, OwnTable, Row
+from accord.agent.store.durable import write_over
 from accord.core.errors import ConfigurationError, PreconditionFailed
 from accord.core.messages import sentence
 
@@ -114,22 +112,13 @@ def write_privately(file: Path, content: bytes) -> None:
     """Write a file that its owner alone can read, in the place of an older one.
 
     Raises:
-        ConfigurationError: REPORT_UNWRITABLE
+        ConfigurationError: OUTPUT_UNWRITABLE
     """
-    beside = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW
     try:
-        descriptor = os.open(beside, flags, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as out:
-                out.write(content)
-            beside.replace(file)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+        write_over(file, content)
     except OSError as error:
         raise ConfigurationError(
-            "REPORT_UNWRITABLE", f"{file} cannot be written: {error.strerror}."
+            "OUTPUT_UNWRITABLE", f"{file} cannot be written: {error.strerror}."
         ) from None
 
 

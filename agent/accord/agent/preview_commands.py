@@ -23,7 +23,7 @@ from accord.agent.options import AsJson, StateOption, console
 from accord.agent.policies import AgencyPolicies, policies_of
 from accord.agent.receipts import receipts
 from accord.agent.rounds import approval
-from accord.agent.screens import print_json, print_line
+from accord.agent.screens import print_json, print_line, printable
 from accord.agent.state import AgentState, state_root
 from accord.agent.store.editions import held_editions
 from accord.agent.wording import (
@@ -218,4 +218,4 @@ def _epsilon(policy: Policy, text: str | None) -> Fraction:
 
 def _show(found: Foreseen) -> None:
     for name, value in found.lines():
-        print_line(console, f"{name:<{LABEL_WIDTH}} {value}")
+        print_line(console, f"{name:<{LABEL_WIDTH}} {printable(value)}")

@@ -6,6 +6,7 @@ Each is for the staff on the machine: whoever can read the state directory may r
 
 from __future__ import annotations
 
+import collections
 import csv
 import io
 import sys
@@ -20,11 +21,15 @@ from accord.agent.enrolment import YES
 from accord.agent.network.identity import IdentityFiles
 from accord.agent.options import AsJson, StateOption, console, screen
 from accord.agent.receipts import Receipt, receipts
-from accord.agent.screens import print_json, print_line
+from accord.agent.screens import print_json, print_line, printable
+from accord.agent.settings import Settings
+from accord.agent.spending import lifetime_cap
 from accord.agent.state import AgentState, state_root
 from accord.agent.store.durable import write_over
 from accord.agent.witness import Fork, accept, accepted, forks
 from accord.core.errors import ConfigurationError, PreconditionFailed
+from accord.core.messages import languages, sentence
+from accord.core.privacy import Accounting, Loss
 from accord.ledger.sqlite import transaction
 from accord.merkle.heads import SignedHead
 
@@ -71,10 +76,16 @@ def show_receipts(
             show_default=False,
         ),
     ] = None,
+    language: Annotated[
+        str, typer.Option("--language", help="Of the words: en or ar.")
+    ] = "en",
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Show every question that was asked about this agency's data, and what left."""
+    if language not in languages("receipt"):
+        known = ", ".join(sorted(languages("receipt")))
+        raise ConfigurationError("LANGUAGE_UNKNOWN", f"Receipts are told in: {known}.")
     opened = AgentState.open(state_root(state))
     with opened.ledger() as connection:
         found = list(receipts(connection))
@@ -87,10 +98,10 @@ def show_receipts(
         print_line(console, f"{len(found)} questions are in {table}.")
         return
     for each in found:
-        for line in _lines(each):
+        for line in _lines(each, language, opened.settings()):
             print_line(console, line)
-    if not found:
-        print_line(console, "Nothing has been asked yet.")
+    for line in summary(found, language):
+        print_line(console, line)
 
 
 @log_app.command("show")
@@ -181,24 +192,60 @@ def _ask(found: tuple[Fork, ...], *, may_ask: bool) -> None:
         )
 
 
-def _lines(each: Receipt) -> Iterator[str]:
+def summary(found: list[Receipt], language: str = "en") -> Iterator[str]:
+    """Yield how many questions came to which end, and what the words mean."""
+    if not found:
+        yield sentence("receipt.none", language)
+        return
+    ends = collections.Counter(each.how_it_ended(language) for each in found)
+    counted = "; ".join(f"{words}: {count:,}" for words, count in ends.most_common())
+    yield sentence("receipt.summary", language, count=f"{len(found):,}", ends=counted)
+    yield sentence("receipt.explained", language)
+
+
+def _lines(each: Receipt, language: str, settings: Settings) -> Iterator[str]:
+    def label(name: str, words: str) -> str:
+        return f"  {sentence(f'receipt.label.{name}', language):<9} {printable(words)}"
+
     asked = each.requisition
     yield f"{each.asked_at:%Y-%m-%d %H:%M} UTC   {each.query_id}"
     if asked is not None:
-        who = _printable(asked.analyst.id)
-        of = _printable(asked.analyst.organisation)
-        yield f"  who       {who}, {of}" if of else f"  who       {who}"
-        yield f"  why       {_printable(asked.purpose)}"
-        agreement = _printable(asked.query.agreement)
-        yield f"  under     {agreement} version {asked.agreement_version}"
-    yield f"  question  {_printable(each.question())}"
-    yield f"  answer    {_printable(each.what_left())}"
-    if each.charged_at is None:
-        yield f"  ended     {each.how_it_ended()}"
-    else:
-        at = f"{each.charged_at:%Y-%m-%d %H:%M} UTC"
-        yield f"  ended     {each.how_it_ended()} on {at}; cost {each.cost_words()}"
+        parts = (asked.analyst.id, asked.analyst.organisation)
+        yield label("who", ", ".join(filter(None, parts)))
+        yield label("why", asked.purpose)
+        words = sentence(
+            "receipt.version",
+            language,
+            agreement=asked.query.agreement,
+            version=asked.agreement_version,
+        )
+        yield label("under", words)
+    yield label("question", each.question(language))
+    yield label("answer", each.what_left(language))
+    ended = each.how_it_ended(language)
+    if each.charged_at is not None:
+        ended = sentence(
+            "receipt.charged",
+            language,
+            ended=ended,
+            at=f"{each.charged_at:%Y-%m-%d %H:%M} UTC",
+            cost=each.cost_words(),
+            share=_share(each.cost, settings),
+        )
+    yield label("ended", ended)
     yield ""
+
+
+def _share(cost: Loss, settings: Settings) -> str:
+    """Return which part a cost is of all that this agency's records may ever lose."""
+    parts = [
+        amount / lifetime_cap(settings, accounting)
+        for amount, accounting in (
+            (cost.nano_rho, Accounting.ZCDP),
+            (cost.nano_epsilon, Accounting.PURE),
+        )
+    ]
+    return f"{sum(parts):.2%}"
 
 
 def _fork_lines(each: Fork) -> Iterator[str]:
@@ -244,13 +291,8 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    text = _printable(text)
+    text = printable(text)
     return f"'{text}" if text[:1] in _OBEYED else text
-
-
-def _printable(text: str) -> str:
-    """Return words of strangers without what a terminal would obey."""
-    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def _agency(state: AgentState) -> str | None:

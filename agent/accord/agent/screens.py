@@ -37,6 +37,11 @@ FREE_TEXT = (
 )
 
 
+def printable(text: str) -> str:
+    """Return words of strangers without what a terminal would obey."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
 def show_report(console: Console, report: Report) -> None:
     """Show what would be stored, or was."""
     console.print(_counts(report))

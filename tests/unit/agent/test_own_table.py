@@ -175,7 +175,7 @@ def test_files_are_private_and_say_so(own: OwnTable, tmp_path: Path) -> None:
     assert "this agency only" in text
     with pytest.raises(AccordError) as caught:
         write_privately(tmp_path / "absent" / "own.csv", b"")
-    assert caught.value.reason == "REPORT_UNWRITABLE"
+    assert caught.value.reason == "OUTPUT_UNWRITABLE"
 
 
 def test_a_workbook_has_a_sheet_of_notes(own: OwnTable) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -139,6 +140,33 @@ def test_staff_decides_by_commands(staff: Staff) -> None:
     assert "refused by" in shown
     assert staff("approvals", "approve", second.query_id).status == 4
     assert staff("approvals", "show", "00000000").status == 2
+
+
+def test_receipts_end_with_what_they_come_to(staff: Staff) -> None:
+    assert staff("receipts").stdout == "Nothing has been asked yet.\n"
+    staff.world.whole(staff.world.asked())
+    staff("stop-sharing", "--reason", "visit")
+    ask(staff.world, staff.world.asked())
+    said = staff("receipts").stdout
+    assert "Questions in all: 2. answered: 1; declined: 1." in said
+    assert "of all that your records may ever lose" in said
+    arabic = staff("receipts", "--language", "ar").stdout
+    assert "كم عدد الأشخاص" in arabic
+    assert "answered" not in arabic
+    wrong = staff("receipts", "--language", "xx")
+    assert (wrong.status, "ar, en" in wrong.stderr) == (3, True)
+
+
+def test_words_of_strangers_command_no_terminal(staff: Staff) -> None:
+    world = under(staff.world, needed="always")
+    asked = world.asked()
+    analyst = dataclasses.replace(asked.analyst, id="kim\x1b[2J")
+    asked = dataclasses.replace(asked, analyst=analyst)
+    assert ask(world, asked) == "APPROVAL_AWAITED"
+    for words in (("approvals", "show"), ("preview",)):
+        said = staff(*words, asked.query_id).stdout
+        assert "kim?[2J of observatory" in said
+        assert said.replace("\n", "").isprintable()
 
 
 def test_an_agreement_that_does_not_exist_is_pointed_at(staff: Staff) -> None:
