@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from google.protobuf.message import DecodeError, Message
 from structlog.testing import capture_logs
 
@@ -146,6 +147,8 @@ class Listener:
                     replies.append(self._replies.masked(work.message))
                 case agent_pb2.RevealCall():
                     replies.append(self._replies.reveal(work.message))
+                case None:
+                    pytest.fail("nothing was asked")
         said = list(requests(replies))  # type: ignore[arg-type]  # as the worker has them
         for each in said:
             check_message(each)

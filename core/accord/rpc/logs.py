@@ -61,6 +61,8 @@ _MOST_VALUE = 200
 
 EventDict = MutableMapping[str, object]
 
+_RENDER: Final = structlog.processors.JSONRenderer(sort_keys=True)
+
 _PRIORITIES: Final[Mapping[str, int]] = {"info": 6, "warning": 4, "error": 3}
 """What syslog and the journal call the levels."""
 
@@ -107,8 +109,7 @@ def configure(
             stamp,
             allow_listed,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(sort_keys=True),
-            *([_prioritised] if to_journal else []),
+            _prioritised if to_journal else _RENDER,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=out),
@@ -129,8 +130,10 @@ def goes_to_journal(out: TextIO) -> bool:
     return named == f"{found.st_dev}:{found.st_ino}"
 
 
-def _prioritised(_logger: object, method: str, line: str) -> str:
-    return f"<{_PRIORITIES.get(method, _PRIORITIES['info'])}>{line}"
+def _prioritised(logger: object, method: str, event: EventDict) -> str:
+    priority = _PRIORITIES.get(method, _PRIORITIES["info"])
+    line = _RENDER(logger, method, event)
+    return f"<{priority}>{line if isinstance(line, str) else line.decode()}"
 
 
 class _LibraryLines(logging.Handler):
