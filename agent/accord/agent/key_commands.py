@@ -15,6 +15,7 @@ from accord.agent.keys import ring_of
 from accord.agent.options import AsJson, StateOption, console
 from accord.agent.private_files import write_private
 from accord.agent.round_commands import keys
+from accord.agent.rounds.sealing import AUDIT_KEY, replace_audit_key
 from accord.agent.screens import print_json, print_line
 from accord.agent.state import AgentState, state_root
 from accord.agent.token_kek import TokenKek
@@ -104,6 +105,31 @@ def rotate_kek(*, state: StateOption = None, as_json: AsJson = False) -> None:
             "The old key-encrypting key can be taken out now; copies of keys that "
             "were made before open only with it.",
         )
+
+
+@keys_app.command("rotate-audit")
+def rotate_audit(*, state: StateOption = None, as_json: AsJson = False) -> None:
+    """Make another key of audits; what was sealed to the old one stays so."""
+    opened = AgentState.open(state_root(state))
+    with opened.exclusive():
+        kept = replace_audit_key(opened)
+    path = opened.keys / AUDIT_KEY
+    if as_json:
+        print_json(
+            console, {"key": str(path), "old": None if kept is None else str(kept)}
+        )
+        return
+    print_line(
+        console,
+        f"{path} is a new key; records of rounds are sealed to it from now on. It may "
+        "be moved off this machine.",
+    )
+    print_line(
+        console,
+        "The old one was moved off before; keep it for audits of older questions."
+        if kept is None
+        else f"{kept} is the old one, for audits of older questions.",
+    )
 
 
 def _show(found: Sealing, *, as_json: bool) -> None:

@@ -20,7 +20,7 @@ from accord.agent.options import AsJson, StateOption, console, screen
 from accord.agent.rounds import fence
 from accord.agent.rounds.auditing import Audited
 from accord.agent.rounds.auditing import audit as audit_round
-from accord.agent.rounds.sealing import AUDIT_KEY
+from accord.agent.rounds.sealing import AUDIT_KEY, audit_seeds
 from accord.agent.screens import print_json, print_line
 from accord.agent.state import AgentState, state_root
 from accord.core.errors import ConfigurationError, PreconditionFailed
@@ -56,8 +56,7 @@ def audit(
 ) -> None:
     """Check that this agency sent what it counted, for one question; shows no count."""
     opened = AgentState.open(state_root(state))
-    seed = _audit_seed(key or opened.keys / AUDIT_KEY, opened)
-    found = audit_round(opened, query, seed, utc_now())
+    found = _audited(opened, query, _audit_keys(opened, key))
     if as_json:
         print_json(console, found.as_json())
         return
@@ -114,14 +113,36 @@ def keys_json(public: PublicKeys) -> dict[str, str | None]:
     }
 
 
-def _audit_seed(file: Path, state: AgentState) -> bytes:
-    if not file.exists():
+def _audit_keys(state: AgentState, file: Path | None) -> list[bytes]:
+    """Return the keys that may open a record: that of the file, or all that are here.
+
+    Raises:
+        ConfigurationError: AUDIT_KEY_ABSENT, or one cannot be read.
+    """
+    if file is None:
+        found = list(audit_seeds(state))
+    else:
+        found = [read_key(file, state.root)] if file.exists() else []
+    if not found:
         raise ConfigurationError(
             "AUDIT_KEY_ABSENT",
-            f"{file} is not here: the key of audits was moved off this machine, or was"
-            " never made. Bring it, and name its file with --key.",
+            f"{file or state.keys / AUDIT_KEY} is not here: the key of audits was moved"
+            " off this machine, or was never made. Bring it, and name its file with"
+            " --key.",
         )
-    return read_key(file, state.root)
+    return found
+
+
+def _audited(state: AgentState, query: str, seeds: list[bytes]) -> Audited:
+    """Audit with whichever key opens the record."""
+    *others, last = seeds
+    for seed in others:
+        try:
+            return audit_round(state, query, seed, utc_now())
+        except ConfigurationError as error:
+            if error.reason != "AUDIT_KEY_WRONG":
+                raise
+    return audit_round(state, query, last, utc_now())
 
 
 def _audit_lines(found: Audited) -> Iterator[str]:

@@ -6,11 +6,13 @@ from __future__ import annotations
 import io
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from accord.agent.rounds import fence
+from accord.agent.keys import read_key
+from accord.agent.rounds import fence, sealing
 from accord.agent.rounds.sealing import AUDIT_KEY
 from tests.unit.agent.agency_world import World
 from tests.unit.agent.agreements import AGENCY, signed
@@ -80,6 +82,37 @@ def test_the_key_of_audits_is_named_when_it_was_moved(
     moved.write_bytes(b"x" * 32)
     said = staff.run("audit", found.query_id, "--key", moved, status=3).stderr
     assert "does not open" in said.replace("\n", " ")
+
+
+def test_the_key_of_audits_can_be_changed(
+    staff: Staff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = staff.world.whole(staff.world.asked())
+    first, public = read_key(staff.state.keys / AUDIT_KEY), staff.state.audit_public
+    known = public.read_bytes()
+    with monkeypatch.context() as patch:  # cut off before the public half is there
+        patch.setattr(sealing, "write_over", _cut)
+        with pytest.raises(KeyboardInterrupt):
+            sealing.replace_audit_key(staff.state)
+    assert public.read_bytes() == known
+    assert staff.json("audit", before.query_id)["result"] == "agrees"
+    old = Path(staff.json("keys", "rotate-audit")["old"] or "")
+    assert public.read_bytes() != known
+    (kept,) = staff.state.keys.glob("audit-*.key")
+    assert old in {Path(), kept}
+    assert read_key(kept) == first != read_key(staff.state.keys / AUDIT_KEY)
+    after = staff.world.whole(staff.world.asked())
+    for each in (before, after):
+        assert staff.json("audit", each.query_id)["result"] == "agrees"
+    kept.rename(staff.state.root.parent / "old.key")
+    said = staff.run("audit", before.query_id, status=3).stderr
+    assert "does not open" in said.replace("\n", " ")
+    moved = staff.state.root.parent / "old.key"
+    staff.run("audit", before.query_id, "--key", moved)
+
+
+def _cut(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_differences_are_status_70(staff: Staff) -> None:

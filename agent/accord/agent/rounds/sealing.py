@@ -11,6 +11,10 @@ key are derived; a record is sealed to both together, or to the first alone.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
@@ -21,7 +25,14 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import (
     X25519PublicKey,
 )
 
-from accord.agent.keys import make_key, read_key, write_secret
+from accord.agent.keys import (
+    KEY_BYTES,
+    make_key,
+    read_key,
+    replace_secret,
+    write_secret,
+)
+from accord.agent.store.durable import write_over
 from accord.core.errors import ConfigurationError
 from accord.core.members import exchange_bytes, exchange_text, kem_bytes, kem_text
 from accord.secagg.encoding import derived, encoded
@@ -62,6 +73,45 @@ def make_audit_key(state: AgentState) -> None:
     if not path.exists():
         make_key(path)
     write_secret(state.audit_public, public_of(read_key(path)).text().encode())
+
+
+def replace_audit_key(state: AgentState) -> Path | None:
+    """Make another key of audits; records from now on are sealed to that one.
+
+    The old one stays beside it under a name of its own, unless it was moved off, and
+    goes first: cut off anywhere, no record has lost the key that opens it.
+
+    Returns:
+        Where the old one is now, if it is here.
+    """
+    path, kept = state.keys / AUDIT_KEY, None
+    if path.exists():
+        seed = read_key(path)
+        if public_of(seed) == read_public(state):
+            kept = _kept(state, seed)
+            if not kept.exists():
+                write_secret(kept, seed)
+    new = secrets.token_bytes(KEY_BYTES)
+    replace_secret(path, new)
+    write_over(state.audit_public, public_of(new).text().encode())
+    return kept
+
+
+def audit_seeds(state: AgentState) -> Iterator[bytes]:
+    """Yield every key of audits that is here, the newest first.
+
+    Raises:
+        ConfigurationError: one cannot be read.
+    """
+    path = state.keys / AUDIT_KEY
+    older = sorted(state.keys.glob("audit-*.key"))
+    yield from (read_key(each) for each in [path, *older] if each.exists())
+
+
+def _kept(state: AgentState, seed: bytes) -> Path:
+    """Return where an old key lies: named by its public half."""
+    name = hashlib.sha256(public_of(seed).exchange).hexdigest()[:16]
+    return state.keys / f"audit-{name}.key"
 
 
 def public_of(seed: bytes) -> AuditPublic:
