@@ -8,6 +8,7 @@ import datetime
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,9 @@ from accord.agent.approvals import approve, question, questions, refuse
 from accord.agent.receipts import Receipt, receipts
 from accord.agent.reminding import notify
 from accord.agent.rounds.approval import Standing, subject_of
+from accord.agent.rounds.checks import Examined
+from accord.agent.rounds.history import Outcome
+from accord.agent.rounds.opening import Opening
 from accord.agent.settings import Settings
 from accord.core.decide import Analyst
 from accord.core.errors import AccordError, NotFound, PreconditionFailed
@@ -105,6 +109,26 @@ def test_an_approval_can_be_taken_back_until_it_is_being_opened(
     careful.whole(second)
     with pytest.raises(PreconditionFailed):
         refuse(state, second.query_id, "", careful.clock())
+
+
+def test_a_refusal_between_the_checks_and_the_opening_holds(
+    careful: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, asked = careful.states[AGENCY], careful.asked()
+    ask(careful, asked)
+    approve(state, asked.query_id, careful.clock())
+    found = careful.hub.mask(careful.ready(asked))
+    checks = Opening._check
+
+    def meanwhile(self: Opening, *arguments: Any) -> Examined:  # noqa: ANN401
+        examined = checks(self, *arguments)
+        if self._state is state:
+            refuse(state, asked.query_id, "", careful.clock())
+        return examined
+
+    monkeypatch.setattr(Opening, "_check", meanwhile)
+    assert refused(careful.hub.reveal, found) == "APPROVAL_REFUSED"
+    assert receipt(careful, asked).outcome is not Outcome.OPENED
 
 
 def test_nobody_is_asked_to_approve_what_would_be_refused_anyway(

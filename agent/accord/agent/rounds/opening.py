@@ -13,7 +13,7 @@ import contextlib
 import sqlite3
 from collections.abc import Sequence
 
-from accord.agent.rounds import fence, history, rows
+from accord.agent.rounds import approval, fence, history, rows
 from accord.agent.rounds.checks import Checks, Clock, Examined, refuse
 from accord.agent.rounds.rows import Masked, Row, Stage
 from accord.agent.spending import Bill, require_period
@@ -98,6 +98,8 @@ class Opening:
         now = self._clock()
         with transaction(connection) as tx:
             if rows.put_revealed(tx, row, masked.transcript):
+                # Whoever refuses is told that it is not too late.
+                approval.require_not_declined(tx, row.query_id)
                 require_period(tx, bill, now)
                 charge(tx, row.query_id, now)
                 history.charged(tx, row.query_id, now)
