@@ -65,7 +65,7 @@ def forget(
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take a person out of the store and of all editions, and keep them out."""
+    """Take a person out of the store and out of all editions, and keep them out."""
     from accord.agent.forgetting.identity import pseudonym_of
     from accord.agent.forgetting.survey import Named, survey
     from accord.agent.forgetting.taking_out import forget as take_out
@@ -208,7 +208,7 @@ def _typed(column: str) -> str:
 def _lift(state: AgentState, pseudonyms: Sequence[bytes], *, as_json: bool) -> None:
     from accord.agent.forgetting.taking_out import lift
 
-    receipt = lift(state, pseudonyms, utc_now())
+    receipt = lift(state, pseudonyms, state.settings().ingest, utc_now())
     _show(receipt, as_json=as_json)
     if not receipt.persons and not as_json:
         print_line(console, "Nobody so named was on the list; check the spelling.")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from accord.agent.forgetting import taking_out
 from accord.agent.forgetting.identity import identities_in, pseudonym_of
 from accord.agent.forgetting.listed import (
     Forgotten,
@@ -144,8 +145,8 @@ def test_who_is_forgotten_stays_out_until_it_is_lifted(state: AgentState) -> Non
         [],
     )
     assert pseudonyms_left(state, [gone])[1] == 0
-    assert lift(state, [gone], NOW).persons == 1
-    assert lift(state, [gone], NOW).persons == 0
+    assert lift(state, [gone], LIMITS, NOW).persons == 1
+    assert lift(state, [gone], LIMITS, NOW).persons == 0
     ingest_rows(state, rows_of())
     assert store_bytes(state) == whole
 
@@ -185,11 +186,31 @@ def test_changes_are_followed_without_the_forgotten(tmp_path: Path) -> None:
     put_on_list(other, [gone])
     read_table(other)
     assert stored(state) == stored(other)
-    lift(state, [gone], NOW)
+    lift(state, [gone], LIMITS, NOW)
     read_table(state)
-    lift(other, [gone], NOW)
+    lift(other, [gone], LIMITS, NOW)
     read_table(other, everything=True)
     assert stored(state) == stored(other)
+
+
+def test_lifting_one_finishes_what_was_killed_for_all(
+    state: AgentState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest_rows(state, rows_of())
+    freeze_due(state, [MONTHLY], NOW)
+    named = [pseudonym(state), pseudonym(state, ["P1", "Novak", "2000-05-01"])]
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(taking_out, "_take_out", killed)
+        with pytest.raises(KeyboardInterrupt):
+            forget(state, named, LIMITS, NOW)
+    assert pseudonyms_left(state, named)[1] > 0
+    assert lift(state, named[:1], LIMITS, NOW).persons == 1
+    assert pseudonyms_left(state, named)[1] == 0
+    assert not note_file(state).exists()
 
 
 def test_an_edition_that_cannot_be_searched_is_closed(state: AgentState) -> None:

@@ -101,14 +101,21 @@ def forget(
 
 
 def lift(
-    state: AgentState, pseudonyms: Sequence[bytes], now: datetime.datetime
+    state: AgentState,
+    pseudonyms: Sequence[bytes],
+    limits: Ingest,
+    now: datetime.datetime,
 ) -> Receipt:
     """Let the next ingest take persons in again; editions stay without them.
+
+    A forgetting that was killed is finished first: it goes by the list, and who was to
+    be forgotten with these persons would else stay in the editions.
 
     Raises:
         Conflict: STORE_BUSY.
     """
-    with state.exclusive():
+    with state.exclusive(), workspace(state) as folder:
+        finish(state, folder / "before", limits, now)
         lifted = take_off_list(state, pseudonyms)
         receipt = Receipt(kind=Kind.LIFTED, at=now.isoformat(), persons=lifted)
         return keep_receipt(state, receipt)
