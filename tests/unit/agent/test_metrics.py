@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import http.client
+import itertools
 import re
 import shutil
 import socket
@@ -19,14 +20,19 @@ from structlog.testing import capture_logs
 from accord.agent.approvals import questions
 from accord.agent.metrics import figures as figures_module
 from accord.agent.metrics.figures import OUTCOMES, REASONS, Figures
-from accord.agent.metrics.listener import listening
+from accord.agent.metrics.listener import Recent, listening
 from accord.agent.network.identity import IdentityFiles, Membership
 from accord.agent.network.link import Link
 from accord.agent.rounds.history import Outcome
 from accord.agent.running import _figures
 from accord.agent.settings import Settings, load_settings
 from accord.agent.state import AgentState
-from accord.core.errors import AccordError, ConfigurationError, RequisitionRefused
+from accord.core.errors import (
+    AccordError,
+    ConfigurationError,
+    PreconditionFailed,
+    RequisitionRefused,
+)
 from accord.rpc import pki
 from accord.rpc.address import Address
 from tests.unit.agent.agency_world import THREE, Templates, World, joined, stored
@@ -271,6 +277,29 @@ class TestTheListener:
                 caller.sendall(content)
         assert ask(port)[0] == 200
         assert "".join(capfd.readouterr()) == ""
+
+    def test_many_who_ask_read_it_once_a_second(self) -> None:
+        read, now = itertools.count(), [5.0]
+        found = Recent(lambda: str(next(read)).encode(), lambda: now[0])
+        assert [found(), found()] == [b"0", b"0"]
+        now[0] += 0.9
+        assert found() == b"0"
+        now[0] += 0.1
+        assert [found(), found()] == [b"1", b"1"]
+
+    def test_what_failed_is_read_again(self) -> None:
+        answers = iter([b"", b"well"])
+
+        def sometimes() -> bytes:
+            found = next(answers)
+            if not found:
+                raise PreconditionFailed("DATABASE_UNUSABLE", "For a test.")
+            return found
+
+        found = Recent(sometimes, lambda: 0.0)
+        with pytest.raises(PreconditionFailed):
+            found()
+        assert found() == b"well"
 
     def test_a_port_that_is_taken(self, port: int) -> None:
         taken = Address("127.0.0.1", port)

@@ -4,7 +4,7 @@
 There is one page, which nobody can change anything with. Requests that name another
 host are refused, so that no name that somebody points at this machine (DNS rebinding)
 becomes an origin. It runs on threads of its own: a monitoring system that hangs holds
-no answer up.
+no answer up. Figures are read once a second at most, however many ask.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import contextlib
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
@@ -31,6 +32,8 @@ PATH: Final = "/metrics"
 _NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _SECONDS: Final = 10
 """For one request to be read and answered."""
+
+_FRESH_SECONDS: Final = 1.0
 
 _HEADERS: Final = (
     ("Server", "accord-agent"),
@@ -53,7 +56,7 @@ def listening(address: Address, text: Callable[[], bytes]) -> Iterator[int]:
         ConfigurationError: PORT_UNAVAILABLE.
     """
     server = _bound(address)
-    server.set_app(_app(text))
+    server.set_app(_app(Recent(text)))
     thread = threading.Thread(target=server.serve_forever, name="accord-metrics")
     thread.start()
     try:
@@ -62,6 +65,37 @@ def listening(address: Address, text: Callable[[], bytes]) -> Iterator[int]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class Recent:
+    """Reads figures anew when those at hand are a second old, for one at a time.
+
+    Every user of this machine can ask, and every page in a browser there can let it
+    ask; each reading takes the lock of the agency's own ledger.
+    """
+
+    def __init__(
+        self, text: Callable[[], bytes], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Read nothing yet.
+
+        Args:
+            text: returns the figures.
+            clock: seconds that never go back.
+        """
+        self._text = text
+        self._clock = clock
+        self._turn = threading.Lock()
+        self._held = b""
+        self._until: float | None = None
+
+    def __call__(self) -> bytes:
+        """Return the figures."""
+        with self._turn:
+            if self._until is None or self._clock() >= self._until:
+                self._held = self._text()
+                self._until = self._clock() + _FRESH_SECONDS
+            return self._held
 
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):
