@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from accord.agent.approvals import question
+from accord.agent.intake.parts import parts_of
 from accord.agent.locking import lock_file
 from accord.agent.network.identity import IdentityFiles
 from accord.agent.overview import home as homes
@@ -128,6 +129,19 @@ def test_what_was_asked_is_told_in_words(world: World, staff: Visitor) -> None:
     text = arabic.see("").text
     assert '<html lang="ar" dir="rtl">' in text
     assert "كم عدد الأشخاص" in text
+
+
+def test_no_count_stands_beside_what_waits(
+    waiting: str, staff: Visitor, state: AgentState
+) -> None:
+    [part] = parts_of(state.current).values()
+    shown = staff.see("")
+    assert 'class="number"' not in shown.text
+    assert sentence("overview.approval.no-count") in shown.words
+    staff.post(f"approvals/{waiting}", {"decision": "refuse", "sure": "yes"})
+    shown = staff.see("")
+    assert f'<td class="number">{part.persons:,}</td>' in shown.text
+    assert sentence("overview.approval.no-count") not in shown.words
 
 
 def test_a_question_is_approved_in_two_steps(
