@@ -9,12 +9,13 @@ from typing import Annotated
 
 import typer
 
+from accord.agent.agency_key import prepare_agency_key, switch_agency_key
 from accord.agent.kek import CREDENTIAL, KEK_BYTES, kek_content
 from accord.agent.key_sealing import Sealing, change_kek, seal_keys, unseal_keys
 from accord.agent.keys import ring_of
-from accord.agent.options import AsJson, StateOption, console
+from accord.agent.options import AsJson, StateOption, console, screen
 from accord.agent.private_files import write_private
-from accord.agent.round_commands import keys
+from accord.agent.round_commands import key_lines, keys, keys_json
 from accord.agent.rounds.sealing import AUDIT_KEY, replace_audit_key
 from accord.agent.screens import print_json, print_line
 from accord.agent.state import AgentState, state_root
@@ -104,6 +105,45 @@ def rotate_kek(*, state: StateOption = None, as_json: AsJson = False) -> None:
             console,
             "The old key-encrypting key can be taken out now; copies of keys that "
             "were made before open only with it.",
+        )
+
+
+@keys_app.command("rotate-agency")
+def rotate_agency(
+    *,
+    switch: Annotated[
+        bool,
+        typer.Option("--switch", help="Use it from now on: the board has signed it."),
+    ] = False,
+    state: StateOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make another key for the board to sign; switch to it when it has."""
+    opened = AgentState.open(state_root(state))
+    with opened.exclusive():
+        if switch:
+            kept = switch_agency_key(opened)
+            public = opened.secret_keys("").public
+        else:
+            public = prepare_agency_key(opened)
+    if as_json:
+        print_json(console, keys_json(public))
+        return
+    for line in key_lines(public):
+        print_line(console, line)
+    if switch:
+        print_line(
+            screen,
+            f"These are this agency's keys now; the old one is in {kept}. Ask the "
+            "hub's operator for a token, run `accord-agent enrol` and start the agent "
+            "again. It answers when the board's list has these lines.",
+        )
+    else:
+        print_line(
+            screen,
+            "Give these lines to the board in the place of the present ones. Nothing "
+            "has changed yet; when the board has signed them, `accord-agent keys "
+            "rotate-agency --switch`.",
         )
 
 
