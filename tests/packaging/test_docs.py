@@ -249,7 +249,8 @@ def _commands(
     if below is not None:
         for word, other in below.items():
             yield from _commands(f"{name} {word}", other)
-        return
+        if not command.invoke_without_command:
+            return
     options = (
         option
         for parameter in command.params

@@ -64,37 +64,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("init")(init)
-app.command("draft")(draft)
-app.command("doctor")(doctor)
-app.command("setup")(setup)
-app.command("page")(page)
-app.add_typer(databases_app)
-app.add_typer(pushdown_app)
-app.add_typer(rules_app)
-app.add_typer(log_app)
-app.add_typer(approvals_app)
-app.command("receipts")(show_receipts)
-app.command("preview")(preview)
-app.command("report")(report)
-app.command("stop-sharing")(stop_sharing)
-app.command("resume-sharing")(resume_sharing)
-app.add_typer(keys_app)
-app.command("audit")(audit)
-app.command("confirm-restore")(confirm_restore)
-app.command("check")(check)
-app.command("ingest")(ingest)
-app.command("template")(write_template)
-app.command("remove")(remove)
-app.command("forget")(forget)
-app.command("forgotten")(forgotten)
-app.command("retention")(retention)
 
 FROM_INPUT = "-"
 """In the place of a token, which else can be seen in the list of processes."""
 
 
-@app.command()
 def enrol(
     *,
     hub: Annotated[
@@ -143,7 +117,6 @@ def enrol(
     print_line(console, f"Next: {first}`accord-agent run`.")
 
 
-@app.command()
 def freeze(*, state: StateOption = None, as_json: AsJson = False) -> None:
     """Freeze the editions that the calendar asks for; `run` does so by itself."""
     opened = AgentState.open(state_root(state))
@@ -162,7 +135,6 @@ def freeze(*, state: StateOption = None, as_json: AsJson = False) -> None:
         print_line(console, f"{wait.calendar}/{wait.name} waits: {wait.sentence}")
 
 
-@app.command()
 def editions(*, state: StateOption = None, as_json: AsJson = False) -> None:
     """List the frozen editions."""
     held = held_editions(AgentState.open(state_root(state)))
@@ -172,7 +144,6 @@ def editions(*, state: StateOption = None, as_json: AsJson = False) -> None:
     show_editions(console, "editions", held)
 
 
-@app.command()
 def run(
     *,
     once: Annotated[
@@ -206,7 +177,6 @@ def run(
     run_agent(opened, settings, OneContact(seconds=limit) if once else None)
 
 
-@app.command()
 def status(*, state: StateOption = None, as_json: AsJson = False) -> None:
     """Show who this agent is, what it holds and what its records have lost."""
     opened = AgentState.open(state_root(state))
@@ -231,6 +201,48 @@ def _show_status(state: AgentState, found: Status) -> None:
         print_line(console, UNSAFE, "bold red")
     show_parts(console, parts_of(state.current).values())
     show_editions(console, "editions", held_editions(state))
+
+
+# The order of ``--help`` is the order of an agency's life.
+JOIN = "Join"
+app.command("init", rich_help_panel=JOIN)(init)
+app.command("setup", rich_help_panel=JOIN)(setup)
+app.command("enrol", rich_help_panel=JOIN)(enrol)
+
+RECORDS = "Records"
+app.command("draft", rich_help_panel=RECORDS)(draft)
+app.command("check", rich_help_panel=RECORDS)(check)
+app.command("ingest", rich_help_panel=RECORDS)(ingest)
+app.command("template", rich_help_panel=RECORDS)(write_template)
+app.command("remove", rich_help_panel=RECORDS)(remove)
+app.command("forget", rich_help_panel=RECORDS)(forget)
+app.command("forgotten", rich_help_panel=RECORDS)(forgotten)
+app.command("retention", rich_help_panel=RECORDS)(retention)
+app.add_typer(databases_app, rich_help_panel=RECORDS)
+app.add_typer(pushdown_app, rich_help_panel=RECORDS)
+
+ANSWER = "Answer"
+app.command("run", rich_help_panel=ANSWER)(run)
+app.command("status", rich_help_panel=ANSWER)(status)
+app.command("page", rich_help_panel=ANSWER)(page)
+app.command("freeze", rich_help_panel=ANSWER)(freeze)
+app.command("editions", rich_help_panel=ANSWER)(editions)
+app.add_typer(approvals_app, rich_help_panel=ANSWER)
+app.add_typer(rules_app, rich_help_panel=ANSWER)
+app.command("stop-sharing", rich_help_panel=ANSWER)(stop_sharing)
+app.command("resume-sharing", rich_help_panel=ANSWER)(resume_sharing)
+
+LEAVES = "What leaves"
+app.command("preview", rich_help_panel=LEAVES)(preview)
+app.command("receipts", rich_help_panel=LEAVES)(show_receipts)
+app.command("report", rich_help_panel=LEAVES)(report)
+app.command("audit", rich_help_panel=LEAVES)(audit)
+app.add_typer(log_app, rich_help_panel=LEAVES)
+
+CARE = "Keys and care"
+app.add_typer(keys_app, rich_help_panel=CARE)
+app.command("doctor", rich_help_panel=CARE)(doctor)
+app.command("confirm-restore", rich_help_panel=CARE)(confirm_restore)
 
 
 def main() -> None:

@@ -17,14 +17,14 @@ from accord.core.errors import InvalidQuery
 
 databases_app = typer.Typer(
     name="databases",
-    help="Databases that records are read from.",
+    help="Look at databases that records are read from, and at rights there.",
     no_args_is_help=True,
 )
 
 NameArgument = Annotated[
     str,
     typer.Argument(
-        help="Name of a table [databases.NAME] in config.toml.", show_default=False
+        help="A database that config.toml names, below `databases`.", show_default=False
     ),
 ]
 

@@ -61,7 +61,7 @@ DatabaseName = Annotated[
     str | None,
     typer.Option(
         "--database",
-        help="In the place of files: a table [databases.NAME] in config.toml.",
+        help="In the place of files: a database that config.toml names.",
         show_default=False,
     ),
 ]
@@ -80,7 +80,7 @@ def draft(  # noqa: PLR0913 - options are parameters
         list[Path] | None,
         typer.Argument(
             help="Files; together one source.",
-            metavar="[SOURCE…]",
+            metavar="SOURCE…",
             show_default=False,
         ),
     ] = None,
@@ -123,7 +123,7 @@ def init(  # noqa: PLR0913 - options are parameters
         typer.Argument(
             help="Export of your case files; its mapping is drafted, and it is stored "
             "if nothing is left open.",
-            metavar="[SOURCE…]",
+            metavar="SOURCE…",
             show_default=False,
         ),
     ] = None,
@@ -147,7 +147,7 @@ def init(  # noqa: PLR0913 - options are parameters
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make the state directory with the agency's own keys, and take a first source."""
+    """Make the agency's keys and state directory, and take in a first source."""
     from accord.agent.drafting.origins import Origin
     from accord.agent.joining import Wishes
 
@@ -201,6 +201,8 @@ def _first_source(
     file = output or mapping_place(state, origin)
     if file.exists():
         _say(f"The mapping {file} is there already and is used as it is.", quiet=quiet)
+        if wishes.person or wishes.profile:
+            _say("--person and --profile are for a new one only.", quiet=quiet)
     else:
         found = draft_of(state, origin, wishes)
         if _on_terminal() and not quiet:

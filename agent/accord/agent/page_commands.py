@@ -15,7 +15,7 @@ def page(
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Open a page on this machine: health, questions, approvals, budget, stop."""
+    """Open a page on this machine: health, questions, approvals, budget, stopping."""
     opened = AgentState.open(state_root(state))
     try:
         from accord.agent.overview.pages import overview_page

@@ -63,7 +63,7 @@ ModelOption = Annotated[
     Path | None,
     typer.Option(
         "--model",
-        help="Data model file; else as the hub sent it, else the sample.",
+        help="Data model file; else that of the agreement, else the sample.",
         show_default=False,
     ),
 ]

@@ -30,7 +30,7 @@ ModelOption = Annotated[
     Path | None,
     typer.Option(
         "--model",
-        help="Data model file; else as the hub sent it, else the sample.",
+        help="Data model file; else that of the agreement, else the sample.",
         show_default=False,
     ),
 ]
@@ -114,12 +114,12 @@ def ingest(
 
 
 def remove(
-    part: Annotated[str, typer.Argument(help="Name of a mapping.")],
+    part: Annotated[str, typer.Argument(metavar="PART", help="Name of its mapping.")],
     *,
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take what a mapping stored out of the store; frozen editions keep it."""
+    """Remove what a mapping has stored; frozen editions keep it."""
     from accord.agent.intake.ingest import remove as remove_from_store
 
     opened = AgentState.open(state_root(state))

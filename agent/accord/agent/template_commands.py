@@ -28,6 +28,7 @@ def write_template(
     what: Annotated[
         str,
         typer.Argument(
+            metavar="WHAT",
             help="htcds: fields of HTCDS 2.0. Or a mapping file of your own.",
             show_default=False,
         ),
@@ -40,7 +41,7 @@ def write_template(
     ],
     *,
     language: Annotated[
-        str, typer.Option("--language", help="Of what the workbook explains.")
+        str, typer.Option("--language", help="Language of the workbook: en or ar.")
     ] = "en",
     state: StateOption = None,
     as_json: AsJson = False,

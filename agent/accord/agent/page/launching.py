@@ -20,10 +20,20 @@ if TYPE_CHECKING:
 _EXTRA = ("jinja2", "multipart", "python_multipart", "starlette", "uvicorn")
 
 Port = Annotated[
-    int, typer.Option("--port", min=0, max=65535, help="Else one that is free.")
+    int,
+    typer.Option(
+        "--port",
+        min=0,
+        max=65535,
+        help="Port of the page; else one that is free.",
+        show_default=False,
+    ),
 ]
 Browser = Annotated[
-    bool, typer.Option("--browser/--no-browser", help="Else its address.")
+    bool,
+    typer.Option(
+        "--browser/--no-browser", help="Open a browser, or only print the address."
+    ),
 ]
 
 
