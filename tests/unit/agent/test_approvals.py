@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from accord.agent.answer import StoreAnswerer
 from accord.agent.approvals import approve, question, questions, refuse
+from accord.agent.doctor import standing
+from accord.agent.doctor.finding import Verdict
 from accord.agent.receipts import Receipt, receipts
 from accord.agent.reminding import notify
 from accord.agent.rounds.approval import Standing, subject_of
@@ -164,6 +166,18 @@ def test_people_are_asked_under_the_agreements_that_the_agency_names(
 ) -> None:
     under(world, **rule)
     assert ask(world, world.asked()) == ("APPROVAL_AWAITED" if waits else "")
+
+
+def test_the_doctor_finds_a_name_under_which_nobody_is_asked(world: World) -> None:
+    state = world.states[AGENCY]
+    config = state.config
+    config.write_text('[approval]\nneeded = ["small-trends"]\n', "utf-8")
+    assert list(standing.approvals(state)) == []
+    config.write_text('[approval]\nneeded = ["small-trend"]\n', "utf-8")
+    [found] = standing.approvals(state)
+    assert found.verdict == Verdict.WARNING
+    assert "'small-trend'" in found.sentence
+    assert "small-trends" in found.sentence
 
 
 def test_a_decision_holds_in_another_program_and_for_later_attempts(

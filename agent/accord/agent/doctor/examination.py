@@ -41,6 +41,7 @@ def examine(
     yield from _network(identity, hub, now)
     if here and identity is not None:
         yield from standing.policies(state, now)
+        yield from standing.approvals(state)
     if here:
         yield from standing.databases(state)
         yield from standing.mappings(state)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 
+from accord.agent.approval_commands import misnamed
 from accord.agent.doctor.finding import Finding, from_error, ok, warning, wrong
 from accord.agent.intake.openness import OPEN, refuse_open
 from accord.agent.intake.parts import parts_of
@@ -52,6 +53,18 @@ def policies(state: AgentState, now: datetime.datetime) -> Iterator[Finding]:
             "agreements",
             "No agreement names this agency.",
             "Ask your board; until then nothing is asked of this agent.",
+        )
+
+
+def approvals(state: AgentState) -> Iterator[Finding]:
+    """Say whether people are to approve questions under what is no agreement."""
+    try:
+        found = list(misnamed(state))
+    except AccordError:
+        return  # said of settings and policies already
+    for line in found:
+        yield warning(
+            "approvals", line, "Correct `needed` below [approval] in config.toml."
         )
 
 
