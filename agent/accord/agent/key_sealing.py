@@ -17,6 +17,7 @@ from accord.agent import envelope
 from accord.agent.envelope import Kek
 from accord.agent.kek import lies_within
 from accord.agent.keys import (
+    ENDING,
     SEALED,
     is_secret,
     no_kek,
@@ -61,7 +62,7 @@ def seal_keys(state: AgentState) -> Sealing:
             "kek_file in config.toml.",
         )
     with state.exclusive():
-        clear_partial(state.keys)
+        clear_partial(state.keys, ENDING, SEALED)
         # Read all before anything is written: a key that does not open stops it here.
         plain = {path: read_secret(path) for path in secrets_of(state)}
         replace_private(state.keys / SEALED, f"{kek.id.hex()}\n".encode())
@@ -124,7 +125,7 @@ def unseal_keys(state: AgentState) -> Sealing:
         ConfigurationError: a key cannot be read.
     """
     with state.exclusive():
-        clear_partial(state.keys)
+        clear_partial(state.keys, ENDING, SEALED)
         plain = {path: read_secret(path) for path in secrets_of(state)}
         (state.keys / SEALED).unlink(missing_ok=True)
         sync_directory(state.keys)

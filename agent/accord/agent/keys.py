@@ -27,7 +27,7 @@ KEY_BYTES = 32
 SEALED = "sealed"
 """File beside the keys; says under which KEK new ones are sealed."""
 
-_ENDING = ".key"
+ENDING = ".key"
 """How the names of files end that are sealed. Certificates and addresses are not."""
 
 
@@ -105,7 +105,7 @@ def ring_of(state: Path) -> KekRing:
 
 def is_secret(path: Path) -> bool:
     """Whether a file of the folder of keys is sealed, once keys are."""
-    return path.suffix == _ENDING and not path.name.startswith(".")
+    return path.suffix == ENDING and not path.name.startswith(".")
 
 
 def no_kek(what: str, ring: KekRing) -> ConfigurationError:

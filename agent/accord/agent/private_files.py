@@ -79,13 +79,17 @@ def read_private(path: Path) -> bytes:
         return file.read()
 
 
-def clear_partial(folder: Path) -> None:
+def clear_partial(folder: Path, *endings: str) -> None:
     """Remove what a write has left that was cut off: it may hold a secret.
 
-    Only for whoever knows that nobody else writes there now.
+    Args:
+        folder: where to look.
+        endings: of the files that only the caller writes now; a running agent may be
+            renewing its certificate beside them.
     """
-    for left in folder.glob(".*.*"):
-        left.unlink(missing_ok=True)
+    for ending in endings:
+        for left in folder.glob(f".*{ending}.*"):
+            left.unlink(missing_ok=True)
 
 
 def _unwritable(path: Path, error: OSError) -> ConfigurationError:
