@@ -59,6 +59,10 @@ class Agency:
         self.command = command
         self.keys = {name: self.content(name) for name in KEYS}
 
+    @property
+    def here(self) -> tuple[object, ...]:
+        return "--state", self.state.root
+
     def run(self, *words: object, status: int = 0) -> Said:
         said = self.command(*words, "--state", self.state.root)
         assert said.status == status, said.stderr
@@ -118,6 +122,9 @@ def test_keys_are_sealed_with_a_file_and_opened_again(agency: Agency) -> None:
         (agency.state.keys / name).stat().st_mode & 0o777 == 0o600 for name in KEYS
     )
     assert agency.run("keys").stdout == shown
+    assert (
+        "are there, sealed" in agency.command("doctor", "--json", *agency.here).stdout
+    )
     again = json.loads(agency.run("keys", "seal", "--json").stdout)
     assert (again["changed"], again["unchanged"]) == ([], KEYS)
     assert "plain files now" in agency.run("keys", "unseal").stdout

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from accord.agent.doctor.finding import Finding, from_error, ok, wrong
-from accord.agent.keys import read_secret
+from accord.agent.keys import SEALED, read_secret
 from accord.agent.rounds import fence
 from accord.agent.rounds.sealing import AUDIT_KEY
 from accord.agent.settings import load_settings
@@ -77,7 +77,10 @@ def keys(state: AgentState) -> Iterator[Finding]:
             bad = True
             yield from_error("keys", error)
     if not bad:
-        yield ok("keys", "The keys are there, and only their owner can read them.")
+        form = ", sealed" if (state.keys / SEALED).exists() else ""
+        yield ok(
+            "keys", f"The keys are there{form}, and only their owner can read them."
+        )
     if (state.keys / AUDIT_KEY).exists():
         yield ok(
             "audit key",
