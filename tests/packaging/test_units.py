@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from accord.agent.settings import METRICS_PORT
+from accord.agent.monitoring import METRICS_PORT
 from tests.packaging.distributions import ROOT
 
 AGENT = ROOT / "deploy/agent"

@@ -115,7 +115,9 @@ class _Server6(_Server):
     address_family = socket.AF_INET6
 
 
-class _Handler(WSGIRequestHandler):
+class _Look(WSGIRequestHandler):
+    """One request for the figures; nothing of it is written down."""
+
     timeout = _SECONDS
 
     def log_message(self, *_arguments: object) -> None:
@@ -137,7 +139,7 @@ class _Nowhere:
 def _bound(address: Address) -> _Server:
     kind = _Server6 if ":" in address.host else _Server
     try:
-        return kind((address.host, address.port), _Handler)
+        return kind((address.host, address.port), _Look)
     except OSError:
         raise ConfigurationError(
             "PORT_UNAVAILABLE",

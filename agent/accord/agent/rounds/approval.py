@@ -337,19 +337,15 @@ def due(
     tx: Transaction, every: datetime.timedelta, now: datetime.datetime
 ) -> list[str]:
     """Return of which waiting questions people are to be told now, and note it."""
-    found = [each.query_id for each in waiting(tx, now)]
     told: list[str] = []
-    for query_id in found:
+    moments = {"now": _seconds(now), "before": _seconds(now - every)}
+    for each in waiting(tx, now):
         changed = tx.execute(
             "UPDATE approval SET told_at = :now WHERE query_id = :query_id"
             " AND (told_at IS NULL OR told_at <= :before)",
-            {
-                "now": _seconds(now),
-                "before": _seconds(now - every),
-                "query_id": query_id,
-            },
+            {**moments, "query_id": each.query_id},
         ).rowcount
-        told += [query_id] * changed
+        told += [each.query_id] * changed
     return told
 
 
