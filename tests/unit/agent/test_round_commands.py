@@ -111,6 +111,15 @@ def test_the_key_of_audits_can_be_changed(
     staff.run("audit", before.query_id, "--key", moved)
 
 
+def test_a_key_of_audits_is_kept_that_an_older_openssl_made(staff: Staff) -> None:
+    seed = read_key(staff.state.keys / AUDIT_KEY)
+    public = staff.state.audit_public
+    public.chmod(0o600)
+    public.write_text(public.read_text("ascii").splitlines()[0] + "\n", "ascii")
+    kept = Path(staff.json("keys", "rotate-audit")["old"])
+    assert read_key(kept) == seed
+
+
 def _cut(*_: object) -> None:
     raise KeyboardInterrupt
 

@@ -87,7 +87,8 @@ def replace_audit_key(state: AgentState) -> Path | None:
     path, kept = state.keys / AUDIT_KEY, None
     if path.exists():
         seed = read_key(path)
-        if public_of(seed) == read_public(state):
+        # Another OpenSSL may know more kinds of keys than the one that made it.
+        if public_of(seed).exchange == read_public(state).exchange:
             kept = _kept(state, seed)
             if not kept.exists():
                 write_secret(kept, seed)
