@@ -80,6 +80,18 @@ def plain_digests(cases: Iterable[Case]) -> set[bytes]:
     return found
 
 
+def forms_of_key(key: bytes) -> set[bytes]:
+    """Return the bytes by which a key could be found again."""
+    texts = {key.hex(), key.hex().upper()}
+    for before in range(3):
+        coded = base64.b64encode(b" " * before + key).decode()
+        texts.add(coded[4 if before else 0 : -4])
+    found = {key}
+    for text in texts:
+        found |= {text.encode(), text.encode("utf-16-le")}
+    return found
+
+
 def files_in(folder: Path) -> dict[Path, bytes]:
     """Return the content of all files; compressed tables as the text of their cells."""
     found: dict[Path, bytes] = {}
