@@ -31,8 +31,9 @@ SHOWN = 10
 
 MOST_SHOWN = 200
 
-SOON = datetime.timedelta(days=14)
-"""A certificate that ends earlier is worth a word."""
+SOON = datetime.timedelta(hours=2)
+"""A certificate that ends earlier is worth a word: it lasts a day, and is renewed at
+two thirds of that while the agent runs."""
 
 
 class OverviewHome(AgentHome):
