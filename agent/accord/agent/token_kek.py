@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import hashlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from accord.agent.envelope import ID_BYTES, Altered
 from accord.agent.settings import KekSource
@@ -130,7 +130,7 @@ class TokenKek:
             )
 
     @contextlib.contextmanager
-    def _key(self) -> Iterator[pkcs11.SecretKey]:
+    def _key(self) -> Iterator[Any]:  # its types lack what it can do
         import pkcs11
 
         with self._session() as session:

@@ -23,8 +23,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from accord.agent.settings import Database, load_settings
-from accord.agent.sources.access import CREDENTIALS, Access, access_to
+from accord.agent.settings import CREDENTIALS, Database, load_settings
+from accord.agent.sources.access import Access, access_to
 from accord.agent.sources.complaints import sorted_out
 from accord.agent.sources.database import Column, DatabaseTable
 from accord.agent.sources.drivers import is_loopback, mysql_tls, postgresql_tls

@@ -20,11 +20,8 @@ from accord.trust.keys import text_of
 from accord.v1 import analyst_pb2 as pb
 from accord.v1 import log_pb2
 from tests.policies import key
-from tests.unit.client.hub_double import AnalystHub, release
-from tests.unit.client.test_asking_cli import Accord, hub, run, serving_hub
+from tests.unit.client.hub_double import Accord, AnalystHub, release
 from tests.unit.merkle.trees import Log
-
-__all__ = ["hub", "run", "serving_hub"]
 
 HUB = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 MEMBERS = f"""\

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import hashlib
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import settings
@@ -40,7 +41,7 @@ HOUR = dt.timedelta(hours=1)
 EXPIRES = BEGIN + 2 * HOUR
 
 
-def a_call(cohorts: dict[str, tuple[str, ...]] | None = None) -> Call:
+def a_call(cohorts: Mapping[str, tuple[str, ...]] | None = None) -> Call:
     chosen = COHORTS if cohorts is None else cohorts
     return Call(
         submission="s",
@@ -54,7 +55,7 @@ def a_call(cohorts: dict[str, tuple[str, ...]] | None = None) -> Call:
     )
 
 
-def a_round(cohorts: dict[str, tuple[str, ...]] | None = None) -> Round:
+def a_round(cohorts: Mapping[str, tuple[str, ...]] | None = None) -> Round:
     """Return a round that asks everybody and waits for an hour."""
     return Round.begin(a_call(cohorts), half_of_what_is_left(BEGIN, EXPIRES))
 

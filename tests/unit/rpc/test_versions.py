@@ -40,9 +40,7 @@ def test_another_major_version_is_another_protocol(agent: str, hub: str) -> None
         require_compatible(agent, hub)
 
 
-@pytest.mark.parametrize(
-    "version", ["", "x", "1", "v0.1.0", "0.1x0", "-0.1.0"]
-)
+@pytest.mark.parametrize("version", ["", "x", "1", "v0.1.0", "0.1x0", "-0.1.0"])
 def test_no_version_at_all(version: str) -> None:
     with pytest.raises(PreconditionFailed, match="no version") as caught:
         require_compatible(version, "0.1.0")
