@@ -50,7 +50,8 @@ class Receipt(Strict):
 
     def lines(self) -> Iterator[str]:
         """Yield it for people."""
-        yield f"receipt {self.number}: {self.at[:16].replace('T', ' ')} UTC, {_TITLES[self.kind]}"
+        at = self.at[:16].replace("T", " ")
+        yield f"receipt {self.number}: {at} UTC, {_TITLES[self.kind]}"
         if self.kind is not Kind.RETENTION:
             yield f"  persons named: {self.persons:,}"
         for before, after in self.places:
