@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accord.agent.forgetting import taking_out
+from accord.agent.forgetting import listed, taking_out
 from accord.agent.forgetting.identity import identities_in, pseudonym_of
 from accord.agent.forgetting.listed import (
     Forgotten,
@@ -312,6 +312,47 @@ class TestList:
         with pytest.raises(ConfigurationError) as caught:
             ingest_rows(state, rows_of())
         assert caught.value.reason == "FORGOTTEN_BROKEN"
+
+    def test_a_list_that_is_lost_is_not_an_empty_one(self, state: AgentState) -> None:
+        gone = pseudonym(state)
+        put_on_list(state, [gone])
+        list_file(state).unlink()
+        for act in (
+            lambda: Forgotten.of(state),
+            lambda: ingest_rows(state, rows_of()),
+            lambda: put_on_list(state, [gone]),
+            lambda: forget(state, [gone], LIMITS, NOW),
+            lambda: lift(state, [gone], LIMITS, NOW),
+        ):
+            with pytest.raises(ConfigurationError) as caught:
+                act()
+            assert caught.value.reason == "FORGOTTEN_BROKEN"
+            assert not list_file(state).exists()
+
+    def test_the_first_forgetting_can_be_killed_between_list_and_key(
+        self, state: AgentState, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gone = pseudonym(state)
+
+        def killed(path: Path) -> None:
+            raise KeyboardInterrupt(path)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(listed, "make_key", killed)
+            with pytest.raises(KeyboardInterrupt):
+                put_on_list(state, [gone])
+        assert list_file(state).exists()
+        assert Forgotten.of(state) is None
+        assert take_off_list(state, [gone]) == 0
+        assert put_on_list(state, [gone]) == 1
+        assert take_off_list(state, [gone]) == 1
+
+    def test_a_list_with_persons_needs_its_key(self, state: AgentState) -> None:
+        put_on_list(state, [pseudonym(state)])
+        (state.keys / "forgotten.key").unlink()
+        with pytest.raises(ConfigurationError) as caught:
+            Forgotten.of(state)
+        assert caught.value.reason == "SECRET_ABSENT"
 
 
 class TestIdentities:

@@ -37,12 +37,21 @@ class Forgotten:
     def of(cls, state: AgentState) -> Self | None:
         """Return the list, or nothing where nobody was ever forgotten.
 
+        The list is made before its key: a key alone has lost its list.
+
         Raises:
             ConfigurationError: FORGOTTEN_BROKEN, or its key is missing.
         """
-        path = list_file(state)
+        path, key = list_file(state), _key_file(state)
         if not path.exists():
-            return None
+            if not key.exists():
+                return None
+            raise ConfigurationError(
+                "FORGOTTEN_BROKEN",
+                f"{path} is missing, and with it the list of whom this agency has "
+                f"forgotten, for its key {key} is there: restore it from a copy. "
+                "Nothing is ingested without it.",
+            )
         lines = read_secret(path).decode("ascii", "replace").split("\n")
         try:
             digests = frozenset(map(bytes.fromhex, filter(None, lines[1:])))
@@ -54,7 +63,9 @@ class Forgotten:
                 f"{path} is damaged, and with it the list of whom this agency has "
                 "forgotten: restore it from a copy. Nothing is ingested without it.",
             )
-        return cls(KeyedHash(read_key(_key_file(state))), digests)
+        if not digests and not key.exists():
+            return None  # the first forgetting was killed before it made the key
+        return cls(KeyedHash(read_key(key)), digests)
 
     def among(self, pseudonyms: Pseudonyms) -> Flags:
         """Return which of *pseudonyms* are on the list."""
@@ -84,7 +95,8 @@ def note_file(state: AgentState) -> Path:
 def digests_of(state: AgentState, pseudonyms: Iterable[bytes]) -> frozenset[bytes]:
     """Return what stands on the list for persons; makes its key where there is none."""
     path = _key_file(state)
-    if not path.exists() and not list_file(state).exists():
+    if Forgotten.of(state) is None:
+        _write(state, frozenset())
         make_key(path)
     key = KeyedHash(read_key(path))
     return frozenset(Forgotten(key, frozenset()).digest(each) for each in pseudonyms)
@@ -112,6 +124,10 @@ def _change(state: AgentState, pseudonyms: Iterable[bytes], *, remove: bool) -> 
         before = Forgotten(KeyedHash(b""), frozenset())
     named = digests_of(state, pseudonyms)
     after = before.digests - named if remove else before.digests | named
-    lines = [_HEAD, *sorted(each.hex() for each in after), ""]
-    replace_secret(list_file(state), "\n".join(lines).encode())
+    _write(state, after)
     return len(before.digests ^ after)
+
+
+def _write(state: AgentState, digests: frozenset[bytes]) -> None:
+    lines = [_HEAD, *sorted(each.hex() for each in digests), ""]
+    replace_secret(list_file(state), "\n".join(lines).encode())
