@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import math
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -254,6 +255,11 @@ def _requisition(payload: bytes | None) -> agent_pb2.RequisitionPayload | None:
         return None  # of a protocol that is not spoken any more
 
 
+_MONTH: Final = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+_LEAST_ROW: Final = 3
+"""Fewer months are named one by one."""
+
+
 def worded(query: common_pb2.Query, language: str = "en") -> str:
     """Return a question as a sentence."""
     kind, _, of = query.measure.rstrip(")").partition("(")
@@ -276,22 +282,36 @@ def worded(query: common_pb2.Query, language: str = "en") -> str:
         parts.append(sentence("receipt.by", language, groups=joined))
     parts += [
         sentence(
-            "receipt.where",
+            "receipt.and-where" if number else "receipt.where",
             language,
             dimension=spoken(each.dimension),
             values=_alternatives([spoken(value) for value in each.values], language),
         )
-        for each in query.where
+        for number, each in enumerate(query.where)
     ]
     edition = sentence("receipt.edition", language, edition=query.edition)
-    return ", ".join([" ".join(parts), edition]) + "?"
+    asked = " ".join(parts)
+    return sentence("receipt.question", language, asked=asked, edition=edition)
 
 
 def _alternatives(values: Sequence[str], language: str) -> str:
     *others, last = values
     if not others:
         return last
-    return sentence("receipt.or", language, values=", ".join(others), last=last)
+    if _are_months_in_a_row(values):
+        return sentence("receipt.from-to", language, first=values[0], last=last)
+    listed = others[0]
+    for other in others[1:]:
+        listed = sentence("receipt.list", language, values=listed, next=other)
+    return sentence("receipt.or", language, values=listed, last=last)
+
+
+def _are_months_in_a_row(values: Sequence[str]) -> bool:
+    """Tell whether *values* are three months or more without a gap."""
+    if len(values) < _LEAST_ROW or not all(map(_MONTH.fullmatch, values)):
+        return False
+    first, *_ = numbers = [12 * int(each[:4]) + int(each[5:]) for each in values]
+    return numbers == list(range(first, first + len(numbers)))
 
 
 def spoken(name: str) -> str:

@@ -15,13 +15,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accord.agent.answer import StoreAnswerer
-from accord.agent.receipts import Receipt, receipts
+from accord.agent.receipts import Receipt, receipts, worded
 from accord.agent.rounds.history import Outcome
 from accord.agent.settings import Audit
 from accord.agent.state import AgentState
 from accord.core.decide import Analyst
 from accord.core.measure import LEAST_CELL_SCALE
 from accord.rpc.codec import requisition_to_bytes, sign_requisition
+from accord.v1 import common_pb2
 from accord.v1.agent_pb2 import RequisitionPayload
 from tests.unit.agent.agencies import NOW
 from tests.unit.agent.agency_world import World
@@ -77,6 +78,42 @@ def test_every_measure_is_told_in_words(
         assert receipt.noise == told.noise
         older = dataclasses.replace(told, scale=None)
         assert receipt.noise == pytest.approx(16 * (older.noise or 0))
+
+
+@pytest.mark.parametrize(
+    ("months", "words"),
+    [
+        (("2025-12", "2026-01", "2026-02"), "2025-12 to 2026-02"),
+        (("2025-12", "2026-02", "2026-03"), "2025-12, 2026-02 or 2026-03"),
+        (("2026-02", "2026-01", "2025-12"), "2026-02, 2026-01 or 2025-12"),
+        (("2025-12", "2026-01"), "2025-12 or 2026-01"),
+        (("2025-00", "2025-01", "2025-02"), "2025-00, 2025-01 or 2025-02"),
+    ],
+)
+def test_months_in_a_row_are_told_by_their_ends(
+    months: tuple[str, ...], words: str
+) -> None:
+    only = common_pb2.Filter(dimension="registered_month", values=months)
+    query = common_pb2.Query(measure="persons", where=[only], edition="2026-03")
+    expected = (
+        f"How many persons where registered month is {words}, in edition 2026-03?"
+    )
+    assert worded(query) == expected
+
+
+def test_filters_follow_each_other_with_an_and() -> None:
+    where = [
+        common_pb2.Filter(dimension="region", values=["norvale"]),
+        common_pb2.Filter(dimension="gender", values=["woman", "man"]),
+    ]
+    query = common_pb2.Query(measure="cases", where=where, edition="2026-03")
+    expected = "where region is norvale and gender is woman or man, in edition 2026-03?"
+    assert worded(query).endswith(expected)
+
+
+def test_a_question_in_arabic_has_the_marks_of_arabic() -> None:
+    query = common_pb2.Query(measure="persons", edition="2026-03")
+    assert worded(query, "ar").endswith("، في النسخة 2026-03؟")
 
 
 def test_an_answered_question_says_who_why_and_what_left(world: World) -> None:
