@@ -24,6 +24,7 @@ from accord.agent.forgetting.receipt import receipts_of
 from accord.agent.forgetting.survey import pseudonyms_left
 from accord.agent.forgetting.taking_out import forget, lift
 from accord.agent.intake.ingest import remove
+from accord.agent.intake.pseudonym import KeyedHash, case_keys
 from accord.agent.state import AgentState
 from accord.agent.store.columns import Columns
 from accord.agent.store.editions import edition_folder, freeze_due
@@ -284,6 +285,74 @@ def test_a_pseudonym_is_found_wherever_it_stands(
         assert pseudonyms_left(state, sought)[1] == 0
 
 
+CORRECTED = {"first": "Anna"}
+
+
+class TestCorrectedNames:
+    """A person who was forgotten does not come back under another spelling."""
+
+    def test_their_cases_stay_out_whoever_they_are_said_to_be_of(
+        self, state: AgentState, tmp_path: Path
+    ) -> None:
+        ingest_rows(state, rows_of())
+        forget(state, [pseudonym(state)], LIMITS, NOW)
+        corrected = [each | CORRECTED for each in rows_of() if each["first"] == "Ana"]
+        again = [*corrected, *rows_of()[1:-1]]
+        report = ingest_rows(state, again).report
+        (refusal,) = report.as_json()["refused"]
+        assert (refusal["reason"], refusal["rows"]) == ("forgotten", 2)
+        other = new_state(tmp_path / "other")
+        ingest_rows(other, rows_of()[1:-1])
+        assert store_bytes(state) == store_bytes(other)
+        lift(state, [pseudonym(state)], LIMITS, NOW)
+        ingest_rows(other, again)
+        ingest_rows(state, again)
+        assert store_bytes(state) == store_bytes(other)
+
+    @settings(max_examples=12, deadline=None)
+    @given(
+        with_others=st.sets(st.sampled_from(["1", "2", "p0", ""])),
+        corrected=st.sets(st.sampled_from(["1", "2", "p0", ""])),
+    )
+    def test_others_in_these_cases_stay(
+        self,
+        tmp_path_factory: pytest.TempPathFactory,
+        with_others: set[str],
+        corrected: set[str],
+    ) -> None:
+        folder = tmp_path_factory.mktemp("agency")
+        state, other = new_state(folder / "state"), new_state(folder / "other")
+        others = [row(first="Bo", number=each) for each in sorted(with_others)]
+        others += [row(first="P0", number="p0")]
+        ingest_rows(state, [row(), row(number="2"), row(number=""), *others])
+        forget(state, [pseudonym(state)], LIMITS, NOW)
+        renamed = [row(number=each, **CORRECTED) for each in sorted(corrected)]
+        ingest_rows(state, [*renamed, *others])
+        # Rows without a case id have nothing to be known by, and another's case is not
+        # one of hers.
+        back = [each for each in renamed if each["number"] in {"", "p0"}]
+        ingest_rows(other, [*back, *others])
+        assert store_bytes(state) == store_bytes(other)
+
+    def test_cases_of_another_mapping_are_others(
+        self, state: AgentState, tmp_path: Path
+    ) -> None:
+        ingest_rows(state, [row(), row(first="P0", number="2")])
+        forget(state, [pseudonym(state)], LIMITS, NOW)
+        ingest_rows(state, [row(first="Zoe", number="1")], OTHERS_TEXT)
+        assert Columns.open(state.current).form.rows == 2
+
+    def test_the_list_has_neither_a_case_nor_its_key(self, state: AgentState) -> None:
+        ingest_rows(state, rows_of())
+        gone = pseudonym(state)
+        key = KeyedHash(state.store_key())
+        keys = case_keys(key, "files", [["1", "2"]]).tolist()
+        forget(state, [gone], LIMITS, NOW)
+        content = list_file(state).read_text()
+        assert len(content.split("\n")[1].split(" ")) == 3
+        assert not any(f"{each:016x}" in content for each in keys)
+
+
 class TestList:
     def test_it_is_private_and_holds_no_pseudonym(self, state: AgentState) -> None:
         gone = pseudonym(state)
@@ -303,7 +372,10 @@ class TestList:
         assert pseudonym(state) == pseudonym(other)
         assert list_file(state).read_bytes() != list_file(other).read_bytes()
 
-    @pytest.mark.parametrize("content", [b"", b"forgotten 1\nzz\n", b"other\n"])
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"forgotten 1\nzz\n", b"other\n", b"forgotten 1\n%s \n" % (b"0" * 64)],
+    )
     def test_a_damaged_list_stops_the_ingest(
         self, state: AgentState, content: bytes
     ) -> None:

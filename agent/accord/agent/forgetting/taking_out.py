@@ -2,12 +2,12 @@
 """Persons taken out of the store and of every frozen edition, and the proof of it.
 
 In this order: what is there is written down (``store/forgetting.json``); the persons
-come on the list, so that no ingest takes them in again; the parts and the build are
-written anew without them, so that nothing is frozen with them any more; every edition
-is, each whole at every moment; all files are looked through again; the receipt is kept,
-and the note removed. Whatever ends the
-program, the note stays until all of it is done, and the next command that changes the
-store, or the next start of the agent, does what is left, by the list.
+come on the list with their cases, so that no ingest takes them in again; the parts and
+the build are written anew without them, so that nothing is frozen with them any more;
+every edition is, each whole at every moment; all files are looked through again; the
+receipt is kept, and the note removed. Whatever ends the program, the note stays until
+all of it is done, and the next command that changes the store, or the next start of the
+agent, does what is left, by the list.
 
 Whoever calls holds `AgentState.exclusive`.
 """
@@ -18,6 +18,7 @@ import datetime
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from accord.agent.forgetting.cases import cases_held
 from accord.agent.forgetting.listed import (
     Forgotten,
     digests_of,
@@ -89,6 +90,7 @@ def forget(
     named = Named(pseudonyms)
     with state.exclusive(), workspace(state) as folder:
         finish(state, folder / "before", limits, now)
+        cases = cases_held(state, folder / "cases", limits, named)
         note = Note(
             begun_at=now.isoformat(),
             persons=len(pseudonyms),
@@ -96,7 +98,7 @@ def forget(
             before=tuple(survey(state, named)),
         )
         replace_secret(note_file(state), note.model_dump_json().encode())
-        put_on_list(state, pseudonyms)
+        put_on_list(state, pseudonyms, cases)
         return _take_out(state, folder / "out", named, limits, now, note)
 
 
@@ -134,7 +136,8 @@ def finish(
     if listed is None or not named <= listed.digests:
         path.unlink()  # it was killed before they were on the list
         return
-    _take_out(state, folder, Forgotten(listed.key, named), limits, now, note)
+    whom = Forgotten(listed.key, dict.fromkeys(named, frozenset()))
+    _take_out(state, folder, whom, limits, now, note)
 
 
 def finish_alone(state: AgentState, limits: Ingest, now: datetime.datetime) -> None:

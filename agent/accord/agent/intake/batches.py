@@ -63,7 +63,9 @@ def earlier_equals(rows: Content) -> npt.NDArray[np.uint32]:
 
 
 CASE_KEY = "case_key"
-"""Column of a part, and of no store, by which the rows of a case are found again."""
+"""Column of a part, and of no store, by which the rows of a case are found again.
+
+Parts have it whose mapping names case columns, unless they name no persons."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +90,13 @@ class RowBuilder:
     door: Door = EVERYBODY
     """Keeps out who was forgotten, and what is too old."""
     follows: bool = False
-    """Whether every row keeps the key of its case, to be found again."""
+    """Whether the next ingest goes on from the cases of this one."""
     persons: int = 0
     """Ordinals given so far."""
     forgotten_cases: list[npt.NDArray[np.uint64]] = dataclasses.field(
         default_factory=list
     )
-    """Keys of cases that a forgotten person is in, where they are to be found again."""
+    """Keys of cases with a row of a forgotten person, where they are followed."""
     unsettled_cases: list[npt.NDArray[np.uint64]] = dataclasses.field(
         default_factory=list
     )
@@ -125,7 +127,7 @@ class RowBuilder:
         for found in coded.values():
             for name, values in found.columns.items():
                 columns[name] = values.take(rows)
-        if self.follows:
+        if self._keyed(batch):
             columns[CASE_KEY] = self._case_keys(batch, rows)
         return Rows(columns=columns, pseudonyms=batch.pseudonyms.take(kept, axis=0))
 
@@ -134,7 +136,7 @@ class RowBuilder:
 
     def _placed(self, coded: dict[str, Coded], batch: Batch) -> Indices:
         """Return the rows that every dimension could place; note the others."""
-        gone = self.door.forgotten_rows(batch.person, batch.pseudonyms)
+        gone = self._forgotten(batch)
         self._leave_out(Reason.FORGOTTEN, gone, batch)
         if self.follows and gone.any():
             self.forgotten_cases.append(self._case_keys(batch, np.flatnonzero(gone)))
@@ -154,6 +156,24 @@ class RowBuilder:
                 )
         self.report.refused += int(np.count_nonzero(wrong))
         return np.flatnonzero(~wrong)
+
+    def _keyed(self, batch: Batch) -> bool:
+        """Tell whether a part has the keys of its cases: to follow or forget them."""
+        return self.follows or (self.persons_known and bool(batch.cases))
+
+    def _forgotten(self, batch: Batch) -> Flags:
+        """Return which rows are of forgotten persons, or of cases that were theirs."""
+        gone = self.door.forgotten_rows(batch.person, batch.pseudonyms)
+        rows = np.flatnonzero(~gone)
+        if not (self._keyed(batch) and self.door.knows_cases and len(rows)):
+            return gone
+        keys = self._case_keys(batch, rows)
+        nameless = case_keys(self.store_key, self.scope, [[""]] * len(batch.cases))
+        place = batch.person.take(rows).astype(np.intp) - int(batch.person[0])
+        whose = batch.pseudonyms.take(place, axis=0)
+        found = self.door.forgotten_case_rows(keys, whose) & (keys != nameless)
+        gone[rows[found]] = True
+        return gone
 
     def _leave_out(self, reason: Reason, rows: Flags, batch: Batch) -> None:
         self.report.refuse("", reason, batch.file[rows], batch.row[rows])

@@ -262,10 +262,7 @@ def _join(
     connection: duckdb.DuckDBPyConnection, build: Path, parts: dict[str, Part]
 ) -> None:
     """Make the table or view ``joined`` of all parts, and write the persons down."""
-    cases = {
-        name: case_rows(build / PARTS / name / CASES, keyed=part.followed is not None)
-        for name, part in parts.items()
-    }
+    cases = {name: _bare_rows(build / PARTS / name / CASES) for name in parts}
     if len(parts) == 1:
         ((only, rows),) = cases.items()
         os.link(build / PARTS / only / PERSONS, build / PERSONS)
@@ -293,10 +290,14 @@ def _columns(
         yield name, np.asarray(found[name])
 
 
-def case_rows(path: Path, *, keyed: bool) -> str:
-    """Return what stands behind FROM for the cases of a part, without their keys."""
-    without = f" EXCLUDE ({CASE_KEY})" if keyed else ""
-    return f"(SELECT *{without} FROM read_parquet('{_path(path)}'))"
+def case_rows(path: Path) -> str:
+    """Return what stands behind FROM for the cases of a part."""
+    return f"read_parquet('{_path(path)}')"
+
+
+def _bare_rows(path: Path) -> str:
+    """Return the same without the keys of the cases, which not all parts have."""
+    return f"(SELECT COLUMNS(lambda c: c <> '{CASE_KEY}') FROM {case_rows(path)})"
 
 
 def staying(leaving: Leaving, model: DataModel, *, ends: bool) -> str:

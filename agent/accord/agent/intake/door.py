@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import numpy.typing as npt
 
-from accord.agent.forgetting.listed import Forgotten
+from accord.agent.forgetting.listed import CaseKeys, Forgotten
 from accord.agent.intake.coding import Coded
 from accord.agent.intake.pseudonym import Pseudonyms
 from accord.agent.state import AgentState
@@ -54,6 +54,22 @@ class Door:
         gone = self.forgotten.among(pseudonyms)
         flags: Flags = gone.take(person.astype(np.intp) - int(person[0]))
         return flags
+
+    @property
+    def knows_cases(self) -> bool:
+        """Whether cases of forgotten persons are known."""
+        return self.forgotten is not None and self.forgotten.names_cases
+
+    def forgotten_case_rows(self, keys: CaseKeys, pseudonyms: Pseudonyms) -> Flags:
+        """Return which rows are of a case that a forgotten person had.
+
+        Args:
+            keys: of the case of every row.
+            pseudonyms: of the person of every row.
+        """
+        if self.forgotten is None:
+            return np.zeros(len(keys), np.bool_)
+        return self.forgotten.cases_among(keys, pseudonyms)
 
     def old_rows(self, coded: Mapping[str, Coded]) -> Flags:
         """Return which rows were registered too long ago."""

@@ -61,7 +61,7 @@ class Earlier:
 
     def kept(self) -> Piece:
         """Return its cases that did not change."""
-        rows = case_rows(self.folder / CASES, keyed=False)
+        rows = case_rows(self.folder / CASES)
         stays = staying(self.leaving, self.mapping.model, ends=self._ends)
         return Piece(
             cases=f"(FROM {rows} ANTI JOIN touched USING (case_key) WHERE {stays})",

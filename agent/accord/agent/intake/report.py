@@ -34,7 +34,7 @@ SENTENCES = {
     Reason.NO_CONSENT: "no consent",
     Reason.CONSENT_UNCLEAR: "a code for consent, or an end of it, that says neither",
     Reason.CONSENT_ENDED: "consent that has ended",
-    Reason.FORGOTTEN: "of a person whom this agency has forgotten",
+    Reason.FORGOTTEN: "of a person whom this agency has forgotten, or of their case",
     Reason.TOO_OLD: "older than this agency keeps records",
     Reason.NO_CASE: "no case id, without which changes cannot be followed",
 }
