@@ -272,6 +272,35 @@ def test_what_was_approved_once_is_remembered_where_the_agency_says_so(
     assert ask(world, world.asked()) == "APPROVAL_AWAITED"
 
 
+def test_what_was_opened_is_approved_anew(world: World) -> None:
+    under(world, needed="always", remember=True)
+    state, first = world.states[AGENCY], world.asked()
+    ask(world, first)
+    approve(state, first.query_id, world.clock())
+    world.whole(first)
+    second = world.asked()
+    assert ask(world, second) == "APPROVAL_AWAITED"
+    approve(state, second.query_id, world.clock())
+    world.whole(second)
+    assert ask(world, world.asked()) == "APPROVAL_AWAITED"
+
+
+@pytest.mark.parametrize("remembered_first", [True, False])
+def test_one_approval_opens_one_of_those_asked_at_once(
+    world: World, *, remembered_first: bool
+) -> None:
+    under(world, needed="always", remember=True)
+    state, first = world.states[AGENCY], world.asked()
+    ask(world, first)
+    approve(state, first.query_id, world.clock())
+    pair = [first, world.asked()]
+    masked = [world.hub.mask(world.ready(each)) for each in pair]
+    if remembered_first:
+        masked.reverse()
+    world.hub.reveal(masked[0])
+    assert refused(world.hub.reveal, masked[1]) == "APPROVAL_AWAITED"
+
+
 def test_a_refusal_is_not_remembered(world: World) -> None:
     under(world, needed="always", remember=True)
     first = world.asked()

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from accord.agent.rounds import history
+from accord.agent.rounds.approval_uses import left_over
 from accord.agent.settings import Approval as Rule
 from accord.core.canonical import digest
 from accord.core.errors import RequisitionRefused
@@ -192,8 +193,7 @@ def _begin(
 ) -> Standing:
     payload, signature, attempt = asked
     tx.execute(_TABLE, {})
-    same = "SELECT 1 FROM approval WHERE subject = :subject AND standing = 'approved'"
-    known = rule.remember and tx.execute(same, {"subject": subject}).fetchall()
+    known = rule.remember and left_over(tx, subject, requisition.query_id)
     standing = Standing.APPROVED if known else Standing.WAITING
     decide_by = requisition.expires_at
     if rule.expire_after_hours is not None:
@@ -224,12 +224,14 @@ def require_not_declined(tx: Transaction, query_id: str) -> None:
     """Refuse what people declined, at whichever step they did.
 
     Raises:
-        RequisitionRefused: APPROVAL_REFUSED or APPROVAL_EXPIRED.
+        RequisitionRefused: APPROVAL_REFUSED or APPROVAL_EXPIRED; APPROVAL_AWAITED, the
+            approval that it went by has been used under another id.
     """
-    found = _row(tx, query_id)
-    standing = Standing.APPROVED if found is None else Standing(found[1])
-    if standing in (Standing.REFUSED, Standing.EXPIRED):
-        raise refusal(standing) or AssertionError
+    subject, word = _row(tx, query_id) or ("", "")
+    if word == Standing.APPROVED and not left_over(tx, subject, query_id):
+        raise RequisitionRefused(*_REFUSALS[Standing.WAITING])
+    if word in (Standing.REFUSED, Standing.EXPIRED):
+        raise RequisitionRefused(*_REFUSALS[Standing(word)])
 
 
 def find(tx: Transaction, query_id: str) -> Approval | None:
