@@ -16,7 +16,7 @@ from tests.federation.processes import wait_until
 from tests.federation.relays import MessageRelay
 from tests.federation.small_world import THREE
 
-pytestmark = pytest.mark.federation
+pytestmark = [pytest.mark.federation, pytest.mark.slow]
 
 CAREFUL = "bravo"
 OTHERS = tuple(label for label in THREE if label != CAREFUL)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.federation.network import Network
 
-pytestmark = pytest.mark.federation
+pytestmark = [pytest.mark.federation, pytest.mark.slow]
 
 
 def examined(network: Network, label: str) -> tuple[int, dict[str, list[Any]]]:

@@ -21,7 +21,7 @@ from tests.federation.small_world import (
 )
 from tests.federation.test_questions import assert_plausible
 
-pytestmark = pytest.mark.federation
+pytestmark = [pytest.mark.federation, pytest.mark.slow]
 
 MANY = 120
 

@@ -19,7 +19,7 @@ from tests.federation.network import Network
 from tests.federation.processes import free_port, wait_until
 from tests.federation.small_world import PURPOSE, THREE
 
-pytestmark = pytest.mark.federation
+pytestmark = [pytest.mark.federation, pytest.mark.slow]
 
 CLOCKS = re.compile(r"^(accord_agent_\w+_timestamp_seconds) .*$", re.MULTILINE)
 
