@@ -8,6 +8,7 @@ the resource names the program and nothing of the machine.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import Final
 
@@ -25,6 +26,9 @@ ATTRIBUTES: Final = frozenset(
     {"accord.query_id", "accord.attempt", "accord.outcome", "accord.reason"}
 )
 """All that a span may have."""
+
+_ASKED: Final = "OTEL_"
+"""How the variables of OpenTelemetry begin."""
 
 
 class OpenTelemetrySpans:
@@ -86,6 +90,10 @@ def exporting(endpoint: str, slot: float) -> Iterator[Spans]:
         endpoint: of OTLP over gRPC; https, or http on loopback.
         slot: seconds of an answer's slot.
     """
+    # The libraries ask for more than can be passed: headers and certificates of the
+    # exporter, and whether it is disabled at all.
+    for name in [each for each in os.environ if each.startswith(_ASKED)]:
+        del os.environ[name]
     exporter = OTLPSpanExporter(
         endpoint=endpoint, insecure=endpoint.startswith("http://")
     )

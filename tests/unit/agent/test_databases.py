@@ -13,6 +13,7 @@ import decimal
 import ipaddress
 import json
 import os
+import socket
 import sqlite3
 import ssl
 import sys
@@ -251,6 +252,25 @@ def test_servers_elsewhere_must_prove_themselves(tmp_path: Path) -> None:
     assert (arguments["host"], arguments["sslmode"]) == ("/run/postgresql", "prefer")
 
 
+def test_the_environment_names_no_other_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    psycopg = pytest.importorskip("psycopg", reason="no driver for PostgreSQL")
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        elsewhere.setblocking(False)
+        monkeypatch.setenv("PGHOST", "127.0.0.1")
+        monkeypatch.setenv("PGHOSTADDR", "127.0.0.1")
+        monkeypatch.setenv("PGPORT", str(elsewhere.getsockname()[1]))
+        port = elsewhere.getsockname()[1]
+        made = access(f"postgresql://u@/accord_no_such:{port}", tmp_path)
+        arguments = made._arguments(sa.make_url(made.database.url))
+        assert (arguments["host"], arguments["hostaddr"]) == ("", "")
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(**arguments)
+        with pytest.raises(BlockingIOError):  # nobody has called
+            elsewhere.accept()
+
+
 def test_sql_server_cannot_be_checked_and_that_is_said(tmp_path: Path) -> None:
     pytest.importorskip("pymssql", reason="no driver for SQL Server")
     with pytest.raises(ConfigurationError) as refused:
@@ -277,6 +297,15 @@ def test_a_driver_that_is_missing_is_named(
         access(url).engine()
     assert refused.value.reason == "DATABASE_DRIVER"
     assert extra in refused.value.sentence
+
+
+def test_cells_of_a_sqlite_page_are_checked(tmp_path: Path) -> None:
+    file = tmp_path / "cases.db"
+    with contextlib.closing(sqlite3.connect(file)) as made:
+        made.execute("CREATE TABLE cases (a TEXT)")
+    with access(f"sqlite:///{file}").connected() as connection:
+        checked = connection.exec_driver_sql("PRAGMA cell_size_check").scalar()
+    assert checked == 1
 
 
 def test_the_file_of_sqlite_must_be_there_and_named_wholly(tmp_path: Path) -> None:

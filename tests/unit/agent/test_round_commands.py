@@ -96,10 +96,10 @@ def test_the_key_of_audits_can_be_changed(
             sealing.replace_audit_key(staff.state)
     assert public.read_bytes() == known
     assert staff.json("audit", before.query_id)["result"] == "agrees"
-    old = Path(staff.json("keys", "rotate-audit")["old"] or "")
+    old = Path(staff.json("keys", "rotate-audit")["old"])
     assert public.read_bytes() != known
-    (kept,) = staff.state.keys.glob("audit-*.key")
-    assert old in {Path(), kept}
+    # Nothing was sealed to the one that was cut off, but nobody can tell by its file.
+    (kept,) = {*staff.state.keys.glob("audit-*.key")} - {old}
     assert read_key(kept) == first != read_key(staff.state.keys / AUDIT_KEY)
     after = staff.world.whole(staff.world.asked())
     for each in (before, after):
@@ -118,6 +118,17 @@ def test_a_key_of_audits_is_kept_that_an_older_openssl_made(staff: Staff) -> Non
     public.write_text(public.read_text("ascii").splitlines()[0] + "\n", "ascii")
     kept = Path(staff.json("keys", "rotate-audit")["old"])
     assert read_key(kept) == seed
+
+
+def test_an_older_key_of_audits_that_was_put_back_is_kept(staff: Staff) -> None:
+    first = read_key(staff.state.keys / AUDIT_KEY)
+    kept = Path(staff.json("keys", "rotate-audit")["old"])
+    newer = staff.state.root.parent / "newer.key"
+    (staff.state.keys / AUDIT_KEY).rename(newer)
+    kept.rename(staff.state.keys / AUDIT_KEY)
+    assert Path(staff.json("keys", "rotate-audit")["old"]) == kept
+    assert read_key(kept) == first
+    assert read_key(staff.state.keys / AUDIT_KEY) not in {first, read_key(newer)}
 
 
 def _cut(*_: object) -> None:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from concurrent import futures
 from pathlib import Path
 
+import grpc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,13 +23,17 @@ from tests.unit.agent.agreements import AGENCY, AGREEMENT_TEXT, signed
 
 pytest.importorskip("opentelemetry.sdk", reason="the extra `tracing` is not installed")
 
+from opentelemetry.proto.collector.trace.v1 import (
+    trace_service_pb2,
+    trace_service_pb2_grpc,
+)
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import (
     InMemorySpanExporter,
 )
 
-from accord.agent.tracing import ATTRIBUTES, OpenTelemetrySpans
+from accord.agent.tracing import ATTRIBUTES, OpenTelemetrySpans, exporting
 
 SLOT = 64.0
 """Seconds: longer than any step takes here, so that each lasts one slot."""
@@ -166,3 +172,46 @@ class TestSettings:
             load_settings(config)
         assert "tracing.endpoint" in caught.value.sentence
         assert "secret" not in caught.value.sentence
+
+
+class Collector(trace_service_pb2_grpc.TraceServiceServicer):
+    """Keeps with which metadata spans came."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, str | bytes]] = []
+
+    def Export(
+        self,
+        request: trace_service_pb2.ExportTraceServiceRequest,
+        context: grpc.ServicerContext,
+    ) -> trace_service_pb2.ExportTraceServiceResponse:
+        assert request.resource_spans
+        self.seen.append(dict(context.invocation_metadata()))
+        return trace_service_pb2.ExportTraceServiceResponse()
+
+
+def test_the_environment_neither_disables_nor_adds_anything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {
+        "OTEL_SDK_DISABLED": "true",
+        "OTEL_EXPORTER_OTLP_HEADERS": "office=shelter",
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "office=shelter",
+        "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION": "gzip",
+        "OTEL_BSP_MAX_QUEUE_SIZE": "1",
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "0",
+    }.items():
+        monkeypatch.setenv(name, value)
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+    collector = Collector()
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        with exporting(f"http://127.0.0.1:{port}", SLOT) as spans:
+            spans.contact(now(), now(), "STREAM_ENDED")
+    finally:
+        server.stop(None)
+    (metadata,) = collector.seen
+    assert "office" not in metadata
+    assert "gzip" not in str(metadata.get("grpc-encoding", ""))

@@ -196,9 +196,8 @@ def _begin(
     known = rule.remember and left_over(tx, subject, requisition.query_id)
     standing = Standing.APPROVED if known else Standing.WAITING
     decide_by = requisition.expires_at
-    if rule.expire_after_hours is not None:
-        hours = datetime.timedelta(hours=rule.expire_after_hours)
-        decide_by = min(decide_by, now + hours)
+    if (hours := rule.expire_after_hours) is not None:
+        decide_by = min(decide_by, now + datetime.timedelta(hours=hours))
     tx.execute(
         "INSERT INTO approval (query_id, number, subject, standing, payload, signature,"
         " attempt, asked_at, decide_by, expires_at, decided_at) SELECT :query_id,"
@@ -224,14 +223,14 @@ def require_not_declined(tx: Transaction, query_id: str) -> None:
     """Refuse what people declined, at whichever step they did.
 
     Raises:
-        RequisitionRefused: APPROVAL_REFUSED or APPROVAL_EXPIRED; APPROVAL_AWAITED, the
-            approval that it went by has been used under another id.
+        RequisitionRefused: APPROVAL_REFUSED, APPROVAL_EXPIRED or APPROVAL_AWAITED.
     """
     subject, word = _row(tx, query_id) or ("", "")
     if word == Standing.APPROVED and not left_over(tx, subject, query_id):
-        raise RequisitionRefused(*_REFUSALS[Standing.WAITING])
-    if word in (Standing.REFUSED, Standing.EXPIRED):
-        raise RequisitionRefused(*_REFUSALS[Standing(word)])
+        word = Standing.WAITING
+    elif word not in (Standing.REFUSED, Standing.EXPIRED):
+        return
+    raise RequisitionRefused(*_REFUSALS[Standing(word)])
 
 
 def find(tx: Transaction, query_id: str) -> Approval | None:

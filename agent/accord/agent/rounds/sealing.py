@@ -86,12 +86,11 @@ def replace_audit_key(state: AgentState) -> Path | None:
     """
     path, kept = state.keys / AUDIT_KEY, None
     if path.exists():
+        # Whatever it is: an older one may have been put back to audit by it.
         seed = read_key(path)
-        # Another OpenSSL may know more kinds of keys than the one that made it.
-        if public_of(seed).exchange == read_public(state).exchange:
-            kept = _kept(state, seed)
-            if not kept.exists():
-                write_secret(kept, seed)
+        kept = _kept(state, seed)
+        if not kept.exists():
+            write_secret(kept, seed)
     new = secrets.token_bytes(KEY_BYTES)
     replace_secret(path, new)
     write_over(state.audit_public, public_of(new).text().encode())

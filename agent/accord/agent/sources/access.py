@@ -184,7 +184,9 @@ class Access:
                 "connect_timeout": CONNECT_SECONDS,
                 "application_name": "accord-agent",
                 "client_encoding": "utf8",  # also where the server knows no letters
-                **({} if socket is None else {"host": socket}),
+                # An empty one is the socket; unsaid, PGHOST would name a machine.
+                "host": socket or url.host or "",
+                "hostaddr": "",
                 **postgresql_tls(tls, self._authorities, remote=remote),
             }
         if self.kind == "mssql":

@@ -83,6 +83,7 @@ def begin_sqlite(connection: sa.Connection) -> None:
 def _prepare_sqlite(connection: Any, record: object) -> None:  # noqa: ANN401, ARG001
     connection.execute("PRAGMA query_only = ON").close()
     connection.execute("PRAGMA trusted_schema = OFF").close()
+    connection.execute("PRAGMA cell_size_check = ON").close()
 
 
 def _prepare_postgresql(connection: Any, record: object) -> None:  # noqa: ANN401, ARG001
