@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sys
-import webbrowser
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -46,17 +45,19 @@ def serve(page: AgentPage, subject: str, *, browser: bool, as_json: bool) -> Non
         browser: open it there.
         as_json: say it for programs.
     """
-    opened = browser and webbrowser.open(page.address)
-    if as_json:
-        content = {"port": page.port, "address": None if opened else page.address}
-        print_json(console, content)
-    elif opened:
-        print_line(console, sentence(f"{subject}.launched.open"))
-    else:
-        print_line(console, sentence(f"{subject}.launched.address"))
-        print_line(console, page.address)
-    sys.stdout.flush()
-    page.run()
+    from accord.rpc.loopback.launching import launched
+
+    with launched(page.home.session, page.port, browser=browser) as opened:
+        if as_json:
+            content = {"port": page.port, "address": None if opened else page.address}
+            print_json(console, content)
+        elif opened:
+            print_line(console, sentence(f"{subject}.launched.open"))
+        else:
+            print_line(console, sentence(f"{subject}.launched.address"))
+            print_line(console, page.address)
+        sys.stdout.flush()
+        page.run()
 
 
 def explain_missing(error: ModuleNotFoundError, instead: str) -> NoReturn:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sys
-import webbrowser
 from typing import Annotated
 
 import typer
@@ -37,18 +36,19 @@ def board(
         _write_launcher(as_json=as_json)
         return
     from accord.client.board.running import Board
+    from accord.rpc.loopback.launching import launched
 
     page = Board(profile, port)
-    opened = browser and webbrowser.open(page.address)
-    if as_json:
-        print_json({"port": page.port, "address": None if opened else page.address})
-    elif opened:
-        console.print(sentence("board.launcher.open"))
-    else:
-        console.print(sentence("board.launcher.address"))
-        console.print(page.address, soft_wrap=True)
-    sys.stdout.flush()
-    page.run()
+    with launched(page.home.session, page.port, browser=browser) as opened:
+        if as_json:
+            print_json({"port": page.port, "address": None if opened else page.address})
+        elif opened:
+            console.print(sentence("board.launcher.open"))
+        else:
+            console.print(sentence("board.launcher.address"))
+            console.print(page.address, soft_wrap=True)
+        sys.stdout.flush()
+        page.run()
 
 
 def _write_launcher(*, as_json: bool) -> None:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import dataclasses
 import hmac
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -65,6 +65,9 @@ class Session:
         default_factory=lambda: secrets.token_urlsafe(32), repr=False
     )
 
+    on_entry: Callable[[], object] = dataclasses.field(default=lambda: None, repr=False)
+    """Called when the browser has been let in."""
+
     @property
     def base(self) -> str:
         """Path below which everything lies."""
@@ -81,6 +84,7 @@ class Session:
         if self._invitation is not None and _same(invitation, self._invitation):
             self._used, self._invitation = self._invitation, None
             self._cookie = secrets.token_urlsafe(32)
+            self.on_entry()
             return self._cookie
         if self._used is not None and _same(invitation, self._used):
             self._cookie = None

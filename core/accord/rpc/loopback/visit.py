@@ -205,7 +205,9 @@ def entrance(home: H) -> Callable[[Request], Awaitable[Response]]:
     session = home.session
 
     async def enter(request: Request) -> Response:
-        answer = RedirectResponse(f"{session.base}/", HTTPStatus.SEE_OTHER)
+        # Not by a status: who was led here by a file or a program would be led on as a
+        # stranger, and the browser keep the cookie back.
+        answer = HTMLResponse(_ENTERED.format(path=f"{session.base}/"))
         if request.scope.get("accord_known"):
             return answer
         cookie = session.enter(request.query_params.get("invitation", ""))
@@ -224,6 +226,13 @@ def entrance(home: H) -> Callable[[Request], Awaitable[Response]]:
 
     return enter
 
+
+_ENTERED = """\
+<!doctype html>
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="0; url={path}">
+<title>Accord</title>
+"""
 
 STYLE = {"page.css": "text/css", "page.svg": "image/svg+xml"}
 """How all pages look. Needs no cookie: it is the same for everybody."""
