@@ -204,7 +204,9 @@ def test_the_environment_neither_disables_nor_adds_anything(
         monkeypatch.setenv(name, value)
     server = grpc.server(futures.ThreadPoolExecutor(1))
     collector = Collector()
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, server)
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(  # type: ignore[no-untyped-call]
+        collector, server
+    )
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
