@@ -9,11 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 from rich.table import Table
 
 from accord.agent.answer import utc_now
-from accord.agent.options import AsJson, StateOption, console
+from accord.agent.approvals import questions
+from accord.agent.options import AsJson, StateOption, console, screen
 from accord.agent.own_table import OwnTable, beside, count
 from accord.agent.own_table_files import (
     as_csv,
@@ -38,6 +40,7 @@ from accord.agent.wording import (
 from accord.core.calendar import edition_due
 from accord.core.errors import InvalidQuery, PreconditionFailed
 from accord.core.policy import Policy
+from accord.rpc.logs import configure
 
 
 def report(  # noqa: PLR0913  # every one is an option
@@ -85,6 +88,7 @@ def report(  # noqa: PLR0913  # every one is an option
     policy = policy_named(policies_of(opened), agreement)
     name, columns, source = _records(opened, policy, edition, now=now)
     query = query_worded(policy, name, measure=measure, by=by, where=where)
+    _warn_of_waiting(opened)
     table = count(columns, query, policy.model, source)
     if release is not None:
         table = beside(table, release)
@@ -102,6 +106,20 @@ def report(  # noqa: PLR0913  # every one is an option
         _show(table)
     for note in notes(table):
         print_line(console, note)
+
+
+def _warn_of_waiting(state: AgentState) -> None:
+    """Say that nobody decides by these figures: an answer would hide in a refusal."""
+    waiting = len(questions(state, utc_now()))
+    if not waiting:
+        return
+    print_line(
+        screen,
+        f"Questions that wait for approval here: {waiting}. Decide on them by their "
+        "words, never by these figures: whoever asked could tell them from a refusal.",
+    )
+    configure("agent")
+    structlog.get_logger().warning("report.counted", reason="APPROVAL_AWAITED")
 
 
 def _records(

@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import json
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accord.agent import report_commands
 from accord.agent.answer import StoreAnswerer
 from accord.agent.approvals import approve, question, questions, refuse
 from accord.agent.doctor import standing
@@ -30,6 +34,7 @@ from accord.core.errors import AccordError, NotFound, PreconditionFailed
 from accord.core.terms import Requisition
 from tests.unit.agent.agency_world import THREE, World, expected
 from tests.unit.agent.agreements import AGENCY, requisition, signed
+from tests.unit.agent.command import Command
 from tests.unit.agent.test_rounds import refused
 
 HOUR = datetime.timedelta(hours=1)
@@ -299,6 +304,31 @@ def test_one_approval_opens_one_of_those_asked_at_once(
         masked.reverse()
     world.hub.reveal(masked[0])
     assert refused(world.hub.reveal, masked[1]) == "APPROVAL_AWAITED"
+
+
+def test_own_figures_are_not_counted_unsaid_while_a_question_waits(
+    careful: World,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+) -> None:
+    monkeypatch.setattr(report_commands, "utc_now", careful.clock)
+    # What the command sets up ends with its program, and here with the test.
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    before = structlog.get_config()
+    request.addfinalizer(lambda: structlog.configure(**before))
+    run = Command(monkeypatch, capsys)
+    options = ("report", "--by", "region", "--state", careful.states[AGENCY].root)
+    assert "wait for approval" not in run(*options, "--json").stderr
+    ask(careful, careful.asked())
+    said = run(*options, "--json")
+    assert json.loads(said.stdout)["total"]
+    assert "wait for approval here: 1." in said.stderr.replace("\n", " ")
+    logged = json.loads(said.stderr.strip().splitlines()[-1])
+    assert (logged["event"], logged["reason"]) == ("report.counted", "APPROVAL_AWAITED")
+    assert set(logged) <= {
+        *("event", "reason", "level", "timestamp", "component", "version"),
+    }
 
 
 def test_a_refusal_is_not_remembered(world: World) -> None:
