@@ -100,8 +100,11 @@ def interrupt(process: subprocess.Popen[str], *, after: str = "") -> None:
 
 def last_words(process: subprocess.Popen[str]) -> str:
     """Return what else a command says; it ends as interrupted, and says no answer."""
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.stdout is not None
+    assert process.stderr is not None
+    # `communicate` would lose what a line read before has left in the buffer.
+    err, out = process.stderr.read(), process.stdout.read()
+    assert process.wait(timeout=60) == 130
     assert not out
     assert "Traceback" not in err
     return err
