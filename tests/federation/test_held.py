@@ -20,7 +20,7 @@ from tests.federation.small_world import PURPOSE, THREE, SmallWorld, gender_of
 
 __all__ = ["postgres"]
 
-pytestmark = pytest.mark.federation
+pytestmark = [pytest.mark.federation, pytest.mark.slow]
 
 AGREEMENT = "agreements/three.yaml"
 CLAUSES = (

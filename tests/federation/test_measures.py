@@ -21,7 +21,7 @@ from tests.federation.small_world import (
     gender_of,
 )
 
-pytestmark = pytest.mark.federation
+pytestmark = [pytest.mark.federation, pytest.mark.slow]
 
 AT_MOST_VALUES = 3
 """Harms of one person in one cell that count."""

@@ -19,7 +19,7 @@ from tests.federation.small_world import (
 )
 from tests.federation.test_questions import assert_plausible, month_of
 
-pytestmark = pytest.mark.federation
+pytestmark = [pytest.mark.federation, pytest.mark.slow]
 
 SELECT = """\
 SELECT LEVEL(district, 'province'), gender, COUNT(*)  -- cases, not persons
