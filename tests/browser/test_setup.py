@@ -69,6 +69,7 @@ def opened(browser: Browser, served: AgentPage, language: str, width: int) -> Pa
     origin = f"http://127.0.0.1:{served.port}/"
     page.on("request", lambda sent: _from(origin, sent.url))
     page.goto(served.address)
+    page.wait_for_url(lambda url: "invitation" not in url)  # the entrance leads on
     return page
 
 
