@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from accord.agent.rounds.vectors import counts
+from accord.agent.rounds.vectors import StoredEdition, counts
 from accord.agent.store.columns import Columns
 from accord.core.dimension import UNKNOWN
 from accord.core.opened import half_width
@@ -120,7 +120,8 @@ def asked(columns: Columns, policy: Policy, measure: str, *by: str) -> Asked:
         at=dt.datetime(2026, 2, 1, tzinfo=dt.UTC),
         unsafe=False,
     )
-    return Asked(published=published, exact=counts(columns, found, query, model))
+    held = StoredEdition(columns=columns)
+    return Asked(published=published, exact=counts(held, found, query, model))
 
 
 def column(release: analyst_pb2.Release, name: str) -> Figures:

@@ -9,6 +9,7 @@ stands, if wanted, what was published for all agencies together.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -105,8 +106,16 @@ class OwnTable:
         }
 
 
-def count(columns: Columns, query: Query, model: DataModel, source: str) -> OwnTable:
+def count(
+    columns: Columns,
+    query: Query,
+    model: DataModel,
+    source: str,
+    today: datetime.date,
+) -> OwnTable:
     """Return the exact table of *query*, from a store or an edition.
+
+    Cases whose consent has ended by *today* do not count.
 
     Raises:
         InvalidQuery: REPORT_MEASURE, or TOO_MANY_CELLS.
@@ -127,11 +136,11 @@ def count(columns: Columns, query: Query, model: DataModel, source: str) -> OwnT
     )
     vector = component_vector(query, model, bounds, Accounting.PURE)
     where = leaf_filters(query, model)
-    found = bounded_vector(columns, layout, where, vector)
+    found = bounded_vector(columns, layout, where, vector, today=today)
     scale = vector.slots[0].scale
     counts = [int(each) // scale for each in found[: layout.n_cells]]
     # A person of several cells counts once: the table without groups says how often.
-    total = counts[0] if not query.group_by else _total(columns, query, model)
+    total = counts[0] if not query.group_by else _total(columns, query, model, today)
     rows = tuple(
         Row(values=cell, count=each, share=each / total if total else None)
         for cell, each in zip(layout.cells(), counts, strict=True)
@@ -139,9 +148,11 @@ def count(columns: Columns, query: Query, model: DataModel, source: str) -> OwnT
     return OwnTable(query=query, source=source, rows=rows, total=total)
 
 
-def _total(columns: Columns, query: Query, model: DataModel) -> int:
+def _total(
+    columns: Columns, query: Query, model: DataModel, today: datetime.date
+) -> int:
     whole = dataclasses.replace(query, group_by=())
-    return count(columns, whole, model, "").total
+    return count(columns, whole, model, "", today).total
 
 
 def beside(table: OwnTable, file: Path) -> OwnTable:

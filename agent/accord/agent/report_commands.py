@@ -89,7 +89,7 @@ def report(  # noqa: PLR0913  # every one is an option
     name, columns, source = _records(opened, policy, edition, now=now)
     query = query_worded(policy, name, measure=measure, by=by, where=where)
     _warn_of_waiting(opened)
-    table = count(columns, query, policy.model, source)
+    table = count(columns, query, policy.model, source, utc_now().date())
     if release is not None:
         table = beside(table, release)
     if csv is not None:

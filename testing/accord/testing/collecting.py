@@ -18,7 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from accord.agent.rounds.vectors import counts, digest_of, share
+from accord.agent.rounds.vectors import StoredEdition, counts, digest_of, share
 from accord.agent.store.columns import Columns
 from accord.core.errors import AccordError
 from accord.core.model import DataModel
@@ -63,7 +63,8 @@ class Agencies:
         told = found.round.current.transcript
         made = {}
         for label in found.round.current.members:
-            vector = counts(self.stores[label], found.terms, query, self.model)
+            held = StoredEdition(columns=self.stores[label])
+            vector = counts(held, found.terms, query, self.model)
             seed = self._noise_seed(query.key(), label)
             receipt, words = make_masked(
                 self.keys[label],

@@ -123,10 +123,11 @@ def ingest_rows(
     rows: Sequence[Row],
     text: str = MAPPING_TEXT,
     header: Sequence[str] = HEADER,
+    now: datetime.datetime = NOW,
 ) -> Ingested:
     """Ingest rows through a CSV file."""
     source = write_csv(state.root.parent / f"{state.root.name}.csv", rows, header)
-    return ingest(state, mapping(text), [source], LIMITS, NOW)
+    return ingest(state, mapping(text), [source], LIMITS, now)
 
 
 def ask(

@@ -26,10 +26,9 @@ from accord.agent.rounds.sealing import (
     seal,
     unseal,
 )
-from accord.agent.rounds.vectors import Vector, counts, share
+from accord.agent.rounds.vectors import StoredEdition, Vector, counts, share
 from accord.agent.settings import Audit
 from accord.agent.state import AgentState
-from accord.agent.store.columns import Columns
 from accord.core.errors import AccordError, ConfigurationError
 from accord.core.terms import terms
 from accord.trust.repository import Repository
@@ -276,8 +275,8 @@ def test_the_answer_to_another_question_is_found(
     """
     minors = question(where={"age_band": ["0-17"]})
 
-    def of_the_other(columns: Columns, *_asked: object) -> Vector:
-        return counts(columns, terms(agreement(), MODEL, minors), minors, MODEL)
+    def of_the_other(cases: StoredEdition, *_asked: object) -> Vector:
+        return counts(cases, terms(agreement(), MODEL, minors), minors, MODEL)
 
     with monkeypatch.context() as patch:
         patch.setattr(masking, "counts", of_the_other)

@@ -12,21 +12,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accord.agent.forgetting.upkeep import keep_up
 from accord.agent.intake.codes import Reason
 from accord.agent.intake.consent import ConsentCoder
 from accord.agent.intake.consent_form import ConsentEntry, OptOutEntry
+from accord.agent.rounds.vectors import open_edition
+from accord.agent.settings import Settings
 from accord.agent.state import AgentState
+from accord.agent.store.bound import bounded_vector
 from accord.agent.store.columns import Columns
 from accord.agent.store.editions import edition_folder, freeze_due
+from accord.agent.store.entries import leaf_filters
 from accord.agent.store.erasing import end_consent
 from accord.agent.store.leaving import CONSENT_UNTIL, NO_END, day_code
 from accord.core.calendar import Period
 from accord.core.document import DocumentError
+from accord.core.layout import lay_out
 from tests.unit.agent.agencies import (
     HEADER,
     MAPPING_TEXT,
+    MODEL,
     NOW,
     ask,
+    declared,
     ingest_rows,
     mapping,
     new_state,
@@ -162,6 +170,59 @@ def test_a_later_edition_leaves_out_who_stood_in_an_earlier_one(
     end_consent(state, datetime.date(2026, 3, 21))
     assert cases(state, "2026-01") == 2
     assert len(list((state.editions / "month-30").iterdir())) == 2
+
+
+@pytest.mark.parametrize("measure", ["persons", "cases", "share(exploitation_type)"])
+@pytest.mark.parametrize("day", [19, 20, 21, 25])
+def test_ended_consent_counts_as_if_the_case_had_left(
+    state: AgentState, measure: str, day: int
+) -> None:
+    """Rows stay where they are, so that no time of the agent's tells of them."""
+    types = ("labour", "sexual", "begging")
+    rows = [
+        consented(
+            first=f"P{number % 20}",
+            number=str(number),
+            region=("north", "south")[number % 2],
+            type=types[number % 3],
+            until=("", "2026-03-19", "2026-03-20", "2026-03-24")[number % 4],
+        )
+        for number in range(60)
+    ]
+    ingest_rows(state, rows, TEXT, COLUMNS)
+    freeze_due(state, [MONTHLY], NOW)
+    folder = edition_folder(state, Period.MONTH, 30, "2026-01")
+    assert folder is not None
+    before = sorted(path.name for path in folder.parent.iterdir())
+    today = datetime.date(2026, 3, day)
+    query = ask("region", measure=measure)
+    parts = lay_out(query, MODEL), leaf_filters(query, MODEL), declared(query)
+    with open_edition(state, folder, MODEL, today) as held:
+        counted = held.vector(*parts)
+    assert sorted(path.name for path in folder.parent.iterdir()) == before
+    end_consent(state, today)
+    left = edition_folder(state, Period.MONTH, 30, "2026-01")
+    assert left is not None
+    with Columns.open(left) as columns:
+        assert (columns.rows == 60) == (day == 19)
+        assert counted.tolist() == bounded_vector(columns, *parts).tolist()
+
+
+def test_an_agent_that_runs_writes_no_edition_anew(state: AgentState) -> None:
+    ingest_rows(
+        state, [consented(until="2026-03-20"), consented(first="B")], TEXT, COLUMNS
+    )
+    freeze_due(state, [MONTHLY], NOW)
+    keep_up(state, Settings(), NOW + datetime.timedelta(days=90))
+    assert cases(state, "2026-01") == 2
+
+
+def test_an_ingest_takes_ended_consent_out_of_editions(state: AgentState) -> None:
+    rows = [consented(until="2026-03-20"), consented(first="B")]
+    ingest_rows(state, rows, TEXT, COLUMNS)
+    freeze_due(state, [MONTHLY], NOW)
+    ingest_rows(state, rows, TEXT, COLUMNS, now=NOW + datetime.timedelta(days=90))
+    assert cases(state, "2026-01") == 1
 
 
 def cases(state: AgentState, name: str) -> int:

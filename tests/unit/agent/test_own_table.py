@@ -21,7 +21,7 @@ from accord.agent.state import AgentState
 from accord.agent.store.columns import Columns
 from accord.core.errors import AccordError
 from accord.core.query import canonical_query
-from tests.unit.agent.agencies import MODEL, ingest_rows, new_state, row
+from tests.unit.agent.agencies import MODEL, NOW, ingest_rows, new_state, row
 from tests.unit.agent.agency_world import PERSONS, REGIONS, World
 from tests.unit.agent.agreements import AGENCY
 from tests.unit.agent.command import Command
@@ -49,7 +49,7 @@ def table(state: AgentState, measure: str, by: list[str], **where: Any) -> OwnTa
         model=MODEL,
     )
     columns = Columns.open(state.current, model_digest=MODEL.digest)
-    return count(columns, query, MODEL, "records")
+    return count(columns, query, MODEL, "records", NOW.date())
 
 
 @given(RECORDS, st.sampled_from(["persons", "cases"]))

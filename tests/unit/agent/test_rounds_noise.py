@@ -12,7 +12,7 @@ import pytest
 import scipy.stats
 
 from accord.agent.rounds import vectors
-from accord.agent.rounds.vectors import counts, share
+from accord.agent.rounds.vectors import StoredEdition, counts, share
 from accord.agent.store.columns import Columns
 from accord.core.measure import LARGEST_ENTRY
 from accord.core.opened import GaussianSum, LaplaceSum
@@ -98,7 +98,7 @@ def truth(world: World, text: str) -> npt.NDArray[np.int64]:
     for label in THREE:
         folder = world.states[label].editions / "month-30" / query.edition
         with Columns.open(folder) as columns:
-            total += counts(columns, found, query, MODEL)
+            total += counts(StoredEdition(columns=columns), found, query, MODEL)
     assert total.any()
     return total
 
@@ -184,8 +184,10 @@ def test_no_entry_is_more_than_one_can_be(
     query = question()
     found = terms(agreement(), MODEL, query)
     monkeypatch.setattr(
-        vectors, "bounded_vector", lambda *_: np.full(found.layout.size, counted)
+        vectors, "bounded_vector", lambda *_, **__: np.full(found.layout.size, counted)
     )
     folder = world.states["police"].editions / "month-30" / query.edition
     with Columns.open(folder) as columns:
-        assert (counts(columns, found, query, MODEL) == kept).all()
+        assert (
+            counts(StoredEdition(columns=columns), found, query, MODEL) == kept
+        ).all()

@@ -20,7 +20,11 @@ from accord.agent.intake.parts import PARTS, Part, parts_of
 from accord.agent.intake.workspace import workspace
 from accord.agent.settings import Settings
 from accord.agent.state import AgentState
-from accord.agent.store.erasing import delete_old_editions, old_editions
+from accord.agent.store.erasing import (
+    delete_old_editions,
+    end_consent,
+    old_editions,
+)
 from accord.agent.store.generations import edition_name
 from accord.core.errors import PreconditionFailed
 from accord.core.model import DataModel
@@ -85,6 +89,7 @@ def apply(
         rewrite_parts(state, work, settings.ingest, now, condition)
         after = parts_of(state.current)
         deleted = delete_old_editions(state, leaving)
+        end_consent(state, now.date())
         return keep_receipt(
             state,
             Receipt(

@@ -10,12 +10,15 @@ from accord.agent.forgetting.listed import note_file
 from accord.agent.freezing import leaving_on
 from accord.agent.settings import Settings
 from accord.agent.state import AgentState
-from accord.agent.store.erasing import delete_old_editions, end_consent
+from accord.agent.store.erasing import delete_old_editions
 from accord.core.errors import Conflict
 
 
 def keep_up(state: AgentState, settings: Settings, now: datetime.datetime) -> None:
-    """Finish what was killed, end consent, and delete editions that are too old.
+    """Finish what was killed, and delete editions that are too old.
+
+    What takes long depends on what staff did and on the calendar, never on a record:
+    ended consent counts in no answer, and leaves the files when staff ingests.
 
     DuckDB is loaded only to finish a forgetting that was killed.
 
@@ -28,5 +31,4 @@ def keep_up(state: AgentState, settings: Settings, now: datetime.datetime) -> No
         # Another command that holds the store finishes it first.
         with contextlib.suppress(Conflict):
             finish_alone(state, settings.ingest, now)
-    end_consent(state, now.date())
     delete_old_editions(state, leaving_on(settings, now.date()))

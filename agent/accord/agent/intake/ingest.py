@@ -46,6 +46,7 @@ from accord.agent.settings import Ingest
 from accord.agent.sources.opening import with_header
 from accord.agent.sources.table import Table
 from accord.agent.state import AgentState
+from accord.agent.store.erasing import end_consent
 from accord.agent.store.leaving import Leaving
 from accord.core.errors import SourceError
 
@@ -129,6 +130,7 @@ def ingest(
         progress.begin(Phase.WRITE)
         parts = put_part(state, folder / "part", folder, limits, now)
         progress.advance(sum(each.rows for each in parts))
+        end_consent(state, now.date())
     return Ingested(report=report, parts=parts)
 
 

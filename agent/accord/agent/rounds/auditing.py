@@ -249,9 +249,8 @@ class _Audit:
     def _counts(self, policy: Policy, requisition: Requisition) -> Vector:
         folder = self._folder(policy, requisition)
         try:
-            with open_edition(
-                self._state, folder, policy.model, counted_on=self._masked.at.date()
-            ) as cases:
+            day = self._masked.at.date()
+            with open_edition(self._state, folder, policy.model, day) as cases:
                 found = _terms(policy, requisition)
                 return counts(cases, found, requisition.query, policy.model)
         except AccordError as error:

@@ -7,9 +7,12 @@ Neither is ever logged, nor stored in the clear.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, assert_never
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeAlias, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +22,9 @@ from accord.agent.state import AgentState
 from accord.agent.store.bound import bounded_vector
 from accord.agent.store.columns import Columns
 from accord.agent.store.editions import IN_DATABASE
-from accord.agent.store.entries import leaf_filters
-from accord.agent.store.erasing import without_ended
-from accord.core.measure import LARGEST_ENTRY
+from accord.agent.store.entries import LeafFilter, leaf_filters
+from accord.core.layout import Layout
+from accord.core.measure import LARGEST_ENTRY, ComponentVector
 from accord.core.model import DataModel
 from accord.core.placement import NoisePlan, PolyaShare
 from accord.core.privacy import DiscreteGaussian
@@ -36,18 +39,44 @@ from accord.secagg.messages import vector_digest
 if TYPE_CHECKING:
     from accord.agent.pushdown.edition import CodedEdition
 
-    Cases: TypeAlias = Columns | CodedEdition
+    Cases: TypeAlias = "StoredEdition | CodedEdition"
 
 Vector = npt.NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEdition:
+    """An edition in the store, open, as it counts on a day."""
+
+    columns: Columns
+    today: datetime.date | None = None
+    """Cases whose consent has ended by then count in nothing; none: all count."""
+
+    def __enter__(self) -> Self:
+        """Return the edition itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let the files go."""
+        self.columns.close()
+
+    def vector(
+        self, layout: Layout, where: Sequence[LeafFilter], vector: ComponentVector
+    ) -> Vector:
+        """Return what `bounded_vector` does on that day."""
+        return bounded_vector(self.columns, layout, where, vector, today=self.today)
 
 
 def open_edition(
     state: AgentState,
     folder: Path,
     model: DataModel,
-    today: datetime.date | None = None,
-    *,
-    counted_on: datetime.date | None = None,
+    today: datetime.date,
 ) -> Cases:
     """Open what an edition answers from, here or in a database; no record is touched.
 
@@ -55,22 +84,19 @@ def open_edition(
         state: of the agency.
         folder: of the edition.
         model: by which its codes are read.
-        today: cases whose consent has ended by then leave it before it is opened.
-        counted_on: a day in the past on which it was counted, for an edition in a
-            database, which such cases do not leave.
+        today: cases whose consent has ended by then count in nothing.
 
     Raises:
         AccordError: as `Columns.open`, or `CodedEdition.open`.
     """
     if not (folder / IN_DATABASE).is_file():
-        if today is not None:
-            folder = without_ended(state, folder, today)
-        return Columns.open(folder, model_digest=model.digest)
+        columns = Columns.open(folder, model_digest=model.digest)
+        return StoredEdition(columns=columns, today=today)
     try:
         from accord.agent.pushdown.edition import CodedEdition
     except ImportError:
         raise no_library() from None
-    return CodedEdition.open(state, folder, model, today or counted_on)
+    return CodedEdition.open(state, folder, model, today)
 
 
 def require(cases: Cases, terms: Terms, query: Query, model: DataModel) -> None:
@@ -80,7 +106,7 @@ def require(cases: Cases, terms: Terms, query: Query, model: DataModel) -> None:
         PreconditionFailed: STORE_COLUMN
         IntegrityError: STORE_BROKEN
     """
-    if not isinstance(cases, Columns):
+    if not isinstance(cases, StoredEdition):
         cases.plan(terms.layout, leaf_filters(query, model), terms.vector)
 
 
@@ -92,11 +118,7 @@ def counts(cases: Cases, terms: Terms, query: Query, model: DataModel) -> Vector
     Raises:
         AccordError: as `bounded_vector`, or the database cannot do it.
     """
-    where = leaf_filters(query, model)
-    if isinstance(cases, Columns):
-        vector = bounded_vector(cases, terms.layout, where, terms.vector)
-    else:
-        vector = cases.vector(terms.layout, where, terms.vector)
+    vector = cases.vector(terms.layout, leaf_filters(query, model), terms.vector)
     least = 0 if terms.layout.numbers is None else -LARGEST_ENTRY
     return np.clip(vector, least, LARGEST_ENTRY)
 

@@ -22,6 +22,7 @@ draws noise, and nothing of them may be logged.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from collections.abc import Sequence
 
 import numpy as np
@@ -51,9 +52,12 @@ def bounded_vector(
     where: Sequence[LeafFilter],
     vector: ComponentVector,
     *,
+    today: datetime.date | None = None,
     chunk_entries: int = CHUNK_ENTRIES,
 ) -> Vector:
     """Return the vector over *layout* of the cases that pass *where*.
+
+    With *today*, cases whose consent has ended by then count in nothing.
 
     The same store, layout, filter and declaration give the same integers, whatever
     the chunks. Memory beyond the mapped store is a few times *chunk_entries* integers
@@ -71,9 +75,10 @@ def bounded_vector(
         raise InternalError("LAYOUT_INVALID", "The layout has too many cells.")
     try:
         checked = checked_vector(layout, vector)
+        reader = EntryReader.prepare(columns, layout, where, today)
         if is_plain(layout, vector):
-            return _plain_counts(columns, layout, where, checked, chunk_entries)
-        return SlotTally.prepare(columns, layout, where, checked, chunk_entries).run()
+            return _plain_counts(columns, layout, reader, checked, chunk_entries)
+        return SlotTally.prepare(columns, layout, reader, checked, chunk_entries).run()
     except IndexError:
         raise IntegrityError(
             "STORE_BROKEN",
@@ -85,12 +90,11 @@ def bounded_vector(
 def _plain_counts(
     columns: Columns,
     layout: Layout,
-    where: Sequence[LeafFilter],
+    reader: EntryReader,
     vector: ComponentVector,
     chunk_entries: int,
 ) -> Vector:
     """Return the vector of `persons` or `cases` without a sort, in rounds."""
-    reader = EntryReader.prepare(columns, layout, where)
     tally = _Tally(
         columns=columns,
         reader=reader,

@@ -3,14 +3,17 @@
 
 An entry is a pair (row, cell). Rows that the filter refuses, and values that the
 layout has no cell for, are gone before anybody bounds: they must not use up a
-person's groups. Entries come in row order and, within a row, in ascending cell order
-without repetition; single-valued dimensions give one entry per row, a multi-valued
-one as many as the case has values on the level of the layout.
+person's groups. So are cases whose consent has ended: they stay in their rows until
+the store is written anew, and count in nothing, in the time that any row takes.
+Entries come in row order and, within a row, in ascending cell order without
+repetition; single-valued dimensions give one entry per row, a multi-valued one as
+many as the case has values on the level of the layout.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
@@ -19,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accord.agent.store.columns import LEAVES_PER_WORD, Column, Columns
+from accord.agent.store.leaving import CONSENT_UNTIL, day_code, has_ends
 from accord.core.errors import IntegrityError, InternalError
 from accord.core.layout import MOST_CELLS, Axis, Layout, wanted_leaves
 from accord.core.model import DataModel
@@ -72,12 +76,24 @@ class EntryReader:
     _multi_filters: tuple[
         tuple[tuple[Column, ...], tuple[np.unsignedinteger[Any], ...]], ...
     ]
+    _ends: tuple[tuple[Column, int], ...] = ()
+    """Last day of each case's consent, and the first day that still counts."""
 
     @classmethod
     def prepare(
-        cls, columns: Columns, layout: Layout, where: Sequence[LeafFilter]
+        cls,
+        columns: Columns,
+        layout: Layout,
+        where: Sequence[LeafFilter],
+        today: datetime.date | None = None,
     ) -> Self:
         """Look up the columns of *layout* and *where* and build their tables.
+
+        Args:
+            columns: the store.
+            layout: of the answer.
+            where: what counts.
+            today: cases whose consent has ended by then do not; none: all do.
 
         Raises:
             PreconditionFailed: STORE_COLUMN, the store lacks a dimension.
@@ -125,6 +141,9 @@ class EntryReader:
             _multi_filters=tuple(
                 (words, _masks(words, rest[name])) for name, words in masked.items()
             ),
+            _ends=()
+            if today is None or not has_ends(columns)
+            else ((columns.array(CONSENT_UNTIL), day_code(today)),),
         )
 
     def sizes(self, start: int, stop: int) -> Rows | None:
@@ -155,6 +174,7 @@ class EntryReader:
                 _any_bit([word[start:stop] for word in words], masks)
                 for words, masks in self._multi_filters
             ),
+            (until[start:stop] >= day for until, day in self._ends),
         )
         keep: Flags | None = None
         for test in tests:

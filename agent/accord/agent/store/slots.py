@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -28,7 +27,6 @@ from accord.agent.store.entries import (
     Cells,
     EntryReader,
     Flags,
-    LeafFilter,
     LeafReader,
     Rows,
 )
@@ -60,7 +58,7 @@ class SlotTally:
         cls,
         columns: Columns,
         layout: Layout,
-        where: Sequence[LeafFilter],
+        reader: EntryReader,
         vector: ComponentVector,
         limit: int,
     ) -> SlotTally:
@@ -70,7 +68,6 @@ class SlotTally:
             PreconditionFailed: STORE_COLUMN, the store lacks one.
             IntegrityError: STORE_BROKEN, a bitmask has not the words of its dimension.
         """
-        reader = EntryReader.prepare(columns, layout, where)
         leaves = None
         if layout.shown is not None:
             leaves = LeafReader.prepare(columns, layout.shown)
