@@ -13,13 +13,12 @@ from collections.abc import Iterator
 from rich.console import Console
 
 from accord.agent.network.enrol import Confirm
+from accord.agent.options import typed_yes
 from accord.agent.screens import print_line
 from accord.agent.state import AgentState
 from accord.core.errors import PolicyDenied
 from accord.trust.metadata import BoardOfRoot
 from accord.trust.trusted import Trusted
-
-YES = "yes"
 
 
 def require_way_to_confirm(
@@ -95,12 +94,7 @@ def _ask(board: BoardOfRoot, screen: Console) -> None:
         "Compare the words with a member of the board, by another way than through "
         "this hub.",
     )
-    screen.print("Are they the same? Type yes or no: ", end="", markup=False)
-    try:
-        answer = input()
-    except EOFError:
-        answer = ""
-    if answer.strip().casefold() != YES:
+    if not typed_yes("Are they the same?"):
         raise PolicyDenied(
             "BOARD_NOT_CONFIRMED",
             "The board was not confirmed. Nothing was pinned and this agency has not "

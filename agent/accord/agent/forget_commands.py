@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from accord.agent.answer import utc_now
-from accord.agent.enrolment import YES
 from accord.agent.intake.mapping import Mapping
 from accord.agent.keys import read_secret
 from accord.agent.mapping_file import mapping_from
-from accord.agent.options import AsJson, StateOption, console, screen
+from accord.agent.options import AsJson, StateOption, console, screen, typed_yes
 from accord.agent.policies import model_for_mapping
 from accord.agent.screens import print_json, print_line
 from accord.agent.source_commands import MappingOption, ModelOption
@@ -236,14 +235,7 @@ def _ask(found: Sequence[Held], persons: int, *, may_ask: bool) -> None:
                 f"edition {each.name} cannot be searched here, and is CLOSED: no "
                 "question about it is answered any more.",
             )
-    answer = ""
-    if may_ask:
-        screen.print("Forget them? Type yes or no: ", end="", markup=False)
-        try:
-            answer = input()
-        except EOFError:
-            answer = ""
-    if answer.strip().casefold() != YES:
+    if not (may_ask and typed_yes("Forget them?")):
         raise PreconditionFailed(
             "FORGET_NOT_CONFIRMED",
             "Nothing was changed. Run the command in a terminal and answer yes, or "

@@ -14,7 +14,7 @@ import typer
 
 from accord.agent.answer import utc_now
 from accord.agent.mapping_file import mapping_from
-from accord.agent.options import AsJson, StateOption, console, screen
+from accord.agent.options import AsJson, StateOption, console, screen, typed_yes
 from accord.agent.round_commands import key_lines, keys_json
 from accord.agent.rounds.sealing import AUDIT_KEY
 from accord.agent.screens import (
@@ -275,8 +275,7 @@ def _agreed(*, quiet: bool) -> bool:
     """Ask before the first ingest, where there is somebody to ask."""
     if quiet or not _on_terminal():
         return True
-    answer = _ask_line("Store this? Type yes or no: ")
-    return answer.casefold() in {"yes", "y"}
+    return typed_yes("Store this?")
 
 
 def _ask_line(prompt: str) -> str:

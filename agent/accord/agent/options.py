@@ -24,3 +24,12 @@ console = Console(markup=False, emoji=False)
 
 screen = Console(stderr=True, markup=False, emoji=False)
 """Where warnings and errors go."""
+
+
+def typed_yes(question: str) -> bool:
+    """Ask on the terminal; nothing but a yes is one."""
+    screen.print(f"{question} Type yes or no: ", end="", highlight=False)
+    try:
+        return input().strip().casefold() == "yes"
+    except EOFError:
+        return False

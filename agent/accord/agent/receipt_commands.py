@@ -17,9 +17,8 @@ from typing import Annotated, Final
 import typer
 
 from accord.agent.answer import utc_now
-from accord.agent.enrolment import YES
 from accord.agent.network.identity import IdentityFiles
-from accord.agent.options import AsJson, StateOption, console, screen
+from accord.agent.options import AsJson, StateOption, console, screen, typed_yes
 from accord.agent.receipts import Receipt, receipts
 from accord.agent.screens import print_json, print_line, printable
 from accord.agent.settings import Settings
@@ -177,14 +176,7 @@ def _ask(found: tuple[Fork, ...], *, may_ask: bool) -> None:
         for line in _fork_lines(each):
             print_line(screen, line)
     print_line(screen, _FORKED)
-    answer = ""
-    if may_ask:
-        screen.print("Go on? Type yes or no: ", end="", markup=False)
-        try:
-            answer = input()
-        except EOFError:
-            answer = ""
-    if answer.strip().casefold() != YES:
+    if not (may_ask and typed_yes("Go on?")):
         raise PreconditionFailed(
             "LOG_NOT_ACCEPTED",
             "Nothing was changed, and nothing is answered. Run the command in a"

@@ -14,9 +14,8 @@ from typing import Annotated
 import typer
 
 from accord.agent.answer import utc_now
-from accord.agent.enrolment import YES
 from accord.agent.keys import read_key
-from accord.agent.options import AsJson, StateOption, console, screen
+from accord.agent.options import AsJson, StateOption, console, screen, typed_yes
 from accord.agent.rounds import fence
 from accord.agent.rounds.auditing import Audited
 from accord.agent.rounds.auditing import audit as audit_round
@@ -187,14 +186,7 @@ def _ask(before: fence.Standing, *, may_ask: bool) -> None:
         " refuses every question that was asked before, and what is open here counts"
         " as spent. Make sure that no other agent runs on another copy of this state.",
     )
-    answer = ""
-    if may_ask:
-        screen.print("Go on? Type yes or no: ", end="", markup=False)
-        try:
-            answer = input()
-        except EOFError:
-            answer = ""
-    if answer.strip().casefold() != YES:
+    if not (may_ask and typed_yes("Go on?")):
         raise PreconditionFailed(
             "RESTORE_NOT_CONFIRMED",
             "Nothing was changed. Run the command in a terminal and answer yes, or give"
