@@ -13,6 +13,7 @@ import base64
 import dataclasses
 import ipaddress
 import os
+import re
 import socket
 import time
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ _MOST_ANSWER = 16 << 10
 _PROXY_PORT = 80
 _OK = 200
 _NOT_AUTHENTICATED = 407
+_STATUS: Final = re.compile(rb"[0-9]{3}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def _connect(found: socket.socket, target: Address, proxy: Proxy, end: float) ->
             raise ConnectionResetError
         answer += more
     words = answer.split(b"\r\n", 1)[0].split()
-    status = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+    status = int(words[1]) if len(words) > 1 and _STATUS.fullmatch(words[1]) else 0
     if status == _NOT_AUTHENTICATED:
         raise Unreachable(
             "PROXY_LOGIN",

@@ -16,7 +16,10 @@ from collections.abc import Iterator
 class ConnectProxy:
     """Listens on loopback; counts what it let through."""
 
-    def __init__(self, credentials: str | None = None) -> None:
+    def __init__(
+        self, credentials: str | None = None, *, status: str = "502 Bad Gateway"
+    ) -> None:
+        self._status = status
         self.asked: list[str] = []
         self.refused = 0
         self._expected = (
@@ -74,7 +77,7 @@ class ConnectProxy:
                     ("127.0.0.1", int(target.rpartition(":")[2])), 10
                 )
             except OSError:
-                near.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+                near.sendall(f"HTTP/1.1 {self._status}\r\n\r\n".encode())
                 near.close()
                 return
             far.settimeout(None)
@@ -92,9 +95,16 @@ def _pour(source: socket.socket, into: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def connect_proxy(credentials: str | None = None) -> Iterator[ConnectProxy]:
-    """Run a proxy for as long as a block lasts."""
-    proxy = ConnectProxy(credentials)
+def connect_proxy(
+    credentials: str | None = None, *, status: str = "502 Bad Gateway"
+) -> Iterator[ConnectProxy]:
+    """Run a proxy for as long as a block lasts.
+
+    Args:
+        credentials: ``name:password`` that it wants, if any.
+        status: said where it cannot connect.
+    """
+    proxy = ConnectProxy(credentials, status=status)
     try:
         yield proxy
     finally:

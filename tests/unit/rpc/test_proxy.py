@@ -82,6 +82,18 @@ def test_a_proxy_that_does_not_connect_is_named(quiet: pytest.MonkeyPatch) -> No
     assert "502" in caught.value.sentence
 
 
+@pytest.mark.parametrize("status", ["9" * 5000, "twenty", ""], ids=len)
+def test_what_answers_like_no_proxy_is_named_too(
+    quiet: pytest.MonkeyPatch, status: str
+) -> None:
+    with connect_proxy(status=status) as proxy:
+        quiet.setenv("https_proxy", f"http://127.0.0.1:{proxy.port}")
+        with pytest.raises(Unreachable) as caught:
+            presented_chain(Address(AWAY, 1))
+    assert caught.value.reason == "PROXY_REFUSED"
+    assert "(status 0)" in caught.value.sentence
+
+
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
