@@ -91,3 +91,19 @@ def test_nothing_is_written_where_no_browser_is_wanted(
     with launched(Session(cookie_name="c"), 1, browser=False) as opened:
         assert not opened
         assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_cannot_be_removed_keeps_nobody_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Such as one that a browser on Windows still reads."""
+
+    def busy(_: Path, *, missing_ok: bool = False) -> None:
+        raise PermissionError(missing_ok)
+
+    session = Session(cookie_name="c")
+    invitation = session.address(1).partition("invitation=")[2]
+    monkeypatch.setattr("webbrowser.open", lambda _: True)
+    with launched(session, 1, browser=True), monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", busy)
+        assert session.knows(session.enter(invitation))

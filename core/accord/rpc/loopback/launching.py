@@ -9,6 +9,7 @@ leads there.
 from __future__ import annotations
 
 import contextlib
+import functools
 import html
 import os
 import tempfile
@@ -48,5 +49,11 @@ def launched(session: Session, port: int, *, browser: bool) -> Iterator[bool]:
         number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(number, "w", encoding="utf-8") as opened:
             opened.write(content)
-        session.on_entry = lambda: file.unlink(missing_ok=True)
+        session.on_entry = functools.partial(_forget, file)
         yield webbrowser.open(file.as_uri())
+
+
+def _forget(file: Path) -> None:
+    """Remove the file; who is being let in does not wait for a browser to close it."""
+    with contextlib.suppress(OSError):
+        file.unlink()
