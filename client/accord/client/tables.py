@@ -18,7 +18,8 @@ from accord.client.folding import Fitted, Folded
 from accord.client.notes import title_of
 from accord.client.result import Result
 
-_LARGE: Final = 1000
+_LARGE: Final = 100
+"""From here on three digits are all before the point."""
 
 
 def with_notes(result: Result) -> Group:

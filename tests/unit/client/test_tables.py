@@ -111,7 +111,8 @@ def test_records_are_not_torn_and_keep_ids_whole() -> None:
 
 def test_a_budget_says_thousands_in_digits() -> None:
     name = "agreement/a-long-name-of-an-agreement/analyst/somebody-with-a-long-name"
-    lines = drawn(budget_table([account(name, 1000.0), account("agreement/a", 12.25)]))
+    caps = {name: 1000.0, "agreement/a": 12.25, "agreement/b": 999.7}
+    lines = drawn(budget_table([account(*each) for each in caps.items()]))
     text = "\n".join(lines)
     assert "1,000" in text
     assert "12.2" in text

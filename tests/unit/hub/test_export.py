@@ -25,7 +25,7 @@ from accord.hub.state import State
 from accord.hub.transparency.markup import Markup, element, joined
 from accord.hub.transparency.publication import Words
 from accord.hub.transparency.release_table import release_table
-from accord.hub.transparency.words import Speech, count, spent
+from accord.hub.transparency.words import Speech, count, figure, spent
 from accord.v1 import analyst_pb2, common_pb2
 from tests.unit.hub.scripted import refusing
 from tests.unit.hub.world import (
@@ -247,6 +247,9 @@ def test_numbers_as_people_read_them() -> None:
     assert shown == ["0", "0", "7", "12.3", "-3.1", "100", "1234", "-250"]
     assert [spent(each) for each in (0, 0.001, 1.0, 2.999, 3.0000000001)] == [
         *("0", "0.01", "1", "3", "3"),
+    ]
+    assert [figure(each, "share") for each in (-0.0003, 0.0, 0.25, -0.012)] == [
+        *("0.0 %", "0.0 %", "25.0 %", "-1.2 %"),
     ]
 
 

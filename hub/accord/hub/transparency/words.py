@@ -83,7 +83,10 @@ def count(value: float) -> str:
 
 def figure(value: float, unit: str) -> str:
     """Return a figure of a release in its unit: shares as parts of a hundred."""
-    return f"{_HUNDREDTHS * value:.1f} %" if unit == "share" else count(value)
+    if unit != "share":
+        return count(value)
+    rounded = round(_HUNDREDTHS * value, 1) or 0.0  # no minus before a nought
+    return f"{rounded:.1f} %"
 
 
 def spent(epsilon: float) -> str:
