@@ -8,8 +8,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 import functools
-from collections.abc import Callable
-from collections.abc import Collection as Ways
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import sqlalchemy as sa
@@ -127,6 +126,7 @@ class Desk:
         """
         policy = policy_for(policies, words.query.agreement, analyst)
         question = question_of(policy, analyst, words)
+        past = await self._past(policy, question)
         planned = functools.partial(
             plan,
             policies,
@@ -134,12 +134,11 @@ class Desk:
             await self.announced(policy.agreement),
             day=self._clock().date(),
             unsafe=self._terms.unsafe,
+            past=past,
         )
-        past = await self._past(policy, question)
         agreement, query = policy.agreement, question.query
         chosen = choose_bounding(agreement, query, past)
         others = {*boundings(agreement, query)} - {chosen}
-        planned = functools.partial(planned, past=past)
         try:
             found = await asyncio.to_thread(planned, bounding=chosen)
         except AccordError:
@@ -152,7 +151,7 @@ class Desk:
         return await self._answered(planned, others) or found
 
     async def _answered(
-        self, planned: Callable[..., Plan], ways: Ways[Bounding]
+        self, planned: Callable[..., Plan], ways: Iterable[Bounding]
     ) -> Plan | None:
         """Return a plan that needs no new answer, of those that are possible.
 

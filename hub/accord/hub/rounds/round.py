@@ -8,7 +8,8 @@ An `Attempt` goes through the stages ready, masked, reveal. Whoever declines, or
 missing when a wait is over, is set aside for the rest of the question, and the largest
 cohort that is left begins the next attempt. Each wait lasts half of the time until the
 question expires, so the first one ends halfway. Where people at an agency have to
-approve the question, and nobody could answer without them, it is waited once more.
+approve the question, and nobody could answer without them, it is waited again in this
+way, until a minute is left.
 
 Invariants:
 
