@@ -4,12 +4,18 @@
 from __future__ import annotations
 
 import datetime
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from accord.agent.forgetting.identity import pseudonym_of
 from accord.agent.forgetting.taking_out import forget
 from accord.agent.intake.ingest import ingest
+from accord.agent.keys import read_key
+from accord.agent.rounds import masking
+from accord.agent.rounds.auditing import audit
+from accord.agent.rounds.sealing import AUDIT_KEY
+from accord.agent.rounds.vectors import Vector, counts
 from accord.agent.state import AgentState
 from accord.agent.store.editions import edition_folder, freeze_due
 from accord.agent.store.generations import remove_folder
@@ -26,6 +32,9 @@ from tests.unit.agent.agencies import (
 )
 from tests.unit.agent.agency_world import THREE, World, expected
 from tests.unit.agent.test_editions import MONTHLY
+
+if TYPE_CHECKING:
+    from accord.agent.rounds.vectors import Cases
 
 TEXT = MAPPING_TEXT.replace(
     "dimensions:\n", "consent: {column: c, given: [y], until: u}\ndimensions:\n"
@@ -97,3 +106,33 @@ def frozen_anew(state: AgentState) -> None:
     with state.ledger() as connection:
         connection.execute("DELETE FROM edition")
     assert freeze_due(state, [MONTHLY], NOW)[0]
+
+
+def test_a_round_over_midnight_is_audited_by_the_day_that_it_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = world.states["hotline"]
+    rows = [
+        row(first=first, number=first, region=region, c="y", u="2026-03-05")
+        for first, region in (("south-0", "south"), ("west-0", "west"))
+    ]
+    source = write_csv(state.root.parent / "h.csv", rows, (*HEADER, "c", "u"))
+    ingest(state, mapping(TEXT), [source], LIMITS, NOW - datetime.timedelta(days=4))
+    frozen_anew(state)
+    midnight = datetime.datetime(2026, 3, 6, tzinfo=datetime.UTC)
+    second = datetime.timedelta(seconds=1)
+    world.clock.now = midnight - second
+    ready = world.ready(
+        world.asked(issued_at=world.clock.now, expires_at=midnight + 60 * second)
+    )
+
+    def slowly(cases: Cases, *question: Any) -> Vector:  # noqa: ANN401 - as `counts`
+        world.clock.now = midnight + second
+        return counts(cases, *question)
+
+    monkeypatch.setattr(masking, "counts", slowly)
+    masked = world.hub.mask(ready)
+    monkeypatch.undo()
+    seed = read_key(state.keys / AUDIT_KEY)
+    done = audit(state, masked.query_id, seed, world.clock.now)
+    assert done.as_json()["result"] == "agrees"

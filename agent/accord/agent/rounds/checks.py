@@ -192,8 +192,12 @@ class Checks:
             refuse("TERMS_MISMATCH", error.sentence, [error.reason])
         return Cohort(name=name, members=members, plan=plan)
 
-    def edition(self, examined: Examined) -> Cases:
+    def edition(self, examined: Examined, today: datetime.date) -> Cases:
         """Open the edition that is asked for; no record is touched.
+
+        Args:
+            examined: what asks for it.
+            today: cases whose consent has ended by then count in nothing.
 
         Raises:
             RequisitionRefused: EDITION_MISSING or STORE_UNAVAILABLE.
@@ -207,12 +211,11 @@ class Checks:
         )
         if folder is None:
             refuse("EDITION_MISSING", "This agency has no such edition.")
-        today = self._clock().date()
         try:
             return open_edition(self._state, folder, examined.policy.model, today)
         except AccordError as error:
             if not folder.exists():  # somebody has left it meanwhile
-                return self.edition(examined)
+                return self.edition(examined, today)
             refuse("STORE_UNAVAILABLE", error.sentence)
 
     def bill(self, examined: Examined) -> Bill:

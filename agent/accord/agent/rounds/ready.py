@@ -66,7 +66,7 @@ class Readying:
         examined = self._checks.examine(connection, payload)
         requisition = examined.requisition
         self._checks.cohort(examined, requisition.cohort)
-        with self._checks.edition(examined) as cases:
+        with self._checks.edition(examined, self._clock().date()) as cases:
             try:
                 require(cases, examined.terms, requisition.query, examined.policy.model)
             except AccordError as error:
