@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime
 
-from accord.agent.reminding import notify, remind
+from accord.agent.reminding import Notifier, remind
 from accord.agent.rounds import approval, rows
 from accord.agent.rounds.approval import Approval, Standing
 from accord.agent.rounds.checks import Clock
@@ -32,6 +32,7 @@ class Approvals:
         self._state = state
         self._rule = rule
         self._clock = clock
+        self._notifier = Notifier(rule.notify)
         self._answered: set[str] = set()
         """Of what people decided on: what was answered since the program began."""
 
@@ -57,7 +58,7 @@ class Approvals:
         """Tell people what waits for them, as often as the agency wants it."""
         with self._state.ledger() as connection, transaction(connection) as tx:
             due = remind(tx, self._rule, self._clock())
-        notify(self._rule.notify, due)
+        self._notifier.notify(due)
 
 
 def questions(

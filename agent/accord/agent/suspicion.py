@@ -36,14 +36,6 @@ SUSPICIOUS = frozenset(
 )
 """Refusals that an honest hub and agent give no cause for."""
 
-_TABLE = """
-CREATE TABLE IF NOT EXISTS suspicion (
-    reason TEXT NOT NULL PRIMARY KEY,
-    at TEXT NOT NULL,
-    evidence TEXT
-)
-"""
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Suspicion:
@@ -93,7 +85,6 @@ def note_suspicion(
     """Remember why a question was refused; old evidence stays without new."""
     reason = refused.metadata.get("codes") or refused.reason
     with state.ledger() as connection, transaction(connection) as tx:
-        tx.execute(_TABLE, {})
         tx.execute(
             "INSERT INTO suspicion (reason, at, evidence) "
             "VALUES (:reason, :at, :evidence) ON CONFLICT (reason) DO UPDATE "
@@ -108,10 +99,7 @@ def note_suspicion(
 
 def suspicions(state: AgentState) -> tuple[Suspicion, ...]:
     """Return what was noted, newest first."""
-    table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'suspicion'"
     with state.ledger() as connection:
-        if not connection.execute(table).fetchall():
-            return ()
         rows = connection.execute(
             "SELECT reason, at, evidence FROM suspicion ORDER BY at DESC, reason"
         ).fetchall()

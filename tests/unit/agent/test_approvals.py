@@ -8,6 +8,7 @@ import datetime
 import json
 import logging
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ from accord.agent.approvals import approve, question, questions, refuse
 from accord.agent.doctor import standing
 from accord.agent.doctor.finding import Verdict
 from accord.agent.receipts import Receipt, receipts
-from accord.agent.reminding import notify
-from accord.agent.rounds.approval import Standing, subject_of
+from accord.agent.reminding import Notifier
+from accord.agent.rounds import approval
+from accord.agent.rounds.approval import MOST_WAITING, Standing, subject_of
 from accord.agent.rounds.checks import Examined
 from accord.agent.rounds.history import Outcome
 from accord.agent.rounds.opening import Opening
@@ -422,14 +424,61 @@ def test_people_are_told_at_once_and_then_as_often_as_they_want(
     assert asked.purpose not in said
 
 
-def test_a_program_that_is_not_there_ends_nothing(
-    capfd: pytest.CaptureFixture[str],
+def test_a_program_that_is_not_there_ends_nothing() -> None:
+    notifier = Notifier(["/nowhere/at/all"])
+    with structlog.testing.capture_logs() as logs:
+        notifier.notify(["one", "two"])
+        wait_for(lambda: len(logs) == 2)
+        notifier.notify(["three"])
+        wait_for(lambda: len(logs) == 3)
+    assert {each["event"] for each in logs} == {"notification.failed"}
+    assert [each["query_id"] for each in logs] == ["one", "two", "three"]
+
+
+def test_however_many_questions_come_one_program_runs_at_a_time(
+    tmp_path: Path,
 ) -> None:
-    thread = notify(["/nowhere/at/all"], ["id"])
-    assert thread is not None
-    thread.join(30)
-    assert "notification.failed" in "".join(capfd.readouterr())
-    assert notify([], ["id"]) is None
+    began, go_on = tmp_path / "began", tmp_path / "go on"
+    program = (
+        "import pathlib, time\n"
+        f"with open({str(began)!r}, 'a') as file: file.write('x')\n"
+        f"while not pathlib.Path({str(go_on)!r}).exists(): time.sleep(0.01)\n"
+    )
+    notifier = Notifier([sys.executable, "-c", program])
+    before = threading.active_count()
+    with structlog.testing.capture_logs() as logs:
+        notifier.notify(["first"])
+        wait_for(lambda: began.exists() and began.read_text(encoding="utf-8") == "x")
+        for number in range(MOST_WAITING):
+            notifier.notify([str(number)])
+        assert logs == []
+        notifier.notify(["too many"])
+        assert threading.active_count() == before + 1
+        assert [each["query_id"] for each in logs] == ["too many"]
+        assert began.read_text(encoding="utf-8") == "x"
+        notifier._command = ("/nowhere/at/all",)
+        go_on.touch()
+        wait_for(lambda: len(logs) == 1 + MOST_WAITING)
+    told = [each["query_id"] for each in logs[1:]]
+    assert told == [str(number) for number in range(MOST_WAITING)]
+
+
+def test_only_so_many_questions_wait_at_once(
+    careful: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(approval, "MOST_WAITING", 2)
+    state, (one, two, three) = careful.states[AGENCY], (careful.asked() for _ in "123")
+    assert ask(careful, one) == ask(careful, two) == "APPROVAL_AWAITED"
+    assert ask(careful, three) == "APPROVAL_EXPIRED"
+    assert receipt(careful, three).reason == "APPROVAL_EXPIRED"
+    assert ask(careful, two) == "APPROVAL_AWAITED"
+    kept = [each.query_id for each in questions(state, careful.clock(), decided=True)]
+    assert kept == [one.query_id, two.query_id]
+
+    refuse(state, one.query_id, "", careful.clock())
+    assert ask(careful, three) == "APPROVAL_AWAITED"
+    approve(state, three.query_id, careful.clock())
+    assert ask(careful, three) == ""
 
 
 def wait_for(true: Callable[[], bool]) -> None:

@@ -25,6 +25,7 @@ from accord.agent.rounds.history import Outcome, counts
 from accord.agent.rounds.schema import FORMAT
 from accord.agent.spending import account_of
 from accord.agent.state import AgentState
+from accord.agent.suspicion import suspicions
 from accord.core.errors import ConfigurationError
 from accord.ledger import Unit, balance, verify
 from accord.ledger.sqlite import transaction
@@ -57,10 +58,10 @@ def format_of(state: AgentState) -> int:
 
 
 def tables(state: AgentState) -> list[Any]:
-    """Return the schema; tables that are made when they are needed stand apart."""
+    """Return the schema."""
     sql = (
         "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' "
-        "AND name NOT LIKE 'approval%' AND name <> 'suspicion' ORDER BY name"
+        "ORDER BY name"
     )
     return [(name, re.sub(r"\s+", " ", text or "")) for name, text in look(state, sql)]
 
@@ -98,6 +99,28 @@ def test_it_is_taken_over(tmp_path: Path, number: int) -> None:
     }
     assert look(state, "SELECT query_id, state FROM round ORDER BY query_id") == rounds
     assert look(state, "SELECT * FROM ledger_event ORDER BY height") == events
+    assert tables(state) == tables(AgentState.create(tmp_path / "new"))
+
+
+MADE_WHEN_NEEDED = """
+CREATE TABLE suspicion (
+    reason TEXT NOT NULL PRIMARY KEY,
+    at TEXT NOT NULL,
+    evidence TEXT
+);
+INSERT INTO suspicion VALUES ('EQUIVOCATION', '2026-01-31T12:00:00+00:00', NULL);
+"""
+"""What versions before format 6 added to a database that had to doubt its hub."""
+
+
+@pytest.mark.parametrize("number", range(3, 6))
+def test_what_earlier_versions_made_when_needed_is_kept(
+    tmp_path: Path, number: int
+) -> None:
+    state = old_state(tmp_path / "old", number)
+    with contextlib.closing(sqlite3.connect(state.database)) as connection:
+        connection.executescript(MADE_WHEN_NEEDED)
+    assert [each.reason for each in suspicions(state)] == ["EQUIVOCATION"]
     assert tables(state) == tables(AgentState.create(tmp_path / "new"))
 
 

@@ -7,8 +7,9 @@ One row for each of them, kept for ever::
 
 A row is made by the first round, once nothing else speaks against the question: nobody
 is asked to approve what would be refused anyway. Nothing in it depends on a record, and
-people decide on the words alone. What was approved is fixed by `subject_of`: a hub that
-shows another question under the same id gets no answer to it.
+people decide on the words alone. Only so many wait at once as people can look at; of
+more there is no row, and the hub may ask again. What was approved is fixed by
+`subject_of`: a hub that shows another question under the same id gets no answer to it.
 """
 
 from __future__ import annotations
@@ -27,29 +28,8 @@ from accord.core.errors import RequisitionRefused
 from accord.core.terms import Requisition
 from accord.ledger.transaction import Transaction
 
-_TABLE: Final = """
-CREATE TABLE IF NOT EXISTS approval (
-    query_id TEXT NOT NULL PRIMARY KEY,
-    number INTEGER NOT NULL,
-    subject TEXT NOT NULL,
-    standing TEXT NOT NULL CHECK
-        (standing IN ('waiting', 'approved', 'refused', 'expired', 'ended')),
-    payload BLOB NOT NULL,
-    signature BLOB NOT NULL,
-    attempt INTEGER NOT NULL,
-    asked_at INTEGER NOT NULL,
-    decide_by INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL,
-    told_at INTEGER,
-    decided_at INTEGER,
-    decided_by TEXT,
-    reason TEXT
-)
-"""
-
-_EXISTS: Final = (
-    "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'approval'"
-)
+MOST_WAITING: Final = 100
+"""Questions that wait for people at once; what comes beyond them is declined."""
 
 _COLUMNS: Final = (
     "query_id, standing, payload, signature, attempt, asked_at, decide_by, expires_at,"
@@ -153,7 +133,8 @@ def standing_of(
         now: this machine's time.
 
     Raises:
-        RequisitionRefused: ID_REUSED, people were shown another question.
+        RequisitionRefused: ID_REUSED, people were shown another question;
+            APPROVAL_EXPIRED, as many wait as people are shown at once.
     """
     query_id, subject = requisition.query_id, subject_of(requisition)
     found = _row(tx, query_id)
@@ -192,8 +173,11 @@ def _begin(
     now: datetime.datetime,
 ) -> Standing:
     payload, signature, attempt = asked
-    tx.execute(_TABLE, {})
     known = rule.remember and left_over(tx, subject, requisition.query_id)
+    if not known and len(waiting(tx, now)) >= MOST_WAITING:
+        raise RequisitionRefused(
+            "APPROVAL_EXPIRED", "Too many questions wait for people here already."
+        )
     standing = Standing.APPROVED if known else Standing.WAITING
     decide_by = requisition.expires_at
     if (hours := rule.expire_after_hours) is not None:
@@ -293,8 +277,6 @@ def decide(
 
 def end(tx: Transaction, query_ids: Sequence[str], now: datetime.datetime) -> None:
     """Note that the hub has ended questions; nobody need decide on them any more."""
-    if not tx.execute(_EXISTS, {}).fetchall():
-        return
     for query_id in query_ids:
         tx.execute(
             "UPDATE approval SET standing = 'ended' WHERE query_id = :query_id"
@@ -351,8 +333,6 @@ def due(
 
 
 def _row(tx: Transaction, query_id: str) -> tuple[str, str] | None:
-    if not tx.execute(_EXISTS, {}).fetchall():
-        return None
     rows = tx.execute(
         "SELECT subject, standing FROM approval WHERE query_id = :query_id",
         {"query_id": query_id},
@@ -367,8 +347,6 @@ def _select(
     now: datetime.datetime | None = None,
     it: str | None = None,
 ) -> list[Approval]:
-    if not tx.execute(_EXISTS, {}).fetchall():
-        return []
     values = {"now": None if now is None else _seconds(now), "it": it}
     rows = tx.execute(f"SELECT {_COLUMNS} FROM approval {which}", values).fetchall()  # noqa: S608
     return [_read(row) for row in rows]

@@ -7,7 +7,9 @@ or large stands apart from what is kept, and is overwritten when it is deleted
 (``PRAGMA secure_delete``). ``receipt`` has one row for every question that the hub
 signed, answered or not, and keeps what it asked, and what proves a charge, for ever.
 ``forgetting`` has one row for every time that persons or old records were taken out,
-which says how many and never who. Moments are whole seconds since 1970, UTC.
+which says how many and never who. ``approval`` has one row for every question that
+people had to approve, ``suspicion`` one for every reason to doubt the hub. Moments
+are whole seconds since 1970, UTC.
 
 Every format but the first is reached from the one before by a step, which carries
 everything over; a new state takes all steps at once.
@@ -22,7 +24,7 @@ from accord.core.errors import ConfigurationError
 from accord.ledger import create_schema
 from accord.ledger.transaction import Transaction
 
-FORMAT: Final = 5
+FORMAT: Final = 6
 """Number of the layout of these tables; 1 had no rounds, and no number either."""
 
 _FIRST: Final = 2
@@ -223,7 +225,48 @@ UPDATE agent_head SET format = 5
 """,
 )
 
-_STEPS: Final = {2: _RECEIPTS_AND_LOG, 3: _SCALES, 4: _FORGETTING}
+_DOUBTS_AND_APPROVALS: Final = (
+    # Earlier versions made both when they were first needed.
+    """
+CREATE TABLE IF NOT EXISTS suspicion (
+    reason TEXT NOT NULL PRIMARY KEY,
+    at TEXT NOT NULL,
+    evidence TEXT
+)
+""",
+    """
+CREATE TABLE IF NOT EXISTS approval (
+    query_id TEXT NOT NULL PRIMARY KEY,
+    number INTEGER NOT NULL,
+    subject TEXT NOT NULL,
+    standing TEXT NOT NULL CHECK
+        (standing IN ('waiting', 'approved', 'refused', 'expired', 'ended')),
+    payload BLOB NOT NULL,
+    signature BLOB NOT NULL,
+    attempt INTEGER NOT NULL,
+    asked_at INTEGER NOT NULL,
+    decide_by INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    told_at INTEGER,
+    decided_at INTEGER,
+    decided_by TEXT,
+    reason TEXT
+)
+""",
+    """
+CREATE INDEX approval_standing ON approval (standing, decide_by)
+""",
+    """
+UPDATE agent_head SET format = 6
+""",
+)
+
+_STEPS: Final = {
+    2: _RECEIPTS_AND_LOG,
+    3: _SCALES,
+    4: _FORGETTING,
+    5: _DOUBTS_AND_APPROVALS,
+}
 """Statements that lead from a format to the next one."""
 
 
