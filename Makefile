@@ -11,7 +11,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 # What packages are made for and with: see docs/how-to-release.md.
 PYTHONS ?= $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-.PHONY: help setup demo test test-all test-days test-pythons check format messages schemas proto proto-baseline bench bench-peers lock clean
+.PHONY: help setup demo test test-all test-days test-pythons check format messages schemas proto proto-baseline bench bench-peers lock wheelhouse deb windows-zip clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 - /p' Makefile
