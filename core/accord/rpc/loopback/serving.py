@@ -35,19 +35,7 @@ class LoopbackServer:
 
     def run(self, app: ASGIApp) -> None:
         """Serve until `close` or Ctrl-C."""
-        config = uvicorn.Config(
-            app,
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=_CLOSING_SECONDS,
-            timeout_keep_alive=_CLOSING_SECONDS,
-        )
-        self._server = uvicorn.Server(config)
+        self._server = uvicorn.Server(quiet(app, _CLOSING_SECONDS))
         self._server.should_exit = self._closed
         with contextlib.suppress(KeyboardInterrupt):
             self._server.run(sockets=[self._socket])
@@ -59,7 +47,28 @@ class LoopbackServer:
             self._server.should_exit = True
 
 
-def _bound(port: int) -> socket.socket:
+def quiet(app: ASGIApp, closing_seconds: int) -> uvicorn.Config:
+    """Return how to serve *app*: no line per request, and nothing told of itself."""
+    return uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=closing_seconds,
+        timeout_keep_alive=closing_seconds,
+    )
+
+
+def bound(port: int) -> socket.socket:
+    """Return a listening port of loopback.
+
+    Raises:
+        OSError: it cannot be had.
+    """
     found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -67,9 +76,16 @@ def _bound(port: int) -> socket.socket:
         found.listen(_BACKLOG)
     except OSError:
         found.close()
+        raise
+    return found
+
+
+def _bound(port: int) -> socket.socket:
+    try:
+        return bound(port)
+    except OSError:
         raise ConfigurationError(
             "PORT_TAKEN",
             f"Port {port} of this machine cannot be used; leave out --port, or choose "
             "another.",
         ) from None
-    return found

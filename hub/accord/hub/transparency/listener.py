@@ -18,12 +18,11 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from accord.core.errors import ConfigurationError
+from accord.rpc.loopback.serving import LOOPBACK, bound, quiet
 
-LOOPBACK: Final = "127.0.0.1"
 HOSTS: Final = [LOOPBACK, "localhost"]
 """Names by which the listener can be called, whatever the port."""
 
-_BACKLOG: Final = 64
 _CLOSING_SECONDS: Final = 2
 
 
@@ -42,20 +41,7 @@ class Listener:
         """
         self._socket = _bound(port)
         self.port: int = self._socket.getsockname()[1]
-        self._server = _Server(
-            uvicorn.Config(
-                app,
-                http="h11",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=_CLOSING_SECONDS,
-                timeout_keep_alive=_CLOSING_SECONDS,
-            )
-        )
+        self._server = _Server(quiet(app, _CLOSING_SECONDS))
         self._serving: asyncio.Task[None] | None = None
 
     @property
@@ -84,16 +70,11 @@ class _Server(uvicorn.Server):
 
 
 def _bound(port: int) -> socket.socket:
-    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind((LOOPBACK, port))
-        found.listen(_BACKLOG)
+        return bound(port)
     except OSError:
-        found.close()
         raise ConfigurationError(
             "PORT_UNAVAILABLE",
             f"The hub cannot listen on {LOOPBACK}:{port}: is the port taken? Choose"
             " another `transparency_port` in config.toml.",
         ) from None
-    return found
