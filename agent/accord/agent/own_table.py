@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -168,6 +169,7 @@ def beside(table: OwnTable, file: Path) -> OwnTable:
     release = _release(file)
     query = table.query
     asked = {
+        "agreement": query.agreement,
         "measure": query.measure.name,
         "by": list(table.names),
         "levels": [each.level for each in query.group_by],
@@ -175,7 +177,7 @@ def beside(table: OwnTable, file: Path) -> OwnTable:
         "edition": query.edition,
     }
     found = {
-        **{name: release.get(name) for name in ("measure", "by", "levels", "edition")},
+        **{name: release.get(name) for name in asked},
         "where": _sorted(release.get("where")),
     }
     differs = [name for name, value in asked.items() if found[name] != value]
@@ -207,8 +209,23 @@ def _pooled(
     for row in rows:
         yield (
             tuple(str(row[name]) for name in names),
-            Pooled(estimate=row["estimate"], lower=row["lower"], upper=row["upper"]),
+            Pooled(
+                estimate=_figure(row["estimate"]),
+                lower=_figure(row["lower"]),
+                upper=_figure(row["upper"]),
+            ),
         )
+
+
+def _figure(value: object) -> float | None:
+    """Return a number of the file.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if value is None or (isinstance(value, int | float) and math.isfinite(value)):
+        return value
+    raise TypeError
 
 
 def _release(file: Path) -> dict[str, Any]:

@@ -98,6 +98,7 @@ def released(own: OwnTable, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
     figures = dict.fromkeys(("estimate", "lower", "upper"), 20.5)
     release = {
         "id": "release-1",
+        "agreement": "small-trends",
         "measure": "persons",
         "by": ["region"],
         "levels": ["region"],
@@ -111,6 +112,10 @@ def released(own: OwnTable, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
         ],
     }
     return {"release": {**release, **changes}}
+
+
+def row_of(figure: object) -> dict[str, object]:
+    return {"region": "north", "estimate": figure, "lower": None, "upper": None}
 
 
 def test_small_rows_and_shares_are_named(own: OwnTable) -> None:
@@ -144,7 +149,10 @@ def test_a_release_of_the_same_question_stands_beside_it(
         ({"where": {"region": ["north"]}}, "RELEASE_DIFFERS"),
         ({"edition": "2025-11"}, "RELEASE_DIFFERS"),
         ({"measure": "cases"}, "RELEASE_DIFFERS"),
+        ({"agreement": "large-trends"}, "RELEASE_DIFFERS"),
         ({"rows": [{}]}, "RELEASE_UNREADABLE"),
+        ({"rows": [row_of("=1+1")]}, "RELEASE_UNREADABLE"),
+        ({"rows": [row_of(float("nan"))]}, "RELEASE_UNREADABLE"),
         (None, "RELEASE_UNREADABLE"),
     ],
 )
