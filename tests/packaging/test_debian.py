@@ -72,6 +72,15 @@ def test_a_script_of_the_package_asks_nothing(name: str) -> None:
         assert not re.search(r"rm\b.*/var/lib|deluser|userdel", text)
 
 
+def test_what_an_agency_may_have_enabled_ends_with_the_package() -> None:
+    """What systemd starts by itself has a section [Install]."""
+    units = [*SOURCE.parent.glob("*.service"), *SOURCE.parent.glob("*.timer")]
+    enabled = {each.name for each in units if "[Install]" in each.read_text("utf-8")}
+    assert {"accord-agent.service", "accord-agent-ingest.timer"} <= enabled
+    stopped = (SOURCE / "prerm").read_text(encoding="utf-8")
+    assert enabled <= set(re.findall(r"[a-z-]+\.(?:service|timer)", stopped))
+
+
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory, registry: None) -> Path:
     """Return the package of this machine's release."""

@@ -342,6 +342,7 @@ def test_a_wrong_call_is_one_sentence(
     [
         ("changed", "not what was signed"),
         ("planted", "on no list"),
+        ("linked", "on no list"),
         ("gone", "not what was signed"),
         ("sums", "not made by this key"),
         ("python", "this folder is for Python"),
@@ -357,6 +358,8 @@ def test_a_folder_that_is_not_what_was_signed_is_not_installed(
         some.write_bytes(some.read_bytes() + b"x")
     elif damage == "planted":
         shutil.copy(some, copy / "wheels/zzz-1-py3-none-any.whl")
+    elif damage == "linked":
+        (copy / "wheels/zzz-1-py3-none-any.whl").symlink_to(some)
     elif damage == "gone":
         some.unlink()
     else:

@@ -78,7 +78,7 @@ esac
 # 2. Every file is on it, as it was.
 (cd "$here" && sha256sum --check --strict --quiet SHA256SUMS) ||
     fail "a file is not what was signed: copy the folder again."
-(cd "$here" && find . -type f ! -name SHA256SUMS ! -name SHA256SUMS.sig) |
+(cd "$here" && find . ! -type d ! -name SHA256SUMS ! -name SHA256SUMS.sig) |
     while IFS= read -r file; do
         cut -c67- "$here/SHA256SUMS" | grep -qxF "${file#./}" || {
             echo "install.sh: $file is on no list: do not install this." >&2
