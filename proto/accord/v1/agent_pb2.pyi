@@ -1136,6 +1136,7 @@ class Refusal(_message.Message):
     payload_digest: _builtins.str
     """Zeros in a later round, where an agent was started again and cannot name it."""
     reason: _common_pb2.RefusalReason.ValueType
+    """A newer agent may have reasons that the hub does not know: it declines all the same."""
     attempt: _builtins.int
     @_builtins.property
     def clauses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -94,17 +94,23 @@ class Asked:
 
     async def refuse(
         self,
-        reason: str = "LOCAL_RULE",
+        reason: str | int = "LOCAL_RULE",
         *,
         query_id: str = "",
         payload_digest: str = "",
         attempt: int = 0,
     ) -> None:
-        """Decline."""
+        """Decline; a number is a reason that the protocol may not have."""
+        values = common_pb2.RefusalReason
+        number = (
+            reason
+            if isinstance(reason, int)
+            else values.Value(f"REFUSAL_REASON_{reason}")
+        )
         refusal = agent_pb2.Refusal(
             query_id=query_id or self.query_id,
             payload_digest=payload_digest or digest_of(self.payload),
-            reason=common_pb2.RefusalReason.Value(f"REFUSAL_REASON_{reason}"),
+            reason=number,  # type: ignore[arg-type]  # any number can come
             clauses=["deny.dimension", "name of somebody"],
             attempt=attempt or self.part.attempt,
         )

@@ -30,6 +30,7 @@ from tests.unit.hub.world import (
     a_submission,
     account,
     add_analyst,
+    audited,
     call,
     finished,
     make_state,
@@ -216,6 +217,23 @@ async def test_a_refusal_leaves_the_fallback(world: World) -> None:
     release = (await finished(stub, asked.id)).reply.release
     assert list(release.coverage.answered) == list(FALLBACK)
     assert list(release.coverage.missing) == ["health-service", "labour-inspectorate"]
+
+
+async def test_a_reason_of_a_newer_agent_is_a_refusal_as_any_other(
+    world: World,
+) -> None:
+    async def newer(asked: Asked) -> None:
+        await asked.refuse(999)
+
+    for label in PARTIES:
+        await world.agent(label, newer if label == "health-service" else answering)
+    stub = world.analyst(add_analyst(world.state, "ana"))
+    asked = a_submission()
+    await call(stub.SubmitQuery(asked))
+    release = (await finished(stub, asked.id)).reply.release
+    assert list(release.coverage.answered) == list(FALLBACK)
+    (noted,) = audited(world, "requisition.refused")
+    assert noted["reason"] == "UNKNOWN"
 
 
 async def test_a_refusal_in_every_cohort_ends_it_and_gives_back(world: World) -> None:

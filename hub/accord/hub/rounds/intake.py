@@ -41,6 +41,9 @@ _CLAUSE: Final = re.compile(r"[a-z]+(\.[a-z-]+)+")
 
 EQUIVOCATION: Final = "EQUIVOCATION"
 
+NEWER: Final = "UNKNOWN"
+"""A reason that only agents of a newer version have."""
+
 
 @dataclasses.dataclass(slots=True, kw_only=True)
 class Intake:
@@ -214,8 +217,7 @@ class Intake:
             UNKNOWN_PAYLOAD,
         ):
             return None
-        name = common_pb2.RefusalReason.Name(message.reason)
-        reason = name.removeprefix("REFUSAL_REASON_")
+        reason = _name_of(message.reason)
         if reason == APPROVAL_AWAITED:
             return self._await_approval(found, agency, message.attempt)
         clauses = [each for each in message.clauses if _CLAUSE.fullmatch(each)]
@@ -305,3 +307,11 @@ def _lacking(agency: str, named: Iterable[str], found: Waiting) -> frozenset[str
         for sender in set(named).intersection(members, directory)
         if sender < agency and uses_kem(directory[sender], directory[agency])
     )
+
+
+def _name_of(reason: common_pb2.RefusalReason.ValueType) -> str:
+    """Return a reason's name; the number comes from the agency."""
+    if reason not in common_pb2.RefusalReason.values():
+        return NEWER
+    name = common_pb2.RefusalReason.Name(reason)
+    return name.removeprefix("REFUSAL_REASON_")
