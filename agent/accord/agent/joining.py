@@ -67,6 +67,14 @@ def model_of(state: AgentState, file: Path | None) -> DataModel:
     return model_for_mapping(state, SAMPLE_MODEL, None)
 
 
+def typed_path(text: str) -> Path:
+    """Return the path that somebody typed, who may write ``~`` for their folder."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)  # such as ~$cases.xlsx, Excel's mark of an open workbook
+
+
 def mapping_place(state: AgentState, origin: Origin) -> Path:
     """Return where the mapping of a source lies that nobody gave another place."""
     return state.mappings / f"{origin.part}.yaml"

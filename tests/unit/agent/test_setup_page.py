@@ -176,6 +176,11 @@ def let_in(page: AgentPage, language: str = "en") -> Visitor:
     return found
 
 
+def asked_codes(found: Answer) -> list[str]:
+    """Return what a page calls the codes that it asks for."""
+    return re.findall(r'name="(code-[^"]+)"', found.text)
+
+
 class TestGuard:
     """The same one as the board's page has; here is that it is in place."""
 
@@ -248,9 +253,10 @@ class TestSteps:
         found = staff.post("columns", {**answer, "person": "0"})
         assert "Rarísimo" in found.words
         # No answer leaves it open, and so does one that is no value.
-        assert "Rarísimo" in staff.post("codes", {"code-0": ""}).words
-        assert "Rarísimo" in staff.post("codes", {"code-0": "nonsense"}).words
-        found = staff.post("codes", {"code-0": "other"})
+        (code,) = asked_codes(found)
+        assert "Rarísimo" in staff.post("codes", {code: ""}).words
+        assert "Rarísimo" in staff.post("codes", {code: "nonsense"}).words
+        found = staff.post("codes", {code: "other"})
         assert "What would be stored" in found.words
         assert "Rows read 120" in found.words
         assert not parts_of(state.current)
@@ -376,6 +382,39 @@ class TestSteps:
         assert "cases.yaml.before" in found.words
         kept = (state.mappings / "cases.yaml.before").read_text("utf-8")
         assert kept == "mine: 1\n"
+        # Not even where the page writes its own once more, with another answer.
+        staff.post("columns", {"person": "1", "use-gender": "yes"})
+        assert "cases.yaml.before" in staff.see("check").words
+        kept = (state.mappings / "cases.yaml.before").read_text("utf-8")
+        assert kept == "mine: 1\n"
+
+    def test_a_form_of_codes_that_was_shown_before_means_the_same_ones(
+        self, staff: Visitor, state: AgentState, tmp_path: Path
+    ) -> None:
+        content = {"Sex": ["F", "Qua", "Zzu", "Xib"]}
+        staff.post("", {"path": str(columns(tmp_path / "cases.csv", content))})
+        found = staff.post("columns", {"person": "0", "use-gender": "yes"})
+        first, second, third = asked_codes(found)
+        assert asked_codes(staff.post("codes", {first: "man"})) == [second, third]
+        staff.post("codes", {first: "unknown", second: "woman"})
+        staff.post("codes", {third: "unknown"})
+        staff.see("check")
+        text = (state.mappings / "cases.yaml").read_text("utf-8")
+        codes = ("Qua: man", "Xib: woman", "Zzu: unknown")
+        assert all(code in text for code in codes)
+
+    @pytest.mark.parametrize("typed", ["\u00b2", "9", "x"])
+    def test_an_answer_that_was_not_offered_is_none(
+        self, staff: Visitor, tmp_path: Path, typed: str
+    ) -> None:
+        file = columns(tmp_path / "cases.csv", {"Sex": ["F"]})
+        staff.post("", {"path": str(file)})
+        found = staff.post("columns", {"person": typed, "use-gender": "yes"})
+        assert (found.status, "SETUP_PERSON_OPEN" in found.text) == (400, True)
+
+    def test_the_mark_of_an_open_workbook_is_no_folder(self, staff: Visitor) -> None:
+        found = staff.post("", {"path": "~$cases.xlsx"})
+        assert (found.status, "SOURCE_ABSENT" in found.text) == (400, True)
 
     def test_codes_of_a_file_cannot_write_the_page(
         self, staff: Visitor, tmp_path: Path
@@ -396,7 +435,8 @@ class TestSteps:
         seen = [staff.post("", {"path": str(file)})]
         uses = dict.fromkeys(re.findall(r'name="(use-[a-z_]+)"', seen[0].text), "yes")
         seen.append(staff.post("columns", {**uses, "person": "0"}))
-        seen.append(staff.post("codes", {"code-0": "other"}))
+        (code,) = asked_codes(seen[-1])
+        seen.append(staff.post("codes", {code: "other"}))
         seen.append(staff.post("store", {}))
         for answer in seen:
             for secret in (*SECRET_NAMES, SECRET_NOTES, "García"):

@@ -17,7 +17,7 @@ from accord.agent.drafting.origins import Origin
 from accord.agent.drafting.writing import written
 from accord.agent.intake.parts import parts_of
 from accord.agent.intake.report import Report
-from accord.agent.joining import Wishes, draft_of, mapping_place
+from accord.agent.joining import Wishes, draft_of, mapping_place, typed_path
 from accord.agent.mapping_file import mapping_from
 from accord.agent.network.identity import IdentityFiles, Membership
 from accord.agent.page.frame import AgentHome, agent_frame
@@ -81,6 +81,8 @@ class SetupHome(AgentHome):
         """One form at a time: they all work on one draft."""
         self.progress = Progress()
         self._private = private
+        self._written: bytes | None = None
+        """The mapping as this run wrote it last; only what others wrote is kept."""
 
     def membership(self) -> Membership | None:
         """Return which hub this agent has joined, if any."""
@@ -112,7 +114,7 @@ class SetupHome(AgentHome):
         Raises:
             SourceError: it cannot be read, or nothing in it fits the data model.
         """
-        path = Path(text).expanduser()
+        path = typed_path(text)
         self._take(path, path.name)
 
     def take_upload(self, upload: Upload) -> None:
@@ -163,11 +165,13 @@ class SetupHome(AgentHome):
         text = written(self.draft())
         try:
             made_folder(file.parent)
-            if file.exists() and file.read_text("utf-8") != text:
+            there = file.read_bytes() if file.exists() else text.encode()
+            if there not in (text.encode(), self._written):
                 kept = file.with_name(f"{file.name}.before")
-                file.replace(kept)
+                write_over(kept, there)
                 self.progress.before = kept
             write_over(file, text.encode())
+            self._written = text.encode()
         except OSError as error:
             raise disk_trouble(error, self.state) from error
         return file

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from starlette.responses import Response
 
 from accord.agent.drafting.asking import all_values
-from accord.agent.drafting.draft import Draft, Entry, Kind
+from accord.agent.drafting.draft import Draft, Entry, Kind, Question
 from accord.agent.intake.codes import Reason
 from accord.agent.intake.mapping import CASES_ONLY, ROW_NUMBER
 from accord.agent.intake.report import Report
@@ -169,7 +169,7 @@ def _person(found: Visit, draft: Draft) -> tuple[str, ...] | str:
         )
         if picked:
             return picked
-    elif answer.isdigit() and int(answer) < len(draft.proposals):
+    elif answer.isdecimal() and int(answer) < len(draft.proposals):
         return draft.proposals[int(answer)].person
     raise InvalidQuery("SETUP_PERSON_OPEN", found.say("setup.columns.person-open"))
 
@@ -181,8 +181,8 @@ def codes(found: Visit) -> Response:
     open_codes = home.open_codes()
     if found.posted:
         with home.turn:
-            for number, question in enumerate(open_codes):
-                value = found.text(f"code-{number}")
+            for question in home.open_codes():
+                value = found.text(f"code-{_place(draft, question)}")
                 if value in draft.model.dimensions[question.dimension]:
                     draft.answer_code(question, value)
         return found.go("codes" if home.open_codes() else "check")
@@ -190,8 +190,12 @@ def codes(found: Visit) -> Response:
         "codes.html",
         steps=steps(found, "codes"),
         asked=[
-            (number, question, draft.model.dimensions[question.dimension].title)
-            for number, question in enumerate(open_codes)
+            (
+                _place(draft, question),
+                question,
+                draft.model.dimensions[question.dimension].title,
+            )
+            for question in open_codes
         ],
         values={
             question.dimension: all_values(draft.model.dimensions[question.dimension])
@@ -203,6 +207,15 @@ def codes(found: Visit) -> Response:
             if _placed(entry)
         ],
     )
+
+
+def _place(draft: Draft, question: Question) -> str:
+    """Return what a code is called in the form, whatever was answered before it.
+
+    A form that was shown earlier must not answer for another code.
+    """
+    codes = list(draft.entries[question.dimension].codes)
+    return f"{question.dimension}-{codes.index(question.code)}"
 
 
 def _placed(entry: Entry) -> list[tuple[str, str]]:
