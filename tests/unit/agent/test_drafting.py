@@ -574,6 +574,13 @@ class TestWriting:
         found = plain_document(f"a: {{b: {quoted(text)}}}\n", "x.yaml")
         assert found == {"a": {"b": text}}
 
+    @pytest.mark.parametrize("file", ["2026", "1e3", "0x1f", "true", "null", "x-1"])
+    def test_a_file_may_be_called_by_its_year(self, file: str) -> None:
+        model = sample_model()
+        draft = answered(_with_codes(["F"], model))
+        draft.name = Origin((Path(f"{file}.csv"),)).part
+        assert load_mapping(written(draft), "x.yaml", model).name == file
+
     @given(codes=st.lists(_HOSTILE, min_size=1, max_size=6, unique_by=fold))
     def test_any_codes_make_a_mapping(self, codes: list[str]) -> None:
         model = sample_model()

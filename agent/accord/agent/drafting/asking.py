@@ -60,7 +60,7 @@ def _ask_person(draft: Draft, ask: Ask, say: Say) -> None:
         typed = ask("A number, or names of columns with commas between them: ").strip()
         if not typed:
             return
-        if typed.isdigit() and 0 < int(typed) <= len(draft.proposals):
+        if typed.isdecimal() and 0 < int(typed) <= len(draft.proposals):
             draft.answer_person(draft.proposals[int(typed) - 1].person)
             return
         person = person_typed(typed)
@@ -85,7 +85,7 @@ def _ask_consent(draft: Draft, question: Question, ask: Ask, say: Say) -> None:
         chosen = [
             question.choices[int(each) - 1]
             for each in numbers
-            if each.isdigit() and 0 < int(each) <= len(question.choices)
+            if each.isdecimal() and 0 < int(each) <= len(question.choices)
         ]
         if len(chosen) == len(numbers):
             draft.answer_consent(tuple(dict.fromkeys(chosen)))
@@ -100,7 +100,7 @@ def _ask_date(draft: Draft, question: Question, ask: Ask, say: Say) -> None:
     for number, form in enumerate(question.choices, 1):
         say(f"  {number}  {form}")
     while typed := ask("A number: ").strip():
-        if typed.isdigit() and 0 < int(typed) <= len(question.choices):
+        if typed.isdecimal() and 0 < int(typed) <= len(question.choices):
             draft.answer_date(question.choices[int(typed) - 1])
             return
 
@@ -115,7 +115,7 @@ def _ask_code(draft: Draft, question: Question, ask: Ask, say: Say) -> None:
     while typed := ask("A number, another value, or ? for all values: ").strip():
         if typed == "?":
             say(", ".join(all_values(dimension)))
-        elif typed.isdigit() and 0 < int(typed) <= len(choices):
+        elif typed.isdecimal() and 0 < int(typed) <= len(choices):
             draft.answer_code(question, choices[int(typed) - 1])
             return
         elif typed in dimension:

@@ -53,7 +53,7 @@ def _lines(draft: Draft) -> Iterator[str]:
         yield f"# The columns are those of a known form: {draft.profile}."
     if any(draft.questions()):
         yield f"# Where it says {OPEN}, put an answer in its place."
-    yield f"mapping: {draft.name}"
+    yield f"mapping: {quoted(draft.name)}"
     yield f"data_model: {draft.model.name}"
     yield from _source(draft.form)
     yield from _person(draft)
