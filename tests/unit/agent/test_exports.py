@@ -105,6 +105,16 @@ def test_a_line_of_totals_is_no_record(tmp_path: Path, last: str) -> None:
     assert report.rows_named(refusal) == "3"
 
 
+@pytest.mark.parametrize("last", ["Total", "Total\n", "Total\n\n\n"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_short_line_of_totals_ends_as_the_other_lines(
+    tmp_path: Path, last: str, line_end: str
+) -> None:
+    content = f"name,region\nAna,north\n{last}".replace("\n", line_end)
+    report = checked(tmp_path, content.encode(), TOTALS)
+    assert (report.read, report.kept, report.refused) == (2, 1, 1)
+
+
 def test_a_short_line_elsewhere_stays_an_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"line 2 \(row 1\): it has 1 fields"):
         checked(tmp_path, b"name,region\nTotal\nAna,north\n", TOTALS)
@@ -196,6 +206,8 @@ def test_words_go_with_flags_only() -> None:
         ("day", "2024-03-31T20:00:00-05:00", "UTC", "2024-04"),
         ("day", "2024-03-31T23:30:00", "Asia/Tokyo", "2024-03"),
         ("day", "2024-03-31", "Asia/Tokyo", "2024-03"),
+        ("day", "2024-03-31 9:30Z", "Asia/Tokyo", "2024-03"),
+        ("day", "2024-03-31 9:30:15Z", "Asia/Tokyo", "2024-03"),
         ("day", "2024-03-31T25:30:00Z", "UTC", None),
         ("day", "2024-02-31T10:00:00Z", "UTC", None),
         ("day", "0001-01-01T00:00:00+01:00", "UTC", None),

@@ -23,7 +23,7 @@ _DAY = re.compile(
     r"(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})"
     r"(?:[T ][0-9:.,]+ ?(?P<offset>Z|UTC|[+-][0-9:]+)?)?"
 )
-_TIME = re.compile(r"[T ](?P<time>\d{1,2}:\d{2}(?::\d{2})?)")
+_TIME = re.compile(r"[T ](?P<hour>\d{1,2})(?P<rest>:\d{2}(?::\d{2})?)")
 _OFFSET = re.compile(r"(?P<sign>[+-])(?P<hours>\d{2}):?(?P<minutes>\d{2})?")
 
 Zone = zoneinfo.ZoneInfo | None
@@ -165,7 +165,7 @@ def _day_in(
             hours=int(found["hours"]), minutes=int(found["minutes"] or 0)
         )
         away = -away if found["sign"] == "-" else away
-    clock = datetime.time.fromisoformat(time["time"].zfill(5))
+    clock = datetime.time.fromisoformat(f"{time['hour']:0>2}{time['rest']}")
     moment = datetime.datetime.combine(day, clock, datetime.timezone(away))
     return moment.astimezone(zone).date()
 

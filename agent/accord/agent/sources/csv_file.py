@@ -10,7 +10,6 @@ import contextlib
 import csv
 import gzip
 import io
-import os
 import shutil
 import zlib
 from collections.abc import Iterator, Sequence
@@ -76,14 +75,16 @@ def _with_whole_end(
     if text != copy:
         shutil.copyfile(text, copy)
     with copy.open("r+b") as file:
-        file.seek(max(0, copy.stat().st_size - _LONGEST_FIELD))
-        last = file.read().rstrip(b"\n").rpartition(b"\n")[2].decode("utf-8", "replace")
+        start = file.seek(max(0, copy.stat().st_size - _LONGEST_FIELD))
+        whole = file.read()
+        end = whole.rstrip(b"\r\n")
+        last = end.rpartition(b"\n")[2].decode("utf-8", "replace")
         fields = next(csv.reader([last], delimiter=separator), [])
         if len(fields) < columns and words & {each.strip().lower() for each in fields}:
-            file.seek(-1, os.SEEK_END)
-            if file.read() == b"\n":
-                file.seek(-1, os.SEEK_END)
-            file.write((separator * (columns - len(fields)) + "\n").encode())
+            file.seek(start + len(end))
+            file.truncate()
+            line_end = "\r\n" if b"\r\n" in whole else "\n"
+            file.write((separator * (columns - len(fields)) + line_end).encode())
     return copy
 
 
