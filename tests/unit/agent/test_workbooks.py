@@ -7,6 +7,7 @@ import datetime
 import io
 import struct
 import sys
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ import pytest
 from accord.agent.intake.codes import Reason
 from accord.agent.intake.ingest import check, ingest
 from accord.agent.intake.report import Report
+from accord.agent.sources import workbook
+from accord.agent.sources.compound import names_in
 from accord.agent.sources.form import SourceForm
 from accord.agent.sources.workbook import open_workbook
 from accord.core.document import DocumentError
@@ -420,3 +423,53 @@ def test_without_the_library_the_way_out_is_named(
     monkeypatch.setitem(sys.modules, "python_calamine", None)
     with pytest.raises(SourceError, match="extra `excel`"):
         checked(tmp_path, path)
+
+
+def test_a_manifest_that_cannot_be_unpacked_is_a_damaged_workbook(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.ods"
+    manifest = "META-INF/manifest.xml"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr(manifest, "<x/>" * 1000)
+    content = bytearray(path.read_bytes())
+    start = 30 + len(manifest)
+    content[start : start + 8] = b"\xff" * 8
+    path.write_bytes(content)
+    with pytest.raises(SourceError) as caught:
+        open_workbook(path, SourceForm())
+    assert caught.value.reason == "SOURCE_UNREADABLE"
+
+
+def test_a_reading_that_ends_in_the_middle_of_a_word_is_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_xlsx(tmp_path / "a.xlsx", {"A": [["name"]]})
+    child = tmp_path / "half_child.py"
+    child.write_text("print('{\"sheet\": \"A', end='')\n", "utf-8")
+    monkeypatch.setattr(workbook, "_CHILD", "half_child")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(SourceError) as caught:
+        open_workbook(path, SourceForm())
+    assert caught.value.reason == "SOURCE_MALFORMED"
+
+
+def test_a_small_compound_file_takes_no_large_memory() -> None:
+    """Its lists of sectors name one sector again and again."""
+    sectors = 1024
+    head = bytearray(512)
+    head[:8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+    struct.pack_into("<HH", head, 30, 9, 6)
+    struct.pack_into("<II", head, 44, 0xFFFFFFF0, 0xFFFFFFFE)
+    struct.pack_into("<II", head, 56, 4096, 0xFFFFFFFE)
+    struct.pack_into("<II", head, 68, 0, sectors)
+    listing = b"".join(
+        struct.pack("<128I", *[0] * 127, number + 1) for number in range(sectors)
+    )
+    tracemalloc.start()
+    try:
+        assert names_in(bytes(head) + listing) == set()
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 16 << 20

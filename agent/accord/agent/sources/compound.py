@@ -55,10 +55,10 @@ class _Compound:
         fat_sectors, directory = struct.unpack_from("<II", content, 44)
         self._cutoff, short_start = struct.unpack_from("<II", content, 56)
         self._table = self._allocation(fat_sectors)
-        self._short_table = _numbers(self._chain(short_start))
+        self._short_start = short_start
         self.entries: dict[str, tuple[int, int, int]] = {}
         listed = self._chain(directory)
-        root = (0, 0, 0)
+        self._root = (0, 0, 0)
         for at in range(0, len(listed) - _ENTRY + 1, _ENTRY):
             entry = listed[at : at + _ENTRY]
             (length,) = struct.unpack_from("<H", entry, 64)
@@ -66,10 +66,9 @@ class _Compound:
             start, size = struct.unpack_from("<II", entry, 116)
             found = (entry[66], start, size)
             if at == 0:
-                root = found
+                self._root = found
             if name:
                 self.entries.setdefault(name, found)
-        self._short = self._chain(root[1])
 
     def read(self, name: str) -> bytes:
         kind, start, size = self.entries[name]
@@ -78,16 +77,19 @@ class _Compound:
         if size >= self._cutoff:
             return self._chain(start)[:size]
         found, step = bytearray(), self._short_size
-        for sector in _followed(start, self._short_table):
-            found += self._short[sector * step : (sector + 1) * step]
+        short = self._chain(self._root[1])
+        for sector in _followed(start, _numbers(self._chain(self._short_start))):
+            found += short[sector * step : (sector + 1) * step]
         return bytes(found[:size])
 
     def _allocation(self, sectors: int) -> list[int]:
         """Return the allocation table, whose own sectors are listed in two places."""
+        # A file can name more of them than it has room for.
+        sectors = min(sectors, len(self._content) // (self._size**2 // 4) + 1)
         listed = list(struct.unpack_from("<109I", self._content, 76))
         more, _ = struct.unpack_from("<II", self._content, 68)
         seen: set[int] = set()
-        while more < _LAST and more not in seen:
+        while more < _LAST and more not in seen and len(listed) < sectors:
             seen.add(more)
             numbers = _numbers(self._sector(more))
             listed += numbers[:-1]

@@ -11,9 +11,11 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import lzma
 import subprocess
 import sys
 import zipfile
+import zlib
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -39,7 +41,12 @@ _LARGEST: Final = 256 << 20
 _MOST_UNPACKED: Final = 1 << 30
 """Bytes of its parts, as the archive itself states them."""
 
-_MOST_COLUMNS: Final = 16_384
+_BROKEN: Final = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(NotImplementedError, EOFError, OSError, RuntimeError, ValueError),
+)
+"""What is raised over archives that are none, or damaged."""
+
 _CHILD: Final = "accord.agent.sources.workbook_child"
 
 
@@ -147,7 +154,7 @@ def _refuse_strange(path: Path) -> None:
                 and b"encryption-data" in parts.read(info)
                 for info in infos
             )
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError):
+    except _BROKEN:
         raise SourceError(
             "SOURCE_UNREADABLE",
             f"{path.name} is no workbook, or a damaged one. Some programs give the "
@@ -200,6 +207,8 @@ def _answers(
     with contextlib.suppress(BrokenPipeError), child.stdin:
         child.stdin.write(request)
     for line in child.stdout:
+        if not line.endswith("\n"):
+            break  # it was ended in the middle of a word
         found = json.loads(line)
         if "end" in found:
             return
