@@ -339,6 +339,31 @@ def test_what_a_statement_quotes_does_not_count_as_a_complaint() -> None:
     assert "certificate" not in found.sentence
 
 
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("permission denied for table certificates", "DATABASE_RIGHTS"),
+        ("SELECT command denied to user 'a'@'b' for table 'tls'", "DATABASE_RIGHTS"),
+        ("SSL error: unexpected eof while reading", "DATABASE_FAILED"),
+    ],
+)
+def test_what_a_table_is_called_is_no_complaint_about_the_server(
+    said: str, reason: str
+) -> None:
+    error = sqlite3.OperationalError(said)
+    assert sorted_out(error, "office", connecting=False).reason == reason
+    assert sorted_out(error, "office", connecting=True).reason == "DATABASE_TLS"
+
+
+def test_grants_are_for_the_table_that_is_read() -> None:
+    (line,) = (
+        line
+        for line in grants(access(URLS["postgresql"]), "intake.cases.2024", ["a"])
+        if line.startswith("GRANT SELECT")
+    )
+    assert ' "intake"."cases.2024" ' in line
+
+
 def test_a_file_that_cannot_be_opened_is_said_so() -> None:
     error = sqlite3.OperationalError("unable to open database file")
     found = sorted_out(error, "office", connecting=True)

@@ -25,7 +25,7 @@ def sorted_out(error: Exception, name: str, *, connecting: bool) -> AccordError:
     inner = getattr(error, "orig", None) or error
     # Without SQLAlchemy's part, which quotes the statement.
     said = str(inner).lower()
-    for words, kind in _COMPLAINTS:
+    for words, kind in (*(_ON_THE_WAY if connecting else ()), *_COMPLAINTS):
         if any(word in said for word in words):
             return kind(name)
     if connecting:
@@ -99,6 +99,18 @@ _COMPLAINTS = (
     ),
     (
         (
+            "permission denied",
+            "command denied",
+            "permission was denied",
+        ),
+        _forbidden,
+    ),
+)
+"""Words of drivers, in lower case, and what they mean."""
+
+_ON_THE_WAY = (
+    (
+        (
             "certificate",
             "ssl error",
             "does not support ssl",
@@ -121,13 +133,5 @@ _COMPLAINTS = (
         ),
         _login,
     ),
-    (
-        (
-            "permission denied",
-            "command denied",
-            "permission was denied",
-        ),
-        _forbidden,
-    ),
 )
-"""Words of drivers, in lower case, and what they mean."""
+"""The same while connecting; later a table or a column may be called so."""

@@ -190,7 +190,7 @@ def open_database_table(access: Access, named: str) -> Iterator[DatabaseTable]:
 
 def _found(access: Access, connection: sa.Connection, named: str) -> DatabaseTable:
     with access.explained():
-        for schema, table in _readings(named):
+        for schema, table in readings(named):
             columns = columns_in(connection, schema, table)
             if columns:
                 return DatabaseTable(
@@ -279,7 +279,7 @@ def _mysql_kind(kind: str) -> sa.types.TypeEngine[Any]:
     return sa.types.NullType()
 
 
-def _readings(named: str) -> Iterator[tuple[str | None, str]]:
+def readings(named: str) -> Iterator[tuple[str | None, str]]:
     """Yield what a name can mean: a dot may belong to the table's own name."""
     schema, dot, table = named.partition(".")
     if dot:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from accord.agent.sources.access import Access
+from accord.agent.sources.database import readings
 from accord.agent.sources.drivers import is_loopback
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def grants(access: Access, table: str, columns: Sequence[str]) -> list[str]:
 
     url = sa.make_url(access.database.url)
     user, database = url.username or USER, url.database or ""
-    schema, _, name = table.rpartition(".")
+    # As the agent reads it first.
+    schema, name = next(readings(table))
     remote = access.database.socket is None and not is_loopback(url.host)
     if access.kind == "postgresql":
         return _postgresql(user, database, schema or "public", name, columns)
