@@ -369,6 +369,16 @@ class TestMachine:
         assert machine.mounted(tmp_path, table) == ("253:7", "xfs")
         assert machine.mounted(Path("/"), table) == ("8:1", "ext4")
 
+    def test_a_mount_may_have_any_name(self, tmp_path: Path) -> None:
+        folder = tmp_path / "données \\x41"
+        folder.mkdir()
+        here = str(folder).replace("\\", "\\134").replace(" ", "\\040")
+        table = (
+            "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
+            f"2 1 253:7 / {here} rw - xfs /dev/mapper/x rw\n"
+        )
+        assert machine.mounted(folder, table) == ("253:7", "xfs")
+
     def test_encryption_is_found_below_volumes(self, tmp_path: Path) -> None:
         """A logical volume on LUKS, one on a bare disk, and a partition."""
         devices = tmp_path / "block"

@@ -7,6 +7,7 @@ import ctypes
 import ctypes.util
 import os
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,9 @@ LITTLE_FREE = 2 << 30
 
 _NOT_SYNCHRONISED = 5
 _SIZE_OF_TIMEX = 208
+
+_ESCAPED = re.compile(r"\\([0-7]{3})")
+"""A blank or the like in a path, as proc(5) writes it."""
 
 _IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 _OVER_THE_NETWORK = frozenset(
@@ -149,7 +153,7 @@ def mounted(folder: Path, table: str | None = None) -> tuple[str, str]:
         fields, rest = before.split(), after.split()
         if len(fields) < 5 or not rest:  # noqa: PLR2004 - proc(5)
             continue
-        point = fields[4].encode().decode("unicode_escape")
+        point = _ESCAPED.sub(lambda match: chr(int(match[1], 8)), fields[4])
         inside = place == point or place.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= best:
             best, found = len(point), (fields[2], rest[0])
