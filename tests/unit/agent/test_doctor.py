@@ -29,7 +29,7 @@ from accord.core.errors import NotFound
 from accord.rpc.address import Address
 from accord.rpc.pki import expiry_of
 from accord.rpc.server import ServerIdentity
-from tests.unit.agent.agencies import new_state
+from tests.unit.agent.agencies import ingest_rows, new_state, row
 from tests.unit.agent.case_files import columns
 from tests.unit.agent.command import Command
 from tests.unit.agent.joining import join
@@ -121,6 +121,18 @@ async def test_an_agent_that_joined_is_well(hub: HubDouble, state: AgentState) -
     assert told["policies"] == Verdict.WARNING
     assert "accord-agent run" in found["policies"][0].advice
     assert told["store"] == Verdict.WARNING
+
+
+async def test_a_damaged_certificate_ends_no_examination(
+    hub: HubDouble, state: AgentState
+) -> None:
+    files = IdentityFiles(state.keys)
+    await join(hub, files, hub.new_token("shelter-north"), policies=state.policies)
+    await asyncio.to_thread(ingest_rows, state, [row()])
+    assert (await looked(state, hub.public_address))["store"]
+    (state.keys / "identity.pem").write_bytes(b"none")
+    found = await looked(state, hub.public_address)
+    assert found["certificate"][0].verdict is Verdict.WRONG
 
 
 async def test_an_agency_that_the_board_does_not_list_is_told(

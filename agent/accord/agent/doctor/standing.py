@@ -19,15 +19,20 @@ from accord.core.errors import AccordError
 
 def policies(state: AgentState, now: datetime.datetime) -> Iterator[Finding]:
     """Say whether a board is pinned, and lists this agency with this key."""
-    believed = policies_of(state)
-    if believed.pinned() is None:
+    try:
+        believed = policies_of(state)
+        pinned, view = believed.pinned(), believed.view()
+    except AccordError as error:
+        yield from_error("policies", error)
+        return
+    if pinned is None:
         yield wrong(
             "policies",
             "No board is pinned: nobody has confirmed whose policies to believe.",
             "Run `accord-agent enrol`, with the six words of the board.",
         )
         return
-    if believed.view() is None:
+    if view is None:
         yield warning(
             "policies",
             "A board is pinned, and its policies were not fetched yet.",
@@ -112,8 +117,11 @@ def store(state: AgentState, now: datetime.datetime) -> Iterator[Finding]:
             "first mapping.",
         )
         return
-    believed = policies_of(state)
-    wanted = {model.name: model.digest for _, model in believed.agreements()}
+    try:
+        believed = policies_of(state)
+        wanted = {model.name: model.digest for _, model in believed.agreements()}
+    except AccordError:
+        return  # said of the certificate or the policies already
     stale = [
         part.name
         for part in parts.values()
