@@ -6,12 +6,18 @@ Their own words quote hosts, statements and values of records, and go no further
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from accord.core.errors import (
     AccordError,
     ConfigurationError,
     SourceError,
     Unreachable,
 )
+
+_Complaint: TypeAlias = tuple[tuple[str, ...], Callable[[str], AccordError]]
+"""Words, and the sentence for any of them, given the name of a database."""
 
 
 def sorted_out(error: Exception, name: str, *, connecting: bool) -> AccordError:
@@ -91,7 +97,7 @@ def _unopened(name: str) -> AccordError:
     )
 
 
-_COMPLAINTS = (
+_COMPLAINTS: tuple[_Complaint, ...] = (
     (("unable to open database file", "readonly database"), _unopened),
     (
         ("could not decode to utf-8", "codec can't decode", "invalid byte sequence"),
@@ -108,7 +114,7 @@ _COMPLAINTS = (
 )
 """Words of drivers, in lower case, and what they mean."""
 
-_ON_THE_WAY = (
+_ON_THE_WAY: tuple[_Complaint, ...] = (
     (
         (
             "certificate",
