@@ -7,6 +7,7 @@ import contextlib
 import csv
 import datetime
 import json
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ import pytest
 from accord.agent.intake.codes import Reason
 from accord.agent.intake.ingest import check, ingest
 from accord.agent.intake.report import Report
+from accord.agent.sources.csv_file import open_csv
+from accord.agent.sources.form import SourceForm
 from accord.core.document import DocumentError
 from accord.core.errors import AccordError, SourceError
 from tests.unit.agent.agencies import (
@@ -215,6 +218,19 @@ def test_a_hostile_csv_file_gets_a_sentence(
     path = tmp_path / "a.csv"
     path.write_bytes(content.encode())
     assert sentence in str(complaint(tmp_path, path))
+
+
+def test_a_line_that_never_ends_is_not_read_into_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"a" * (96 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(SourceError, match="header is too long"):
+            open_csv(path, SourceForm(), tmp_path / "copy.csv")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 48 << 20
 
 
 def test_mixed_encodings_are_found_with_their_line(tmp_path: Path) -> None:

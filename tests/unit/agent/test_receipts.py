@@ -319,7 +319,8 @@ def test_a_database_of_before_the_receipts_is_carried_over(world: World) -> None
     state = world.states[AGENCY]
     with state.ledger() as connection:
         spent = world.balance(AGENCY)
-        for table in ("receipt", "log_seen", "log_fork", "forgetting"):
+        later = "receipt log_seen log_fork forgetting suspicion approval"
+        for table in later.split():
             connection.execute(f"DROP TABLE {table}")
         connection.execute("UPDATE agent_head SET format = 2")
     again = AgentState.open(state.root)

@@ -24,6 +24,8 @@ _SEPARATORS = (",", ";", "\t", "|")
 _LONGEST_FIELD = 1 << 20
 _LONGEST_LINE = 2 << 20
 _MOST_COLUMNS = 16_384
+_LIMIT = "field limit"
+"""In the reader's own words for a field that is too long; they hold numbers alone."""
 
 
 def open_csv(path: Path, form: SourceForm, copy: Path) -> Table:
@@ -110,7 +112,7 @@ def csv_fault(table: Table) -> SourceError:
     count = len(table.header)
     try:
         with _text(table.path) as stream:
-            reader = csv.reader(stream, delimiter=table.separator, strict=True)
+            reader = csv.reader(_lines(stream), delimiter=table.separator, strict=True)
             for number, fields in enumerate(reader):
                 line, last_line = last_line + 1, table.above + reader.line_num
                 if fields and len(fields) != count:
@@ -125,8 +127,7 @@ def csv_fault(table: Table) -> SourceError:
                     if size + count > _LONGEST_LINE:
                         return _too_long(table, line)
     except csv.Error as error:
-        # The reader's own words; they hold numbers alone.
-        if "field limit" in str(error):
+        if _LIMIT in str(error):
             return _too_long(table, last_line + 1)
         return SourceError(
             "SOURCE_MALFORMED",
@@ -156,6 +157,18 @@ def _text(path: Path) -> Iterator[io.TextIOBase]:
         yield stream
 
 
+def _lines(stream: io.TextIOBase) -> Iterator[str]:
+    """Yield lines; one that never ends is not read into memory.
+
+    Raises:
+        csv.Error: as for a field that is too long.
+    """
+    while line := stream.readline(_LONGEST_LINE):
+        if len(line) == _LONGEST_LINE:
+            raise csv.Error(_LIMIT)
+        yield line
+
+
 def _sniffed(path: Path) -> str:
     """Return the separator that stands most often in the first line."""
     with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -167,12 +180,13 @@ def _sniffed(path: Path) -> str:
 def _header(path: Path, separator: str, name: str, above: int) -> tuple[str, ...]:
     try:
         with _text(path) as stream:
-            fields = next(csv.reader(stream, delimiter=separator, strict=True), [])
+            reader = csv.reader(_lines(stream), delimiter=separator, strict=True)
+            fields = next(reader, [])
     except csv.Error as error:
         raise SourceError(
             "SOURCE_MALFORMED",
             f"{name}, line {above + 1}: the header is too long."
-            if "field limit" in str(error)
+            if _LIMIT in str(error)
             else f"{name}, line {above + 1}: a quote in the header does not end where "
             "it should.",
         ) from None
