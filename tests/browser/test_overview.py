@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from accord.agent.approvals import question
+from accord.agent.approvals.decisions import question
 from accord.agent.overview.pages import overview_page
 from accord.agent.page.frame import AgentPage
 from accord.agent.rounds.approval import Standing
-from accord.agent.rulebook import rules_of
+from accord.agent.rules.rulebook import rules_of
 from tests.browser.test_setup import CHROMIUM, opened, press, say, sync_api
 from tests.unit.agent.agency_world import World, joined, stored
 from tests.unit.agent.agreements import AGENCY, AGREEMENT_TEXT

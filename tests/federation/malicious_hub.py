@@ -27,7 +27,7 @@ import numpy.typing as npt
 import scipy.stats
 
 from accord.agent.state import AgentState
-from accord.agent.suspicion import suspicions
+from accord.agent.witness.suspicion import suspicions
 from accord.core.decide import Analyst
 from accord.core.policy import Policy
 from accord.core.query import canonical_query

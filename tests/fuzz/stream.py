@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from accord.agent.network.replies import Masked, Replies, requests
 from accord.agent.network.worker import _works_of
-from accord.agent.witness import Growth
+from accord.agent.witness.log import Growth
 from accord.core.errors import AccordError, InvalidQuery
 from accord.rpc.codec import loss_from_message
 from accord.rpc.contact import head_from_message

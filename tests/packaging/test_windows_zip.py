@@ -51,7 +51,7 @@ def guarded(tree: ast.AST) -> set[ast.AST]:
 
 @pytest.mark.parametrize("package", AT_AN_AGENCY)
 def test_nothing_at_an_agency_needs_posix_to_be_imported(package: str) -> None:
-    """Windows has no fcntl and no O_NOFOLLOW; `accord.agent.locking` knows."""
+    """Windows has no fcntl and no O_NOFOLLOW; `accord.agent.machine.locking` knows."""
     wrong = []
     for path in sorted((ROOT / package).rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -19,7 +19,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accord.agent.answer import StoreAnswerer
-from accord.agent.keys import write_secret
+from accord.agent.keys.files import write_secret
 from accord.agent.network.identity import IdentityFiles, Membership
 from accord.agent.settings import Settings
 from accord.core.decide import Analyst

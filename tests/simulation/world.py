@@ -23,7 +23,7 @@ import pytest
 
 from accord.agent.network.identity import Identity
 from accord.agent.network.worker import Worker
-from accord.agent.witness import accept
+from accord.agent.witness.log import accept
 from accord.core.errors import NotFound, PreconditionFailed
 from accord.core.policy import PolicySet, load_policy_set
 from accord.hub.contact import reconcile

@@ -18,9 +18,7 @@ from typing import Final
 
 import structlog
 
-from accord.agent.approvals import Approvals
-from accord.agent.contact import LedgerContact
-from accord.agent.countersigning import Page
+from accord.agent.approvals.decisions import Approvals
 from accord.agent.forgetting.upkeep import keep_up
 from accord.agent.freezing import origin_of
 from accord.agent.policies import AgencyPolicies
@@ -42,8 +40,10 @@ from accord.agent.rounds.steps import (
 from accord.agent.settings import Settings
 from accord.agent.state import AgentState
 from accord.agent.store.editions import calendars, freeze_due, held_editions
-from accord.agent.suspicion import SUSPICIOUS, note_suspicion
-from accord.agent.witness import Growth, Witness, accepted
+from accord.agent.witness.countersigning import Page
+from accord.agent.witness.ledgers import LedgerContact
+from accord.agent.witness.log import Growth, Witness, accepted
+from accord.agent.witness.suspicion import SUSPICIOUS, note_suspicion
 from accord.core.errors import AccordError, PolicyDenied, RequisitionRefused
 from accord.core.privacy import Loss
 from accord.ledger import height

@@ -10,50 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.console import Console
-
 from accord.agent.network.enrol import Confirm
-from accord.agent.options import typed_yes
-from accord.agent.screens import print_line
-from accord.agent.state import AgentState
 from accord.core.errors import PolicyDenied
 from accord.trust.metadata import BoardOfRoot
-from accord.trust.trusted import Trusted
 
 
-def require_way_to_confirm(
-    state: AgentState, board: str | None, *, may_ask: bool
-) -> None:
-    """Raise where nobody could confirm the board, before a token is shown to anybody.
-
-    Raises:
-        PolicyDenied: BOARD_NOT_CONFIRMED.
-    """
-    pinned = Trusted(state.policies, None).pinned() is not None
-    if board is None and not may_ask and not pinned:
-        raise PolicyDenied(
-            "BOARD_NOT_CONFIRMED",
-            "Somebody has to confirm which board signs this hub's policies: run the "
-            "command in a terminal, or give --board with the six words or the "
-            "fingerprint that a member of the board told you. Nothing was sent.",
-        )
-
-
-def board_check(given: str | None, screen: Console) -> Confirm:
-    """Return how a board is confirmed: by what was given, or by asking.
+def named_board(given: str) -> Confirm:
+    """Return how a board is confirmed by what its members said.
 
     Args:
         given: six words or fingerprint.
-        screen: where the board is shown and the question is asked.
     """
-
-    def confirm(board: BoardOfRoot, known: bool) -> None:  # noqa: FBT001 - a callback
-        if given is not None:
-            _require_same(given, board)
-        elif not known:
-            _ask(board, screen)
-
-    return confirm
+    return lambda board, _known: _require_same(given, board)
 
 
 def describe(board: BoardOfRoot) -> Iterator[str]:
@@ -84,19 +52,3 @@ def _require_same(given: str, board: BoardOfRoot) -> None:
         "member of the board for its words; if they are the ones given, tell the "
         "member what you saw here.",
     )
-
-
-def _ask(board: BoardOfRoot, screen: Console) -> None:
-    for line in describe(board):
-        print_line(screen, line)
-    print_line(
-        screen,
-        "Compare the words with a member of the board, by another way than through "
-        "this hub.",
-    )
-    if not typed_yes("Are they the same?"):
-        raise PolicyDenied(
-            "BOARD_NOT_CONFIRMED",
-            "The board was not confirmed. Nothing was pinned and this agency has not "
-            "joined; the same token can be used again.",
-        )

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from accord.agent.answer import StoreAnswerer, utc_now
-from accord.agent.locking import lock_file
+from accord.agent.machine.locking import lock_file
 from accord.agent.monitoring import METRICS_PORT
 from accord.agent.network.connection import Timing, run
 from accord.agent.network.identity import IdentityFiles

@@ -16,7 +16,7 @@ import datetime
 from collections.abc import Sequence
 from fractions import Fraction
 
-from accord.agent.rules import Rule, delta_for, period_caps, room
+from accord.agent.rules.rules import Rule, delta_for, period_caps, room
 from accord.agent.settings import Settings
 from accord.agent.state import AgentState
 from accord.core.agreement import Agreement

@@ -37,14 +37,14 @@ import platformdirs
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accord.agent.configuration import CONFIGURATION
-from accord.agent.keys import make_key, read_key
-from accord.agent.locking import lock_file
+from accord.agent.keys.files import make_key, read_key
+from accord.agent.machine.locking import lock_file
+from accord.agent.machine.windows import require_private
 from accord.agent.rounds.fence import begin as begin_sequence
 from accord.agent.rounds.schema import are_current, create_tables, update_tables
 from accord.agent.rounds.sealing import make_audit_key
 from accord.agent.settings import STATE_VARIABLE, Settings, load_settings
 from accord.agent.store.durable import sync_directory, write_over
-from accord.agent.windows import require_private
 from accord.core.errors import ConfigurationError, Conflict, PreconditionFailed
 from accord.ledger import check_schema
 from accord.ledger.sqlite import open_database, transaction

@@ -8,7 +8,7 @@ import datetime
 from collections.abc import Iterator
 from typing import Any
 
-from accord.agent.approvals import questions
+from accord.agent.approvals.decisions import questions
 from accord.agent.intake.parts import Part, parts_of
 from accord.agent.network.identity import IdentityFiles
 from accord.agent.policies import (
@@ -18,14 +18,13 @@ from accord.agent.policies import (
     trouble_text,
 )
 from accord.agent.rounds import fence
-from accord.agent.rulebook import Kept, rules_of
-from accord.agent.screens import editions_json, parts_json
+from accord.agent.rules.rulebook import Kept, rules_of
 from accord.agent.settings import Settings
 from accord.agent.spending import spent, unit_of
 from accord.agent.state import AgentState
 from accord.agent.store.editions import Edition, held_editions
-from accord.agent.suspicion import Suspicion, suspicions
-from accord.agent.witness import accepted, forks
+from accord.agent.witness.log import accepted, forks
+from accord.agent.witness.suspicion import Suspicion, suspicions
 from accord.core.errors import AccordError
 from accord.core.privacy import Accounting
 from accord.ledger import Balance
@@ -194,8 +193,8 @@ class Status:
                 for accounting, balance in self.balances.items()
             },
             "unsafe_test_mode": self.unsafe_test_mode,
-            "parts": parts_json(self.parts),
-            "editions": editions_json(self.editions),
+            "parts": [each.as_json() for each in self.parts],
+            "editions": [each.as_json() for each in self.editions],
         }
 
 

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from accord.agent.countersigning import Page
 from accord.agent.network.worker import Asked
 from accord.agent.rounds.steps import (
     ErasedStep,
@@ -23,7 +22,8 @@ from accord.agent.rounds.steps import (
     Request,
     Words,
 )
-from accord.agent.witness import Growth
+from accord.agent.witness.countersigning import Page
+from accord.agent.witness.log import Growth
 from accord.core.calendar import Period
 from accord.core.errors import AccordError
 from accord.core.privacy import Loss

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from accord.agent.agency_key import NEXT_KEY, switch_agency_key
-from accord.agent.keys import read_key
+from accord.agent.keys.agency_key import NEXT_KEY, switch_agency_key
+from accord.agent.keys.files import read_key
 from accord.agent.state import AGENCY_KEY, AgentState
 from tests.unit.agent.command import Command, Said
 

@@ -18,13 +18,13 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accord.agent import report_commands
 from accord.agent.answer import StoreAnswerer
-from accord.agent.approvals import approve, question, questions, refuse
+from accord.agent.approvals.decisions import approve, question, questions, refuse
+from accord.agent.approvals.reminding import Notifier
+from accord.agent.cli import reporting
 from accord.agent.doctor import standing
 from accord.agent.doctor.finding import Verdict
 from accord.agent.receipts import Receipt, receipts
-from accord.agent.reminding import Notifier
 from accord.agent.rounds import approval
 from accord.agent.rounds.approval import MOST_WAITING, Standing, subject_of
 from accord.agent.rounds.checks import Examined
@@ -314,7 +314,7 @@ def test_own_figures_are_not_counted_unsaid_while_a_question_waits(
     capsys: pytest.CaptureFixture[str],
     request: pytest.FixtureRequest,
 ) -> None:
-    monkeypatch.setattr(report_commands, "utc_now", careful.clock)
+    monkeypatch.setattr(reporting, "utc_now", careful.clock)
     # What the command sets up ends with its program, and here with the test.
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     before = structlog.get_config()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from accord.agent.keys import read_key
+from accord.agent.keys.files import read_key
 from accord.agent.rounds import masking, rows
 from accord.agent.rounds.auditing import audit
 from accord.agent.rounds.record import Record, find_record

@@ -128,7 +128,7 @@ def test_an_error_that_is_not_ours_says_its_type_only(
         message = "Ana Novak"
         raise LookupError(message)
 
-    monkeypatch.setattr("accord.agent.cli.status_of", broken)
+    monkeypatch.setattr("accord.agent.cli.running.status_of", broken)
     said = agency.run("status", status=70)
     assert "LookupError" in said.stderr
     assert "Ana" not in said.stderr

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from accord.agent.forgetting.listed import put_on_list
-from accord.agent.keys import replace_secret, write_secret
+from accord.agent.keys.files import replace_secret, write_secret
 from accord.agent.rounds import fence
 from accord.agent.state import AgentState
 from accord.agent.store.durable import write_new, write_over

@@ -11,7 +11,7 @@ import pytest
 from accord.agent.forgetting.identity import pseudonym_of
 from accord.agent.forgetting.taking_out import forget
 from accord.agent.intake.ingest import ingest
-from accord.agent.keys import read_key
+from accord.agent.keys.files import read_key
 from accord.agent.rounds import masking
 from accord.agent.rounds.auditing import audit
 from accord.agent.rounds.sealing import AUDIT_KEY

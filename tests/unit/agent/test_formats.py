@@ -25,7 +25,7 @@ from accord.agent.rounds.history import Outcome, counts
 from accord.agent.rounds.schema import FORMAT
 from accord.agent.spending import account_of
 from accord.agent.state import AgentState
-from accord.agent.suspicion import suspicions
+from accord.agent.witness.suspicion import suspicions
 from accord.core.errors import ConfigurationError
 from accord.ledger import Unit, balance, verify
 from accord.ledger.sqlite import transaction

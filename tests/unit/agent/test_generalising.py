@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from accord.agent.cli.screens import FREE_TEXT
 from accord.agent.intake.ingest import check
-from accord.agent.screens import FREE_TEXT
 from accord.agent.store.columns import Columns
 from accord.core.document import DocumentError
 from tests.unit.agent.agencies import (

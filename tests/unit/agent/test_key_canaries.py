@@ -26,9 +26,9 @@ import pytest
 
 import accord.agent
 import accord.secagg
-from accord.agent.envelope import is_sealed
 from accord.agent.intake.pseudonym import KeyedHash
-from accord.agent.kek import KekBytes
+from accord.agent.keys.envelope import is_sealed
+from accord.agent.keys.kek import KekBytes
 from accord.agent.network.identity import IdentityFiles
 from accord.agent.receipts import receipts
 from accord.agent.settings import CREDENTIALS
@@ -312,7 +312,7 @@ def test_a_crash_writes_no_memory_and_names_no_record(folder: Folder) -> None:
 def test_no_other_program_can_look_into_the_memory() -> None:
     asked = (
         "import ctypes, resource\n"
-        "from accord.agent.hardening import refuse_dumps\n"
+        "from accord.agent.machine.hardening import refuse_dumps\n"
         "get = lambda: ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)\n"  # PR_GET_DUMPABLE
         "before = get()\n"
         "refuse_dumps()\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from accord.agent.keys import (
+from accord.agent.keys.files import (
     make_key,
     read_key,
     read_secret,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from accord.agent import countersigning
-from accord.agent.countersigning import Page
-from accord.agent.suspicion import suspicions
+from accord.agent.witness import countersigning
+from accord.agent.witness.countersigning import Page
+from accord.agent.witness.suspicion import suspicions
 from accord.core.privacy import Loss
 from accord.merkle.heads import SignedHead, TreeHead
 from accord.rpc.codec import loss_from_message, query_id_of

@@ -17,7 +17,7 @@ import pytest
 from ruamel.yaml import YAML
 from structlog.testing import capture_logs
 
-from accord.agent.approvals import questions
+from accord.agent.approvals.decisions import questions
 from accord.agent.metrics import figures as figures_module
 from accord.agent.metrics.figures import OUTCOMES, REASONS, Figures
 from accord.agent.metrics.listener import Recent, listening

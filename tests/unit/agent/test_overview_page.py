@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from accord.agent.approvals import question
+from accord.agent.approvals.decisions import question
 from accord.agent.intake.parts import parts_of
-from accord.agent.locking import lock_file
+from accord.agent.machine.locking import lock_file
 from accord.agent.network.identity import IdentityFiles
 from accord.agent.overview import home as homes
 from accord.agent.overview.home import DONE, is_running
 from accord.agent.overview.pages import overview_page
 from accord.agent.page.frame import AgentPage
 from accord.agent.rounds.approval import Standing
-from accord.agent.rulebook import rules_of
-from accord.agent.rules import Kind
+from accord.agent.rules.rulebook import rules_of
+from accord.agent.rules.rules import Kind
 from accord.agent.state import AgentState
 from accord.core.messages import sentence
 from tests.unit.agent.agency_world import World

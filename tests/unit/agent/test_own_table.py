@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from accord.agent.own_table import OwnTable, beside, count
-from accord.agent.own_table_files import as_csv, as_workbook, cells, write_privately
+from accord.agent.own_table.files import as_csv, as_workbook, cells, write_privately
+from accord.agent.own_table.table import OwnTable, beside, count
 from accord.agent.state import AgentState
 from accord.agent.store.columns import Columns
 from accord.core.errors import AccordError

@@ -21,7 +21,7 @@ from accord.agent.policies import (
 )
 from accord.agent.settings import Settings
 from accord.agent.state import AgentState
-from accord.agent.suspicion import suspicions
+from accord.agent.witness.suspicion import suspicions
 from accord.core.document import DocumentError
 from accord.core.errors import ConfigurationError, RequisitionRefused
 from accord.rpc.logs import allow_listed

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from accord.agent.approvals import question
-from accord.agent.foreseen import foresee
+from accord.agent.approvals.decisions import question
+from accord.agent.approvals.foreseen import foresee
 from accord.agent.policies import AgencyPolicies
 from accord.agent.rounds.approval import Standing
 from accord.agent.settings import Settings
@@ -42,7 +42,7 @@ class Staff:
 def staff(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Staff:
-    for name in ("preview_commands", "approval_commands"):
+    for name in ("cli.previewing", "cli.approvals", "approvals.words"):
         monkeypatch.setattr(f"accord.agent.{name}.utc_now", world.clock)
     return Staff(world, Command(monkeypatch, capsys))
 
@@ -107,7 +107,7 @@ def test_a_question_that_waits_is_shown_without_a_count(
     def never(*_: object, **__: object) -> None:
         pytest.fail("a record was touched")
 
-    for place in ("store.bound.bounded_vector", "own_table.bounded_vector"):
+    for place in ("store.bound.bounded_vector", "own_table.table.bounded_vector"):
         monkeypatch.setattr(f"accord.agent.{place}", never)
     monkeypatch.setattr("accord.agent.store.columns.Columns.open", never)
     for words in (

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from accord.agent.bars import bars_on
+from accord.agent.cli.bars import bars_on
 from accord.agent.intake.ingest import check, ingest
 from accord.agent.intake.progress import QUIET, Phase
 from tests.unit.agent.agencies import (

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from accord.agent.keys import read_key
+from accord.agent.keys.files import read_key
 from accord.agent.rounds import fence, sealing
 from accord.agent.rounds.sealing import AUDIT_KEY
 from tests.unit.agent.agency_world import World

@@ -18,7 +18,7 @@ from accord.agent.answer import StoreAnswerer
 from accord.agent.rounds.checks import Checks, Examined
 from accord.agent.settings import Settings
 from accord.agent.status import status_of
-from accord.agent.suspicion import SUSPICIOUS, note_suspicion, suspicions
+from accord.agent.witness.suspicion import SUSPICIOUS, note_suspicion, suspicions
 from accord.core.errors import RequisitionRefused
 from accord.secagg.keys import SecretKeys
 from accord.secagg.messages import Ready, Receipt

@@ -16,14 +16,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accord.agent.rulebook import (
+from accord.agent.rules.rulebook import (
     add_rule,
     remove_rule,
     resume,
     rules_in_force,
     rules_of,
 )
-from accord.agent.rules import Kind, Rule, delta_for, objections, period_caps, room
+from accord.agent.rules.rules import (
+    Kind,
+    Rule,
+    delta_for,
+    objections,
+    period_caps,
+    room,
+)
 from accord.agent.settings import Settings
 from accord.agent.spending import agreement_account, spent
 from accord.agent.state import AgentState

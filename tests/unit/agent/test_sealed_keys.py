@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accord.agent.envelope import Altered, is_sealed, seal, unseal
-from accord.agent.kek import CREDENTIAL, OLD_CREDENTIAL, KekBytes
-from accord.agent.keys import make_key, read_key, read_secret
+from accord.agent.keys.envelope import Altered, is_sealed, seal, unseal
+from accord.agent.keys.files import make_key, read_key, read_secret
+from accord.agent.keys.kek import CREDENTIAL, OLD_CREDENTIAL, KekBytes
 from accord.agent.rounds.sealing import AUDIT_KEY
 from accord.agent.settings import CREDENTIALS
 from accord.agent.state import AGENCY_KEY, AgentState

@@ -449,7 +449,7 @@ class TestJoining:
     def test_keys_are_those_of_the_command(
         self, staff: Visitor, state: AgentState
     ) -> None:
-        from accord.agent.round_commands import key_lines
+        from accord.agent.keys.public import key_lines
 
         lines = list(key_lines(state.secret_keys("").public))
         shown = staff.see("keys")
@@ -514,7 +514,7 @@ class TestTexts:
         found: set[str] = set()
         folder = TEMPLATES.parent
         sources = [*TEMPLATES.glob("*.html"), *FRAME.glob("*.html")]
-        sources += [*folder.glob("*.py"), folder.parent / "setup_commands.py"]
+        sources += [*folder.glob("*.py"), folder.parent / "cli" / "browsing.py"]
         for path in sources:
             text = path.read_text("utf-8")
             found |= set(re.findall(r"[\"']((?:setup|page)(?:\.[a-z-]+)+)[\"']", text))

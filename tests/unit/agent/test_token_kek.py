@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from accord.agent.envelope import Altered, is_sealed, seal, unseal
-from accord.agent.keys import ring_of
+from accord.agent.keys.envelope import Altered, is_sealed, seal, unseal
+from accord.agent.keys.files import ring_of
+from accord.agent.keys.token_kek import TokenKek
 from accord.agent.settings import CREDENTIALS
-from accord.agent.token_kek import TokenKek
 from tests.unit.agent.command import Command
 from tests.unit.agent.test_sealed_keys import KEYS, Agency
 

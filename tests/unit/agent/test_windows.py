@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accord.agent import windows
+from accord.agent.machine import windows
 from accord.core.errors import ConfigurationError
 
 PLACE = Path("agency.key")

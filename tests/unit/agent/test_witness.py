@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from accord.agent.answer import StoreAnswerer
-from accord.agent.witness import MOST_FORKS, Growth, Verdict, accept, forks, judge
+from accord.agent.witness.log import MOST_FORKS, Growth, Verdict, accept, forks, judge
 from accord.core.errors import NotFound, RequisitionRefused, Unreachable
 from accord.ledger.sqlite import transaction
 from accord.merkle.heads import SignedHead, TreeHead, Witnessed

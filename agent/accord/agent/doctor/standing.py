@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 
-from accord.agent.approval_commands import misnamed
+from accord.agent.approvals.words import misnamed
 from accord.agent.doctor.finding import Finding, from_error, ok, warning, wrong
 from accord.agent.intake.openness import OPEN, refuse_open
 from accord.agent.intake.parts import parts_of

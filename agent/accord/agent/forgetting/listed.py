@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accord.agent.intake.pseudonym import DIGEST_BYTES, KeyedHash, Pseudonyms, sliced
-from accord.agent.keys import make_key, read_key, read_secret, replace_secret
+from accord.agent.keys.files import make_key, read_key, read_secret, replace_secret
 from accord.agent.state import AgentState
 from accord.core.errors import ConfigurationError
 

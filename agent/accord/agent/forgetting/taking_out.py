@@ -43,7 +43,7 @@ from accord.agent.forgetting.survey import (
 from accord.agent.intake.build import replace_parts, sweep_builds
 from accord.agent.intake.parts import PARTS, parts_of
 from accord.agent.intake.workspace import workspace
-from accord.agent.keys import read_secret, replace_secret
+from accord.agent.keys.files import read_secret, replace_secret
 from accord.agent.settings import Ingest
 from accord.agent.state import AgentState, disk_trouble
 from accord.agent.store.columns import Columns

@@ -7,7 +7,7 @@ Needs no DuckDB: an agent that answers, or shows its status, does not load it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pydantic
 
@@ -39,6 +39,17 @@ class Part(Strict):
     ingested_at: pydantic.AwareDatetime
     followed: Followed | None = None
     """Only where the mapping says which column tells that a row changed."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for machines."""
+        return {
+            "part": self.name,
+            "cases": self.rows,
+            "persons": self.persons,
+            "data_model": self.data_model,
+            "data_model_digest": self.model_digest,
+            "ingested_at": self.ingested_at.isoformat(),
+        }
 
 
 def parts_of(build: Path) -> dict[str, Part]:

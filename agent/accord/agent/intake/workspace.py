@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from accord.agent.locking import lock_folder
+from accord.agent.machine.locking import lock_folder
 from accord.agent.state import AgentState, disk_trouble
 
 

@@ -29,7 +29,7 @@ from accord.agent.settings import Settings
 from accord.agent.spending import spent
 from accord.agent.state import AgentState
 from accord.agent.store.editions import held_editions
-from accord.agent.witness import forks
+from accord.agent.witness.log import forks
 from accord.core._version import __version__
 from accord.core.privacy import Accounting
 from accord.ledger import height

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from accord.agent.keys import read_secret, replace_secret, write_secret
+from accord.agent.keys.files import read_secret, replace_secret, write_secret
 from accord.core.errors import ConfigurationError, Conflict, Unauthenticated
 from accord.rpc.address import Address, parse_address
 from accord.rpc.pki import (

@@ -22,7 +22,7 @@ from accord.agent.network.outgoing import Outgoing
 from accord.agent.network.tasks import first_of
 from accord.agent.network.timing import Timing
 from accord.agent.network.worker import Worker
-from accord.agent.witness import Growth
+from accord.agent.witness.log import Growth
 from accord.core._version import __version__
 from accord.core.errors import IntegrityError, InvalidQuery, Unreachable
 from accord.core.privacy import Loss

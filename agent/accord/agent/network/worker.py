@@ -31,13 +31,13 @@ from typing import Final, Protocol, TypeAlias, TypeVar
 
 import structlog
 
-from accord.agent.countersigning import Page
 from accord.agent.network.replies import Masked, Replies, Reply, requests
 from accord.agent.network.slots import slot_end
 from accord.agent.network.spans import NO_SPANS, Spans
 from accord.agent.network.tasks import Sleep
 from accord.agent.rounds.steps import Answerer
-from accord.agent.witness import Growth
+from accord.agent.witness.countersigning import Page
+from accord.agent.witness.log import Growth
 from accord.core.errors import AccordError, IntegrityError, InternalError, Unreachable
 from accord.core.privacy import Loss
 from accord.merkle.heads import SignedHead, Witnessed

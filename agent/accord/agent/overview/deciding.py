@@ -11,13 +11,13 @@ from typing import Final
 
 from starlette.responses import Response
 
-from accord.agent import rulebook
 from accord.agent.answer import utc_now
-from accord.agent.approval_commands import foreseen_of, question_of, short_reason
-from accord.agent.approvals import approve, question, refuse
+from accord.agent.approvals.decisions import approve, question, refuse
+from accord.agent.approvals.words import foreseen_of, question_of, short_reason
 from accord.agent.overview.looking import Visit, moment
 from accord.agent.rounds.approval import Standing
-from accord.agent.rules import Kind, Rule
+from accord.agent.rules import rulebook
+from accord.agent.rules.rules import Kind, Rule
 
 SURE: Final = "sure"
 _DECISIONS: Final = ("approve", "refuse")

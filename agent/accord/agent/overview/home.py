@@ -12,12 +12,12 @@ import datetime
 import os
 from collections import deque
 
-from accord.agent.approvals import questions
-from accord.agent.locking import lock_file
+from accord.agent.approvals.decisions import questions
+from accord.agent.machine.locking import lock_file
 from accord.agent.page.frame import AgentHome, agent_frame
 from accord.agent.receipts import Receipt, receipts
 from accord.agent.rounds.approval import Approval
-from accord.agent.rules import Kind
+from accord.agent.rules.rules import Kind
 from accord.agent.spending import unit_of
 from accord.agent.state import AgentState
 from accord.agent.status import Status, status_of

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from starlette.responses import Response
 
 from accord.agent.answer import utc_now
-from accord.agent.approval_commands import question_of
+from accord.agent.approvals.words import question_of
 from accord.agent.overview.home import (
     MOST_SHOWN,
     OverviewHome,

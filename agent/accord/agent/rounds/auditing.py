@@ -33,7 +33,7 @@ from accord.agent.rounds.vectors import (
     open_edition,
     share,
 )
-from accord.agent.rulebook import account_name
+from accord.agent.rules.rulebook import account_name
 from accord.agent.state import AgentState
 from accord.agent.store.editions import edition_folder
 from accord.core.errors import (

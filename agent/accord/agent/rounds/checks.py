@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, NoReturn
 from accord.agent.policies import AgencyPolicies
 from accord.agent.rounds import approval, fence
 from accord.agent.rounds.vectors import open_edition
-from accord.agent.rulebook import rules_in_force
-from accord.agent.rules import Rule, objections
+from accord.agent.rules.rulebook import rules_in_force
+from accord.agent.rules.rules import Rule, objections
 from accord.agent.settings import Settings
 from accord.agent.spending import Bill, own_delta, within_release_cap
 from accord.agent.state import AgentState

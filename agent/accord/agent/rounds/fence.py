@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from accord.agent.locking import locked
+from accord.agent.machine.locking import locked
 from accord.agent.rounds import history, rows
 from accord.agent.store.durable import created_file, sync_directory
 from accord.core.errors import (

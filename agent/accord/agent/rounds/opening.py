@@ -18,7 +18,7 @@ from accord.agent.rounds.checks import Checks, Clock, Examined, refuse
 from accord.agent.rounds.rows import Masked, Row, Stage
 from accord.agent.spending import Bill, require_period
 from accord.agent.state import AgentState
-from accord.agent.suspicion import evidence_of, note_suspicion
+from accord.agent.witness.suspicion import evidence_of, note_suspicion
 from accord.core.errors import AccordError, RequisitionRefused
 from accord.ledger import charge
 from accord.ledger.sqlite import transaction

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import (
     X25519PublicKey,
 )
 
-from accord.agent.keys import (
+from accord.agent.keys.files import (
     KEY_BYTES,
     make_key,
     read_key,

@@ -15,8 +15,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from accord.agent.countersigning import Page
-from accord.agent.witness import Growth
+from accord.agent.witness.countersigning import Page
+from accord.agent.witness.log import Growth
 from accord.core.privacy import Loss
 from accord.merkle.heads import SignedHead, Witnessed
 from accord.rpc.codec import HeldEdition

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from rich.console import Console
 from starlette.responses import Response
 
-from accord.agent.enrolment import board_check
+from accord.agent.enrolment import named_board
+from accord.agent.keys.public import key_lines
 from accord.agent.network.enrol import enrol as join_hub
 from accord.agent.network.identity import IdentityFiles
-from accord.agent.round_commands import key_lines
 from accord.agent.setup.source_pages import Visit, steps
 from accord.core.errors import AccordError, InvalidQuery
 from accord.rpc.address import parse_address
@@ -69,7 +68,7 @@ def _join(found: Visit) -> None:
         found.text("token"),
         agency_key=state.agency_key(),
         policies=state.policies,
-        confirm=board_check(words, Console(quiet=True)),
+        confirm=named_board(words),
     )
 
 

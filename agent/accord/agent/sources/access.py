@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from accord.agent.keys import read_secret
+from accord.agent.keys.files import read_secret
 from accord.agent.settings import CREDENTIALS, Database
 from accord.agent.sources.complaints import sorted_out
 from accord.agent.sources.drivers import (

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from accord.agent.locking import NO_FOLLOW, sync_folder
+from accord.agent.machine.locking import NO_FOLLOW, sync_folder
 
 _AS_IT_IS = getattr(os, "O_BINARY", 0)
 """Windows would else change the ends of lines."""

@@ -20,7 +20,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import pydantic
 
@@ -79,6 +79,18 @@ class Edition(Strict):
             data_model_digest=self.data_model_digest,
         )
 
+    def as_json(self) -> dict[str, Any]:
+        """Return it for machines."""
+        return {
+            "number": self.number,
+            "name": self.name,
+            "every": self.every.value,
+            "embargo_days": self.embargo_days,
+            "frozen_at": self.frozen_at.isoformat(),
+            "data_model": self.data_model,
+            "data_model_digest": self.data_model_digest,
+        }
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Calendar:
@@ -106,6 +118,15 @@ class Waiting:
     name: str
     reason: str
     sentence: str
+
+    def as_json(self) -> dict[str, str]:
+        """Return it for machines."""
+        return {
+            "calendar": self.calendar,
+            "name": self.name,
+            "reason": self.reason,
+            "text": self.sentence,
+        }
 
 
 class Origin(Protocol):
