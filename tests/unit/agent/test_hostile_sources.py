@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import datetime
+import gzip
 import json
 import tracemalloc
 import zipfile
@@ -21,6 +22,7 @@ import pytest
 from accord.agent.intake.codes import Reason
 from accord.agent.intake.ingest import check, ingest
 from accord.agent.intake.report import Report
+from accord.agent.sources import encoding
 from accord.agent.sources.csv_file import open_csv
 from accord.agent.sources.form import SourceForm
 from accord.core.document import DocumentError
@@ -231,6 +233,51 @@ def test_a_line_that_never_ends_is_not_read_into_memory(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert most < 48 << 20
+
+
+def test_a_packed_file_that_unpacks_without_end_is_given_up_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoding, "_ALWAYS", 4 << 20)
+    path = tmp_path / "a.csv.gz"
+    content = f"{HEAD}\n".encode() + f"{LINE}{MARK}\n".encode() * (1 << 20)
+    # Members after the first count as well.
+    path.write_bytes(gzip.compress(content[: 1 << 20]) + gzip.compress(content))
+    copy = tmp_path / "copy.csv"
+    with pytest.raises(SourceError, match="more than 200 times its size") as caught:
+        open_csv(path, SourceForm(), copy)
+    assert (caught.value.reason, MARK in str(caught.value)) == (
+        "SOURCE_MALFORMED",
+        False,
+    )
+    assert copy.stat().st_size < 200 * path.stat().st_size + (4 << 20) < len(content)
+    assert MARK not in str(complaint(tmp_path, path))
+
+
+def test_a_packed_file_that_is_small_may_be_much_alike(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    content = f"{HEAD}\n{LINE}\n".encode() + f"{LINE}\n".encode() * 100_000
+    path.write_bytes(gzip.compress(content))
+    assert len(content) > 200 * path.stat().st_size
+    open_csv(path, SourceForm(), tmp_path / "copy.csv")
+    assert (tmp_path / "copy.csv").read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.csv"])
+def test_a_copy_leaves_room_for_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(encoding, "LEAST_FREE", 1 << 62)
+    path = tmp_path / name
+    content = f"{HEAD}\n{LINE}{MARK}\n"
+    if name.endswith(".gz"):
+        path.write_bytes(gzip.compress(content.encode()))
+    else:
+        path.write_bytes(content.encode("utf-16"))
+    found = complaint(tmp_path, path)
+    assert found.reason == "STORE_NOT_WRITABLE"
+    assert "has to be copied" in str(found)
+    assert MARK not in str(found)
 
 
 def test_mixed_encodings_are_found_with_their_line(tmp_path: Path) -> None:

@@ -8,16 +8,13 @@ import ctypes.util
 import os
 import platform
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from accord.agent.doctor.finding import Finding, ok, warning, wrong
+from accord.agent.machine.room import LEAST_FREE, free_bytes
 from accord.core._version import __version__
-
-LEAST_FREE = 256 << 20
-"""Bytes below which the ledger and an ingest are in danger."""
 
 LITTLE_FREE = 2 << 30
 
@@ -87,7 +84,7 @@ def disk(folder: Path, free: int | None = None) -> Iterator[Finding]:
         free: bytes; asked if not given.
     """
     here = nearest(folder)
-    free = shutil.disk_usage(here).free if free is None else free
+    free = free_bytes(here) if free is None else free
     room = f"{free / 2**30:.1f} GiB are free on the disk of {here}."
     if free < LEAST_FREE:
         yield wrong(

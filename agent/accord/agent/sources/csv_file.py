@@ -39,6 +39,7 @@ def open_csv(path: Path, form: SourceForm, copy: Path) -> Table:
     Raises:
         SourceError: SOURCE_EMPTY, SOURCE_ENCODING, SOURCE_MALFORMED or
             SOURCE_UNREADABLE.
+        PreconditionFailed: STORE_NOT_WRITABLE, a copy has no room.
     """
     try:
         above = (form.header_row or 1) - 1

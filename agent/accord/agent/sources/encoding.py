@@ -3,6 +3,9 @@
 
 A file that is clean UTF-8 already is read where it lies. Every complaint names file
 and line, and never shows what stands there.
+
+A copy ends before it fills the disk, on which the ledger has to be written, and a
+packed file before it has become far larger than any that holds records.
 """
 
 from __future__ import annotations
@@ -12,11 +15,22 @@ import contextlib
 import gzip
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
-from accord.core.errors import SourceError
+from accord.agent.machine.room import LEAST_FREE, free_bytes
+from accord.core.errors import PreconditionFailed, SourceError
 
 _CHUNK = 1 << 22
+
+_MOST_TIMES: Final = 200
+"""How many times its size a packed file may have unpacked.
+
+Records pack to a tenth, and to a fiftieth where they are much alike; only what repeats
+itself without end packs further, to a thousandth.
+"""
+
+_ALWAYS: Final = 1 << 28
+"""Bytes that any packed file may have unpacked, however small it is."""
 
 
 def as_utf8(path: Path, encoding: str | None, copy: Path, *, above: int = 0) -> Path:
@@ -30,6 +44,7 @@ def as_utf8(path: Path, encoding: str | None, copy: Path, *, above: int = 0) -> 
 
     Raises:
         SourceError: SOURCE_ENCODING or SOURCE_MALFORMED, with the line.
+        PreconditionFailed: STORE_NOT_WRITABLE, a copy has no room.
     """
     packed = path.name.lower().endswith(".gz")
     name = encoding or _marked(path)
@@ -56,6 +71,8 @@ def as_utf8(path: Path, encoding: str | None, copy: Path, *, above: int = 0) -> 
             while above and lines:
                 _, end, lines = lines.partition("\n")
                 above -= len(end)
+            if free_bytes(copy.parent) < LEAST_FREE:
+                raise _no_room(path)
             file.write(lines)
         file.write("\n" if held else "")
     return copy
@@ -78,6 +95,8 @@ def _decoded(path: Path, encoding: str) -> Iterator[str]:
     """
     decoder = codecs.getincrementaldecoder(encoding)()
     line = 1
+    packed = path.name.lower().endswith(".gz")
+    most = max(_ALWAYS, _MOST_TIMES * path.stat().st_size) if packed else None
     with _opened(path) as file:
         start = file.read(4)
         _check_mark(start, encoding, path.name)
@@ -86,6 +105,8 @@ def _decoded(path: Path, encoding: str) -> Iterator[str]:
         while not final:
             following = file.read(_CHUNK)
             final = not following
+            if most is not None and file.tell() > most:
+                raise _bomb(path)
             try:
                 text = decoder.decode(chunk, final)
             except UnicodeDecodeError as error:
@@ -137,6 +158,24 @@ def _undecodable(path: Path, line: int, encoding: str) -> SourceError:
         "SOURCE_ENCODING",
         f"{path.name}, line {line}: this is not {encoding}, as the mapping says; "
         "another encoding may be.",
+    )
+
+
+def _bomb(path: Path) -> SourceError:
+    return SourceError(
+        "SOURCE_MALFORMED",
+        f"{path.name} unpacks to more than {_MOST_TIMES} times its size, as no file of "
+        "records does; it may be damaged, or made to fill a disk. If it is right, "
+        "unpack it yourself and name the CSV file.",
+    )
+
+
+def _no_room(path: Path) -> PreconditionFailed:
+    return PreconditionFailed(
+        "STORE_NOT_WRITABLE",
+        f"{path.name} has to be copied to be read, and the disk of the state directory "
+        f"has less than {LEAST_FREE >> 20} MiB left. Make room there, or save the file "
+        "as CSV in UTF-8, unpacked, which is read where it lies.",
     )
 
 

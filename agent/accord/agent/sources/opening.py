@@ -35,6 +35,7 @@ def open_file(
     Raises:
         SourceError: SOURCE_ABSENT, SOURCE_EMPTY, SOURCE_ENCODING, SOURCE_FORMAT,
             SOURCE_LOCKED, SOURCE_MALFORMED, SOURCE_SHEET or SOURCE_UNREADABLE.
+        PreconditionFailed: STORE_NOT_WRITABLE, a copy has no room.
     """
     if not path.is_file():
         raise SourceError("SOURCE_ABSENT", f"There is no file {path}.")
