@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accord.agent.keys.envelope import Altered, is_sealed, seal, unseal
+from accord.agent.keys.envelope import MAGIC, Altered, is_sealed, seal, unseal
 from accord.agent.keys.files import make_key, read_key, read_secret
 from accord.agent.keys.kek import CREDENTIAL, OLD_CREDENTIAL, KekBytes
+from accord.agent.keys.marker import SEALED, Marker
 from accord.agent.rounds.sealing import AUDIT_KEY
 from accord.agent.settings import CREDENTIALS
 from accord.agent.state import AGENCY_KEY, AgentState
@@ -227,8 +228,14 @@ def _rotate(agency: Agency) -> None:
     agency.command("keys", "rotate-kek", "--state", agency.state.root)
 
 
-@pytest.mark.parametrize("step", [_seal, _unseal, _rotate])
-@pytest.mark.parametrize("cut_at", range(1, 6))
+STEPS = {_seal: 6, _unseal: 6, _rotate: 6}
+"""How often each writes: the marker, the keys, and the marker again or its end."""
+
+
+@pytest.mark.parametrize(
+    ("step", "cut_at"),
+    [(step, at) for step, writes in STEPS.items() for at in range(1, writes + 1)],
+)
 def test_every_key_can_be_read_wherever_it_is_cut_off(
     agency: Agency, monkeypatch: pytest.MonkeyPatch, step: Step, cut_at: int
 ) -> None:
@@ -238,22 +245,31 @@ def test_every_key_can_be_read_wherever_it_is_cut_off(
         agency.run("keys", "seal")
     if step is _rotate:
         agency.set_up(second, first)
-    replaced = Path.replace
+    replaced, unlinked = Path.replace, Path.unlink
     done = 0
 
-    def cut(path: Path, target: Path) -> Path:
+    def cut() -> None:
         nonlocal done
         done += 1
         if done == cut_at:
             raise Cut
+
+    def replace(path: Path, target: Path) -> Path:
+        cut()
         return replaced(path, target)
 
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        if path.name == SEALED:
+            cut()
+        unlinked(path, missing_ok)
+
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", cut)
-        if cut_at <= len(KEYS):
-            with pytest.raises(Cut):
-                step(agency)
-            assert list(agency.state.keys.glob(".*"))  # what a power cut leaves
+        patch.setattr(Path, "replace", replace)
+        patch.setattr(Path, "unlink", unlink)
+        with pytest.raises(Cut):
+            step(agency)
+    # What a power cut leaves; nothing, where only the end was missing.
+    assert list(agency.state.keys.glob(".*")) or (step is _unseal and cut_at == 6)
     agency.require_keys()
     step(agency)
     agency.require_keys()
@@ -262,6 +278,68 @@ def test_every_key_can_be_read_wherever_it_is_cut_off(
     if step is _rotate:
         agency.set_up(second)
         agency.require_keys()
+    if step is _unseal:
+        agency.state.config.unlink()
+        agency.require_keys()
+    else:
+        _plant(agency, KEYS[0])
+        assert agency.refused("keys") == "SECRET_NOT_SEALED"
+
+
+def _plant(agency: Agency, name: str, content: bytes = bytes(32)) -> None:
+    (agency.state.keys / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("marker", ["kept", "gone", "of an older agent"])
+@pytest.mark.parametrize("name", KEYS)
+def test_a_plain_file_in_the_place_of_a_sealed_key_is_refused(
+    agency: Agency, name: str, marker: str
+) -> None:
+    agency.set_up(agency.kek())
+    agency.run("keys", "seal")
+    sealed = (agency.state.keys / name).read_bytes()
+    if marker == "gone":
+        (agency.state.keys / SEALED).unlink()
+    elif marker != "kept":
+        _plant(agency, SEALED, sealed[len(MAGIC) :][:16].hex().encode() + b"\n")
+    agency.require_keys()
+    _plant(agency, name)
+    with pytest.raises(ConfigurationError, match="is not sealed") as caught:
+        agency.content(name)
+    assert caught.value.reason == "SECRET_NOT_SEALED"
+    assert (
+        "SECRET_NOT_SEALED" in agency.command("doctor", "--json", *agency.here).stdout
+    )
+    for words in ("seal", "unseal", "rotate-kek"):
+        if words != "rotate-kek" or marker != "gone":
+            assert agency.refused("keys", words) == "SECRET_NOT_SEALED"
+    assert (agency.state.keys / name).read_bytes() == bytes(32)
+    _plant(agency, name, sealed)
+    agency.require_keys()
+
+
+def test_a_key_that_was_restored_from_a_plain_copy_is_sealed_on_request(
+    agency: Agency,
+) -> None:
+    agency.set_up(agency.kek())
+    agency.run("keys", "seal")
+    _plant(agency, "store.key", agency.keys["store.key"])
+    assert agency.refused("keys", "seal") == "SECRET_NOT_SEALED"
+    said = json.loads(agency.run("keys", "seal", "--take-plain", "--json").stdout)
+    assert said["changed"] == ["store.key"]
+    agency.require_keys()
+    assert agency.sealed() == KEYS
+
+
+def test_nobody_without_the_kek_says_that_a_key_may_be_plain(agency: Agency) -> None:
+    agency.set_up(agency.kek())
+    agency.run("keys", "seal")
+    _plant(agency, "store.key")
+    forged = seal(KekBytes(bytes(32), "mine"), SEALED, Marker(opening=True).content())
+    _plant(agency, SEALED, forged)
+    with pytest.raises(ConfigurationError) as caught:
+        agency.content("store.key")
+    assert caught.value.reason == "KEK_WRONG"
 
 
 def test_a_kek_beside_the_keys_is_refused(agency: Agency) -> None:

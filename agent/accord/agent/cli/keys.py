@@ -85,9 +85,22 @@ def make_kek(
 
 
 @keys_app.command("seal")
-def seal(*, state: StateOption = None, as_json: AsJson = False) -> None:
+def seal(
+    *,
+    take_plain: Annotated[
+        bool,
+        typer.Option(
+            "--take-plain",
+            help="Take plain files for keys also where keys are sealed already: you "
+            "put them there yourself.",
+        ),
+    ] = False,
+    state: StateOption = None,
+    as_json: AsJson = False,
+) -> None:
     """Seal every key under the key-encrypting key that is set up."""
-    _show(seal_keys(AgentState.open(state_root(state))), as_json=as_json)
+    opened = AgentState.open(state_root(state))
+    _show(seal_keys(opened, take_plain=take_plain), as_json=as_json)
 
 
 @keys_app.command("unseal")

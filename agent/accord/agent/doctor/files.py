@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from accord.agent.doctor.finding import Finding, from_error, ok, wrong
-from accord.agent.keys.files import SEALED, read_secret
+from accord.agent.keys.files import read_secret
+from accord.agent.keys.marker import SEALED
 from accord.agent.rounds import fence
 from accord.agent.rounds.sealing import AUDIT_KEY
 from accord.agent.settings import load_settings

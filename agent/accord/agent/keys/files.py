@@ -7,7 +7,8 @@ building every store anew, so nothing replaces one by itself.
 
 Where the file `SEALED` lies beside them, keys are sealed under a key-encrypting key
 (`accord.agent.keys.envelope`), and new ones are sealed from the first byte on. Whoever
-reads a secret need not know whether it was.
+reads a secret need not know whether it was; but a plain file is no key where keys are
+sealed, as anybody who can write there could have made it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from accord.agent.keys import envelope
 from accord.agent.keys.envelope import Altered
 from accord.agent.keys.kek import KekRing
+from accord.agent.keys.marker import SEALED, Marker
 from accord.agent.machine.private_files import (
     read_private,
     replace_private,
@@ -27,9 +29,6 @@ from accord.agent.settings import load_settings
 from accord.core.errors import ConfigurationError
 
 KEY_BYTES = 32
-
-SEALED = "sealed"
-"""File beside the keys; says under which KEK new ones are sealed."""
 
 ENDING = ".key"
 """How the names of files end that are sealed. Certificates and addresses are not."""
@@ -65,12 +64,25 @@ def read_secret(path: Path, state: Path | None = None) -> bytes:
 
     Raises:
         ConfigurationError: SECRET_ABSENT, SECRET_EXPOSED, SECRET_UNREADABLE, or
-            SECRET_BROKEN; KEK_ABSENT and what else `KekRing` says of a sealed one.
+            SECRET_BROKEN; SECRET_NOT_SEALED; KEK_ABSENT and what else `KekRing` says
+            of a sealed one.
     """
     content = read_private(path)
+    root = state or path.parent.parent
     if not envelope.is_sealed(content):
-        return content
-    return _opened(path, content, ring_of(state or path.parent.parent))
+        if not is_secret(path) or path.parent != root / "keys" or _may_be_plain(path):
+            return content
+        # It may have been sealed since, by a command beside this one.
+        content = read_private(path)
+        if not envelope.is_sealed(content):
+            raise ConfigurationError(
+                "SECRET_NOT_SEALED",
+                f"{path} is not sealed, and this agent's keys are: somebody may have "
+                "put another key in its place. Restore the sealed file from a copy; if "
+                "you put this one there yourself, `accord-agent keys seal "
+                "--take-plain` seals it.",
+            )
+    return _opened(path, content, ring_of(root))
 
 
 def make_key(path: Path) -> None:
@@ -112,6 +124,27 @@ def is_secret(path: Path) -> bool:
     return path.suffix == ENDING and not path.name.startswith(".")
 
 
+def marker_of(folder: Path) -> Marker | None:
+    """Return how far the keys in *folder* are sealed; none: they are plain.
+
+    Raises:
+        ConfigurationError: as `read_secret`.
+    """
+    path = folder / SEALED
+    try:
+        content = read_private(path)
+    except ConfigurationError as error:
+        if error.reason == "SECRET_ABSENT":
+            return None
+        raise
+    if not envelope.is_sealed(content):
+        return Marker()
+    try:
+        return Marker.parse(_opened(path, content, ring_of(folder.parent)))
+    except Altered:
+        raise _broken(path) from None
+
+
 def no_kek(what: str, ring: KekRing) -> ConfigurationError:
     """Return the complaint that no KEK is at hand."""
     return ConfigurationError(
@@ -124,13 +157,35 @@ def no_kek(what: str, ring: KekRing) -> ConfigurationError:
 
 
 def _as_kept(path: Path, content: bytes) -> bytes:
-    if not is_secret(path) or not (path.parent / SEALED).exists():
+    marker = marker_of(path.parent) if is_secret(path) else None
+    if marker is None or marker.opening:
         return content
     ring = ring_of(path.parent.parent)
     kek = ring.current()
     if kek is None:
         raise no_kek(f"{path} is to be sealed and cannot be.", ring)
     return envelope.seal(kek, path.name, content)
+
+
+def _may_be_plain(path: Path) -> bool:
+    """Whether the file of a key is rightly plain, as far as can be told here."""
+    marker = marker_of(path.parent)
+    if marker is not None:
+        return marker.allows(path.name)
+    # Nobody makes keys plain one by one: beside a sealed one the marker was removed.
+    return not any(
+        envelope.is_sealed(_start(each))
+        for each in path.parent.iterdir()
+        if is_secret(each)
+    )
+
+
+def _start(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(envelope.MAGIC))
+    except OSError:
+        return b""
 
 
 def _opened(path: Path, content: bytes, ring: KekRing) -> bytes:
@@ -140,11 +195,7 @@ def _opened(path: Path, content: bytes, ring: KekRing) -> bytes:
         if kek is not None:
             return envelope.unseal(kek, path.name, content)
     except Altered:
-        raise ConfigurationError(
-            "SECRET_BROKEN",
-            f"{path} is sealed and does not open: it was changed, cut off, or has "
-            "another name than when it was sealed. Restore it from a copy.",
-        ) from None
+        raise _broken(path) from None
     current = ring.current()
     if current is None:
         raise no_kek(f"{path} is sealed.", ring)
@@ -153,4 +204,12 @@ def _opened(path: Path, content: bytes, ring: KekRing) -> bytes:
         f"{path} is sealed under the key-encrypting key {id_.hex()}, and the one of "
         f"{current.place} is another ({current.id.hex()}). Bring that one, or name it "
         "below [keys.old] in config.toml.",
+    )
+
+
+def _broken(path: Path) -> ConfigurationError:
+    return ConfigurationError(
+        "SECRET_BROKEN",
+        f"{path} is sealed and does not open: it was changed, cut off, or has another "
+        "name than when it was sealed. Restore it from a copy.",
     )

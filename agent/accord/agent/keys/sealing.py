@@ -3,8 +3,8 @@
 
 Each file is replaced in one step by one that holds the same secret, and reading knows
 both forms: whatever is cut off in between, every key can be read, and the same command
-finishes what was begun. The file `SEALED` comes, or goes, before them all: a key that
-is made meanwhile has the form of what is to be.
+finishes what was begun. The file `SEALED` says before them all what is to be: a key
+that is made meanwhile has that form. Until the end it names those that may be plain.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from accord.agent.keys import envelope
 from accord.agent.keys.envelope import Kek
 from accord.agent.keys.files import (
     ENDING,
-    SEALED,
     is_secret,
     no_kek,
     read_secret,
     ring_of,
 )
 from accord.agent.keys.kek import lies_within
+from accord.agent.keys.marker import SEALED, Marker
 from accord.agent.machine.private_files import (
     clear_partial,
     read_private,
@@ -46,8 +46,12 @@ class Sealing:
     """Where the KEK is that all are sealed under now, if they are."""
 
 
-def seal_keys(state: AgentState) -> Sealing:
+def seal_keys(state: AgentState, *, take_plain: bool = False) -> Sealing:
     """Seal every key under the KEK of the settings, those of an older KEK too.
+
+    Args:
+        state: the agent's.
+        take_plain: believe plain files also where keys are sealed already.
 
     Raises:
         ConfigurationError: KEK_ABSENT, there is none; KEK_BESIDE_KEYS; or a key cannot
@@ -68,17 +72,28 @@ def seal_keys(state: AgentState) -> Sealing:
     with state.exclusive():
         clear_partial(state.keys, ENDING, SEALED)
         # Read all before anything is written: a key that does not open stops it here.
-        plain = {path: read_secret(path) for path in secrets_of(state)}
-        replace_private(state.keys / SEALED, f"{kek.id.hex()}\n".encode())
+        kept = {path: read_private(path) for path in secrets_of(state)}
+        plain = {path for path in kept if not envelope.is_sealed(kept[path])}
+        secrets = {
+            path: content if take_plain and path in plain else read_secret(path)
+            for path, content in kept.items()
+        }
+        begun = Marker(plain=frozenset(path.name for path in plain))
+        _say(state, kek, begun)
         changed, unchanged = [], []
-        for path, content in plain.items():
-            kept = read_private(path)
-            if envelope.is_sealed(kept) and envelope.kek_id(kept) == kek.id:
+        for path, content in secrets.items():
+            if path not in plain and envelope.kek_id(kept[path]) == kek.id:
                 unchanged.append(path.name)
                 continue
             replace_private(path, _tried(kek, path, content))
             changed.append(path.name)
+        _say(state, kek, Marker())
     return Sealing(changed=tuple(changed), unchanged=tuple(unchanged), place=kek.place)
+
+
+def _say(state: AgentState, kek: Kek, marker: Marker) -> None:
+    path = state.keys / SEALED
+    replace_private(path, _tried(kek, path, marker.content()))
 
 
 def _tried(kek: Kek, path: Path, content: bytes) -> bytes:
@@ -131,16 +146,21 @@ def unseal_keys(state: AgentState) -> Sealing:
     with state.exclusive():
         clear_partial(state.keys, ENDING, SEALED)
         plain = {path: read_secret(path) for path in secrets_of(state)}
+        kept = {path: read_private(path) for path in plain}
+        sealed = [path for path in kept if envelope.is_sealed(kept[path])]
+        if sealed:
+            kek = ring_of(state.root).named(envelope.kek_id(kept[sealed[0]]))
+            assert kek is not None  # noqa: S101  # it has just opened that file
+            _say(state, kek, Marker(opening=True))
+        for path in sealed:
+            replace_private(path, plain[path])
         (state.keys / SEALED).unlink(missing_ok=True)
         sync_directory(state.keys)
-        changed, unchanged = [], []
-        for path, content in plain.items():
-            if envelope.is_sealed(read_private(path)):
-                replace_private(path, content)
-                changed.append(path.name)
-            else:
-                unchanged.append(path.name)
-    return Sealing(changed=tuple(changed), unchanged=tuple(unchanged), place=None)
+    return Sealing(
+        changed=tuple(path.name for path in sealed),
+        unchanged=tuple(path.name for path in kept if path not in sealed),
+        place=None,
+    )
 
 
 def secrets_of(state: AgentState) -> Iterator[Path]:
