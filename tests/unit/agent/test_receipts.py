@@ -204,6 +204,23 @@ def test_a_question_that_was_declined_first_can_be_answered_later(staff: Staff) 
     assert (receipt.outcome, receipt.reason) == (Outcome.OPENED, None)
 
 
+def test_a_question_that_was_declined_between_two_rounds_goes_on(staff: Staff) -> None:
+    """A hub that comes back asks anew, perhaps while a rule forbids it."""
+    world = staff.world
+    asked = world.asked()
+    found = world.ready(asked)
+    staff.run("stop-sharing", "--reason", "x")
+    fetch = world.offer.fetch
+    assert refused(answerer(world).ready, *signed(asked), 1, fetch) == "LOCAL_RULE"
+    staff.run("resume-sharing", "--reason", "x")
+    masked = world.hub.mask(found)
+    (receipt,) = kept(world)
+    assert (receipt.outcome, receipt.reason) == (Outcome.MASKED, None)
+    world.hub.reveal(masked)
+    (receipt,) = kept(world)
+    assert (receipt.outcome, receipt.reason) == (Outcome.OPENED, None)
+
+
 def test_an_answer_is_not_taken_back_by_a_later_refusal(world: World) -> None:
     asked = world.asked()
     world.whole(asked)
@@ -382,6 +399,15 @@ def test_staff_sees_a_fork_and_decides(
     assert "shown then:  12 entries" in refusal
     assert "nothing is answered" in refusal
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+
+    def another_head_meanwhile() -> str:
+        greeted(answerer(staff.world), 11, edited())
+        return "yes"
+
+    monkeypatch.setattr("builtins.input", another_head_meanwhile)
+    assert "has shown another head" in staff.run("log", "accept", status=4).stderr
+    assert staff.json("status")["log"]["forked"] is True
+    greeted(answerer(staff.world), 12, edited())
     monkeypatch.setattr("builtins.input", lambda: "yes")
     assert "goes on from 12 entries" in staff.run("log", "accept").stdout
     assert ", accepted 20" in staff.run("log", "show").stdout

@@ -146,7 +146,7 @@ def accept_log(
         if found and not yes:
             _ask(found, may_ask=sys.stdin.isatty() and not as_json)
         with transaction(connection) as tx:
-            taken = accept(tx, utc_now())
+            taken = accept(tx, utc_now(), found[-1] if found else None)
     if as_json:
         print_json(console, {"accepted": taken.shown.as_json()})
         return

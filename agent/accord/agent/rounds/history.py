@@ -5,6 +5,9 @@
 
     (none) -> refused <-> asked <-> masked -> opened | presumed | ended
 
+A question that was declined at one call may be answered at the next one, in the round
+that it was in: what forbade it may be gone by then.
+
 A row follows the query's own (`accord.agent.rounds.rows`) in the same transaction. What
 was ``opened`` or ``presumed`` (an old copy of the state may have opened it) is charged,
 and its row keeps all that proves the charge: the requisition with the hub's signature,
@@ -62,8 +65,8 @@ WHERE query_id = :query_id AND state = 'refused' AND reason = 'APPROVAL_AWAITED'
 """
 
 _MASKED: Final = """
-UPDATE receipt SET state = 'masked', cohort = :cohort, transcript = :transcript,
-    cells = :cells, scale = :scale, masked_at = :now
+UPDATE receipt SET state = 'masked', reason = NULL, cohort = :cohort,
+    transcript = :transcript, cells = :cells, scale = :scale, masked_at = :now
 WHERE query_id = :query_id AND charged_at IS NULL
 """
 

@@ -26,7 +26,12 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from accord.core.errors import NotFound, RequisitionRefused, Unreachable
+from accord.core.errors import (
+    NotFound,
+    PreconditionFailed,
+    RequisitionRefused,
+    Unreachable,
+)
 from accord.ledger.sqlite import transaction
 from accord.ledger.transaction import Transaction
 from accord.merkle.heads import SignedHead, TreeHead, Witnessed
@@ -257,11 +262,19 @@ def forks(tx: Transaction, *, unaccepted: bool = False) -> tuple[Fork, ...]:
     )
 
 
-def accept(tx: Transaction, now: datetime.datetime) -> Fork:
+def accept(
+    tx: Transaction, now: datetime.datetime, looked_at: Fork | None = None
+) -> Fork:
     """Go on from the head that was shown last; the evidence stays.
+
+    Args:
+        tx: an open transaction.
+        now: the time in UTC.
+        looked_at: the last one when somebody looked, and said yes to it.
 
     Raises:
         NotFound: LOG_NOT_FORKED, there is nothing to accept.
+        PreconditionFailed: LOG_NOT_ACCEPTED, the hub has shown another one since.
     """
     found = forks(tx, unaccepted=True)
     if not found:
@@ -269,6 +282,12 @@ def accept(tx: Transaction, now: datetime.datetime) -> Fork:
             "LOG_NOT_FORKED",
             "The hub's log has grown from what this agency saw: there is nothing to"
             " accept.",
+        )
+    if looked_at not in (None, found[-1]):
+        raise PreconditionFailed(
+            "LOG_NOT_ACCEPTED",
+            "Nothing was changed: the hub has shown another head of its log since you"
+            " looked. Run the command again and look at that one.",
         )
     _accept(tx, found[-1].shown, now)
     tx.execute(
