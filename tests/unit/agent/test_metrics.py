@@ -10,6 +10,7 @@ import itertools
 import re
 import shutil
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from structlog.testing import capture_logs
 
 from accord.agent.approvals.decisions import questions
 from accord.agent.metrics import figures as figures_module
+from accord.agent.metrics import listener
 from accord.agent.metrics.figures import OUTCOMES, REASONS, Figures
 from accord.agent.metrics.listener import Recent, listening
 from accord.agent.network.identity import IdentityFiles, Membership
@@ -35,6 +37,7 @@ from accord.core.errors import (
 )
 from accord.rpc import pki
 from accord.rpc.address import Address
+from accord.rpc.loopback.port import MOST_CONNECTIONS, claim
 from tests.unit.agent.agency_world import THREE, Templates, World, joined, stored
 from tests.unit.agent.agreements import AGENCY, AGREEMENT_TEXT, signed
 
@@ -214,6 +217,14 @@ def ask(
         return answer.status, answer.read(), answer.headers
 
 
+def ended(connection: socket.socket) -> bool:
+    """Whether the other end has closed it, now or soon."""
+    connection.settimeout(10)
+    with contextlib.suppress(ConnectionError):
+        return connection.recv(1) == b""
+    return True
+
+
 class TestTheListener:
     def test_it_answers_prometheus(self, port: int) -> None:
         status, body, headers = ask(port)
@@ -300,6 +311,34 @@ class TestTheListener:
         with pytest.raises(PreconditionFailed):
             found()
         assert found() == b"well"
+
+    def test_so_many_are_connected_and_no_more(
+        self, port: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with contextlib.ExitStack() as held:
+            first = [
+                held.enter_context(socket.create_connection(("127.0.0.1", port)))
+                for _ in range(MOST_CONNECTIONS)
+            ]
+            one_more = held.enter_context(
+                socket.create_connection(("127.0.0.1", port), timeout=10)
+            )
+            assert ended(one_more)
+            assert threading.active_count() <= MOST_CONNECTIONS + 10
+            # Who has asked nothing in time makes room for who asks.
+            monkeypatch.setattr(listener, "ASKING_SECONDS", 0)
+            assert ask(port)[0] == 200
+            assert all(ended(each) for each in first)
+
+    def test_who_has_been_answered_holds_no_place(self, port: int) -> None:
+        for _ in range(MOST_CONNECTIONS + 2):
+            assert ask(port)[0] == 200
+
+    def test_no_other_program_shares_the_port(self, port: int) -> None:
+        with socket.socket() as other:
+            claim(other)
+            with pytest.raises(OSError, match="in use"):
+                other.bind(("127.0.0.1", port))
 
     def test_a_port_that_is_taken(self, port: int) -> None:
         taken = Address("127.0.0.1", port)

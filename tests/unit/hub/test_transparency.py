@@ -21,7 +21,7 @@ from accord.hub.state import State
 from accord.hub.transparency.listener import Listener
 from accord.merkle.heads import SignedHead
 from accord.merkle.proofs import has_grown, is_included
-from accord.rpc.loopback.serving import LOOPBACK
+from accord.rpc.loopback.port import LOOPBACK
 from accord.trust.keys import raw_public
 from accord.v1 import common_pb2, log_pb2
 from tests.unit.hub.scripted import refusing

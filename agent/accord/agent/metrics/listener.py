@@ -4,7 +4,8 @@
 There is one page, which nobody can change anything with. Requests that name another
 host are refused, so that no name that somebody points at this machine (DNS rebinding)
 becomes an origin. It runs on threads of its own: a monitoring system that hangs holds
-no answer up. Figures are read once a second at most, however many ask.
+no answer up. There are so many of them and no more, and who has asked nothing for a
+while makes room. Figures are read once a second at most, however many ask.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from accord.core.errors import AccordError, ConfigurationError
 from accord.rpc.address import Address
+from accord.rpc.loopback.port import ASKING_SECONDS, MOST_CONNECTIONS, claim
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -30,9 +32,6 @@ if TYPE_CHECKING:
 PATH: Final = "/metrics"
 
 _NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
-_SECONDS: Final = 10
-"""For one request to be read and answered."""
-
 _FRESH_SECONDS: Final = 1.0
 
 _HEADERS: Final = (
@@ -100,9 +99,37 @@ class Recent:
 
 class _Server(socketserver.ThreadingMixIn, WSGIServer):
     daemon_threads = True
+    allow_reuse_address = False  # `claim` says so, where that is right
+    request_queue_size = MOST_CONNECTIONS
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self._since: dict[socket.socket, float] = {}
+        super().__init__(address, _Look)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ANN401
+        """Take a connection if there is room, and end those that are overdue.
+
+        Only the thread that accepts comes here; those that answer take theirs out.
+        """
+        now = time.monotonic()
+        for each, since in list(self._since.items()):
+            if now - since > ASKING_SECONDS:
+                self._since.pop(each, None)
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+        if len(self._since) >= MOST_CONNECTIONS:
+            return False
+        self._since[request] = now
+        return True
+
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401
+        """Close a connection; its place is free."""
+        self._since.pop(request, None)
+        super().shutdown_request(request)
 
     def server_bind(self) -> None:
         """Bind, and ask no name server what this machine is called."""
+        claim(self.socket)
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = "localhost", self.server_address[1]
         self.setup_environ()
@@ -118,7 +145,7 @@ class _Server6(_Server):
 class _Look(WSGIRequestHandler):
     """One request for the figures; nothing of it is written down."""
 
-    timeout = _SECONDS
+    timeout = ASKING_SECONDS
 
     def log_message(self, *_arguments: object) -> None:
         """Log nothing: there would be a line for every look."""
@@ -139,7 +166,7 @@ class _Nowhere:
 def _bound(address: Address) -> _Server:
     kind = _Server6 if ":" in address.host else _Server
     try:
-        return kind((address.host, address.port), _Look)
+        return kind((address.host, address.port))
     except OSError:
         raise ConfigurationError(
             "PORT_UNAVAILABLE",

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from accord.core.errors import ConfigurationError
+from accord.rpc.loopback.port import ASKING_SECONDS, MOST_CONNECTIONS, bound
 
-LOOPBACK = "127.0.0.1"
-_BACKLOG = 64
 _CLOSING_SECONDS = 3
 
 
@@ -48,10 +49,13 @@ class LoopbackServer:
 
 
 def quiet(app: ASGIApp, closing_seconds: int) -> uvicorn.Config:
-    """Return how to serve *app*: no line per request, and nothing told of itself."""
+    """Return how to serve *app*: no line per request, and nothing told of itself.
+
+    Connections are bounded in number, and in the time until something is asked.
+    """
     return uvicorn.Config(
         app,
-        http="h11",
+        http=_Bounded,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -63,21 +67,20 @@ def quiet(app: ASGIApp, closing_seconds: int) -> uvicorn.Config:
     )
 
 
-def bound(port: int) -> socket.socket:
-    """Return a listening port of loopback.
+class _Bounded(H11Protocol):
+    """A connection that ends if there are too many, or if nothing is asked on it."""
 
-    Raises:
-        OSError: it cannot be had.
-    """
-    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind((LOOPBACK, port))
-        found.listen(_BACKLOG)
-    except OSError:
-        found.close()
-        raise
-    return found
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            transport.abort()
+        else:
+            self.loop.call_later(ASKING_SECONDS, self._end_unasked)
+
+    def _end_unasked(self) -> None:
+        first: object = self.cycle
+        if first is None:
+            self.transport.abort()
 
 
 def _bound(port: int) -> socket.socket:

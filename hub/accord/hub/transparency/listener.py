@@ -18,7 +18,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from accord.core.errors import ConfigurationError
-from accord.rpc.loopback.serving import LOOPBACK, bound, quiet
+from accord.rpc.loopback.port import LOOPBACK, bound
+from accord.rpc.loopback.serving import quiet
 
 HOSTS: Final = [LOOPBACK, "localhost"]
 """Names by which the listener can be called, whatever the port."""
