@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from accord.agent.intake.ingest import check
@@ -121,6 +122,49 @@ def test_a_packed_file_is_read(tmp_path: Path) -> None:
         checked(tmp_path, content[:-9], name="b.csv.gz")
     with pytest.raises(SourceError, match="damaged gzip"):
         checked(tmp_path, b"name,region\n", name="c.csv.gz")
+
+
+@pytest.mark.parametrize("name", ["cases[1].csv", "ca*es1.csv", "cases?.csv"])
+def test_a_file_is_read_whose_name_looks_like_a_pattern(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "cases1.csv").write_bytes(b"name,region\nAna,north\nBela,south\n")
+    assert checked(tmp_path, b"name,region\nCyril,west\n", name=name).read == 1
+
+
+def test_a_parquet_file_is_read_whose_name_looks_like_a_pattern(
+    tmp_path: Path,
+) -> None:
+    for name, rows in (("cases1.parquet", 2), ("cases[1].parquet", 1)):
+        duckdb.sql(
+            f"SELECT 'Ana' AS name, 'north' AS region FROM range({rows})"
+        ).to_parquet(str(tmp_path / name))
+    content = (tmp_path / "cases[1].parquet").read_bytes()
+    assert checked(tmp_path, content, name="cases[1].parquet").read == 1
+
+
+@pytest.mark.parametrize("source", ["{}", "{encoding: mac-roman}", "{header_row: 2}"])
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
+def test_lines_end_as_each_system_ends_them(
+    tmp_path: Path, source: str, end: str
+) -> None:
+    lines = ["name,region", "Ana,north", "Bela,south", ""]
+    lines = ["Export of 2026", *lines] if "header_row" in source else lines
+    report = checked(tmp_path, end.join(lines).encode(), source)
+    assert (report.read, report.kept) == (2, 2)
+
+
+def test_a_packed_file_of_an_old_macintosh_is_read(tmp_path: Path) -> None:
+    content = gzip.compress(b"name,region\rAna,north\r")
+    assert checked(tmp_path, content, name="a.csv.gz").read == 1
+
+
+def test_a_return_in_the_last_line_is_said_where_totals_are_sought(
+    tmp_path: Path,
+) -> None:
+    content = b"name,region\nAna,north\nTo\rtal,south\n"
+    with pytest.raises(SourceError, match="line 3"):
+        checked(tmp_path, content, "{totals: {name: total}}")
 
 
 def test_a_header_alone_has_no_rows(tmp_path: Path) -> None:

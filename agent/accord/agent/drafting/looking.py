@@ -20,7 +20,7 @@ import numpy as np
 
 from accord.agent.drafting.origins import Origin, common_header, opened
 from accord.agent.drafting.words import Words
-from accord.agent.intake.sandbox import reading, sandbox
+from accord.agent.intake.sandbox import literal, reading, sandbox
 from accord.agent.intake.workspace import workspace
 from accord.agent.settings import Ingest
 from accord.agent.sources.form import SourceForm
@@ -201,7 +201,7 @@ class Sighting:
         try:
             with reading(table.name):
                 (row,) = self._connection.execute(
-                    f"SELECT {listed} FROM {origin}", {"path": str(table.path)}
+                    f"SELECT {listed} FROM {origin}", {"path": literal(table.path)}
                 ).fetchall()
         except SourceError as error:
             raise fault(table, error) from None
@@ -228,7 +228,7 @@ class Sighting:
             sql = f"INSERT INTO seen SELECT {listed} FROM {origin} LIMIT {SAMPLE}"
             try:
                 with reading(source.name):
-                    self._connection.execute(sql, {"path": str(source.path)})
+                    self._connection.execute(sql, {"path": literal(source.path)})
             except SourceError as error:
                 raise fault(source, error) from None
 

@@ -19,7 +19,7 @@ from accord.agent.intake.header import check_header
 from accord.agent.intake.mapping import ROW_NUMBER, Mapping
 from accord.agent.intake.progress import QUIET, Progress
 from accord.agent.intake.pseudonym import Kind
-from accord.agent.intake.sandbox import reading
+from accord.agent.intake.sandbox import literal, reading
 from accord.agent.sources.opening import fault, scan
 from accord.agent.sources.table import Source, Stream, Table
 from accord.core.errors import SourceError
@@ -79,7 +79,8 @@ class Filling:
         sql = self._filling(number, before, 0, origin, expressions)
         try:
             with reading(table.name):
-                self.connection.execute(sql, self._values() | {"path": str(table.path)})
+                values = self._values() | {"path": literal(table.path)}
+                self.connection.execute(sql, values)
         except SourceError as error:
             raise fault(table, error) from None
 

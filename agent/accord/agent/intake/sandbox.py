@@ -11,6 +11,7 @@ DuckDB's own messages quote source lines; none of them leaves this module.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -37,6 +38,18 @@ _NOT_OF_A_SOURCE = (
 )
 
 
+_OF_PATTERNS = re.compile(r"[\[*?]")
+
+
+def literal(path: Path) -> str:
+    """Return the pattern that fits one path only.
+
+    DuckDB takes ``cases[1].csv``, as browsers name a second download, for a pattern: it
+    would read ``cases1.csv``.
+    """
+    return _OF_PATTERNS.sub(r"[\g<0>]", str(path))
+
+
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
@@ -56,7 +69,11 @@ def sandbox(
     try:
         spill = folder / "spill"
         spill.mkdir(mode=0o700)
-        paths = ", ".join(_quoted(str(path)) for path in readable)
+        # Both the pattern and what it finds are looked up in this list.
+        names = dict.fromkeys(
+            name for path in readable for name in (str(path), literal(path))
+        )
+        paths = ", ".join(map(_quoted, names))
         for setting in (
             f"memory_limit = {_quoted(limits.memory)}",
             f"max_temp_directory_size = {_quoted(limits.spill)}",

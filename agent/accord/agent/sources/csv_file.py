@@ -82,7 +82,10 @@ def _with_whole_end(
         whole = file.read()
         end = whole.rstrip(b"\r\n")
         last = end.rpartition(b"\n")[2].decode("utf-8", "replace")
-        fields = next(csv.reader([last], delimiter=separator), [])
+        fields: list[str] = []
+        # What is wrong with a line is said where all of them are read.
+        with contextlib.suppress(csv.Error):
+            fields = next(csv.reader([last], delimiter=separator), [])
         if len(fields) < columns and words & {each.strip().lower() for each in fields}:
             file.seek(start + len(end))
             file.truncate()

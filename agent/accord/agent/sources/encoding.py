@@ -58,12 +58,13 @@ def as_utf8(path: Path, encoding: str | None, copy: Path, *, above: int = 0) -> 
                 returns += text.count("\r")
         if both in (0, feeds) and (feeds or not returns):
             return path
-    # A file whose lines end in returns alone comes from an old Macintosh.
-    alone = bool(returns) and not feeds
     # DuckDB takes one kind of line end in a file; the copy has one.
     with copy.open("x", encoding="utf-8", newline="") as file:
-        held = ""
+        held, alone = "", None
         for text in _decoded(path, name):
+            if alone is None:
+                # Lines that end in returns alone come from an old Macintosh.
+                alone = "\r" in text and "\n" not in text
             whole = held + text
             held = "\r" if whole.endswith("\r") else ""
             lines = whole.removesuffix("\r").replace("\r\n", "\n")

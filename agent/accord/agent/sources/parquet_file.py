@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from accord.agent.intake.sandbox import reading
+from accord.agent.intake.sandbox import literal, reading
 from accord.agent.sources.table import Table
 from accord.core.errors import SourceError
 
@@ -34,7 +34,7 @@ def with_columns(table: Table, connection: duckdb.DuckDBPyConnection) -> Table:
     """
     with reading(table.name):
         rows = connection.execute(
-            "DESCRIBE SELECT * FROM read_parquet(?)", [str(table.path)]
+            "DESCRIBE SELECT * FROM read_parquet(?)", [literal(table.path)]
         ).fetchall()
     return dataclasses.replace(
         table,
