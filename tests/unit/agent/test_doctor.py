@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from accord.agent.doctor import machine
+from accord.agent.doctor import examination, machine
 from accord.agent.doctor.examination import examine
 from accord.agent.doctor.finding import Finding, Verdict
 from accord.agent.network.identity import IdentityFiles
@@ -81,7 +81,8 @@ async def test_a_new_machine_is_told_the_first_step(tmp_path: Path) -> None:
     assert "accord-agent init" in found["state"][0].advice
     assert "accord-agent enrol" in found["enrolment"][0].advice
     assert "--hub" in found["enrolment"][0].advice
-    assert not {"keys", "store", "policies", "public port"} & set(found)
+    assert "was not looked at" in found["enrolment"][0].sentence
+    assert not {"keys", "store", "policies", "proxy", "public port"} & set(found)
     assert not (tmp_path / "none").exists()
 
 
@@ -121,6 +122,33 @@ async def test_an_agent_that_joined_is_well(hub: HubDouble, state: AgentState) -
     assert told["policies"] == Verdict.WARNING
     assert "accord-agent run" in found["policies"][0].advice
     assert told["store"] == Verdict.WARNING
+
+
+async def test_a_port_that_nobody_named_is_called_a_guess(
+    hub: HubDouble, state: AgentState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = IdentityFiles(state.keys)
+    await join(hub, files, hub.new_token("shelter-north"), policies=state.policies)
+
+    async def at(port: int) -> Finding:
+        monkeypatch.setattr(examination, "PUBLIC_PORT", port)
+        (found,) = (await looked(state))["public port"]
+        return found
+
+    found = await at(hub.public_address.port)
+    assert found.verdict is Verdict.OK
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = free.getsockname()[1]
+        found = await at(nobody)
+        assert (found.verdict, found.reason) == (Verdict.WARNING, "HUB_UNREACHABLE")
+        assert f":{nobody} was looked at" in found.sentence
+        assert "--hub HOST:PORT" in found.advice
+    with filtering_box("localhost") as other:
+        found = await at(other.port)
+        assert found.verdict is Verdict.WARNING
+        assert "interception" not in found.sentence
+        assert "--hub HOST:PORT" in found.advice
 
 
 async def test_a_damaged_certificate_ends_no_examination(

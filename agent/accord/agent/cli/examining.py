@@ -25,8 +25,8 @@ def doctor(
         str | None,
         typer.Option(
             "--hub",
-            help="Public port of the hub, as HOST:PORT; else 8443 of the one that was "
-            "joined.",
+            help="Public port of the hub, as HOST:PORT; without it 8443 of the one "
+            "that was joined is tried, and of none before.",
             show_default=False,
         ),
     ] = None,

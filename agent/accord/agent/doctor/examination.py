@@ -7,7 +7,7 @@ import datetime
 from collections.abc import Iterator
 
 from accord.agent.doctor import files, machine, network, standing
-from accord.agent.doctor.finding import Finding, from_error, warning
+from accord.agent.doctor.finding import Finding, Verdict, from_error, warning
 from accord.agent.network.identity import Identity, IdentityFiles
 from accord.agent.state import AgentState
 from accord.core.errors import AccordError
@@ -54,7 +54,9 @@ def _network(
     if identity is None:
         yield warning(
             "enrolment",
-            "This agent has joined no hub yet.",
+            "This agent has joined no hub yet."
+            if hub is not None
+            else "This agent has joined no hub yet; the way to one was not looked at.",
             "Run `accord-agent enrol` with the token from the hub's operator."
             if hub is not None
             else "Run `accord-agent enrol` with the token from the hub's operator. To "
@@ -75,4 +77,25 @@ def _network(
         yield network.admission(identity)
     # Only an enrolment needs it, and its port may be another one.
     found = network.port("public port", public, identity.authority, now, needed=False)
-    yield from (each for each in found if each.thing != "time")
+    for each in found:
+        if each.thing != "time":
+            yield each if hub is not None else _guessed(each, public)
+
+
+def _guessed(found: Finding, public: Address) -> Finding:
+    """Say of a port that nobody named why it was looked at.
+
+    What answers there, if it is not the hub, may have every right to: it is not said
+    to stand in between.
+    """
+    if found.verdict is Verdict.OK:
+        return found
+    what = found.sentence if found.reason else "What answers there is another program."
+    return Finding(
+        found.thing,
+        Verdict.WARNING,
+        f"Nobody named the hub's public port, so {public} was looked at. {what}",
+        "Only an enrolment needs that port. If it is another one, name it with "
+        "--hub HOST:PORT.",
+        found.reason,
+    )
