@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,7 +32,12 @@ from accord.agent.store.columns import Columns
 from accord.agent.store.editions import edition_folder, freeze_due
 from accord.agent.store.erasing import close_edition
 from accord.core.calendar import Period
-from accord.core.errors import ConfigurationError, InvalidQuery, PreconditionFailed
+from accord.core.errors import (
+    ConfigurationError,
+    IntegrityError,
+    InvalidQuery,
+    PreconditionFailed,
+)
 from tests.unit.agent.agencies import (
     LIMITS,
     MAPPING_TEXT,
@@ -212,6 +219,20 @@ def test_lifting_one_finishes_what_was_killed_for_all(
     assert lift(state, named[:1], LIMITS, NOW).persons == 1
     assert pseudonyms_left(state, named)[1] == 0
     assert not note_file(state).exists()
+
+
+def test_a_damaged_note_names_the_way_out(state: AgentState) -> None:
+    ingest_rows(state, rows_of())
+    note_file(state).write_text('{"begun_at": "2026')
+    note_file(state).chmod(0o600)
+    before = store_bytes(state)
+    with pytest.raises(IntegrityError, match="forget the same persons again") as caught:
+        ingest_rows(state, rows_of())
+    assert caught.value.reason == "FORGET_NOTE_BROKEN"
+    assert store_bytes(state) == before
+    note_file(state).unlink()
+    forget(state, [pseudonym(state)], LIMITS, NOW)
+    assert pseudonyms_left(state, [pseudonym(state)])[1] == 0
 
 
 def test_an_edition_that_cannot_be_searched_is_closed(state: AgentState) -> None:
@@ -452,6 +473,10 @@ class TestIdentities:
         assert caught.value.reason == "FORGET_INPUT"
         assert "Quentin" not in caught.value.sentence
 
+    def test_a_column_may_be_called_like_the_beginning_of_another(self) -> None:
+        found = identities_in("id: 7\nid:old: 8\n", ("id", "id:old"), "list")
+        assert found == [["7", "8"]]
+
     def test_rows_without_identity_have_nobody_to_forget(
         self, state: AgentState
     ) -> None:
@@ -515,6 +540,39 @@ class TestCommand:
         said = command("forget", "--from", tmp_path / "person.txt", "--yes", *files)
         assert said.status != 0
         assert "0600" in said.stderr
+
+    @pytest.mark.parametrize("by", ["file", "input"])
+    def test_names_in_another_encoding_are_not_taken_for_other_names(
+        self,
+        command: Command,
+        files: list[str],
+        tmp_path: Path,
+        state: AgentState,
+        monkeypatch: pytest.MonkeyPatch,
+        by: str,
+    ) -> None:
+        content = "first: Ana\nlast: Núñez\nborn: 1\n".encode("windows-1252")
+        (tmp_path / "person.txt").write_bytes(content)
+        source = tmp_path / "person.txt" if by == "file" else "-"
+        given = io.TextIOWrapper(io.BytesIO(content), errors="surrogateescape")
+        monkeypatch.setattr(sys, "stdin", given)
+        said = command("forget", "--from", source, "--yes", *files)
+        assert said.status == 2
+        place = "person.txt" if by == "file" else "standard input"
+        assert f"Line 2 of {place} is not UTF-8" in said.stderr
+        assert not list_file(state).exists()
+
+    def test_input_with_a_mark_names_the_person(
+        self,
+        command: Command,
+        files: list[str],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        content = b"\xef\xbb\xbf" + (tmp_path / "person.txt").read_bytes()
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        said = command("forget", "--from", "-", "--yes", *files)
+        assert "part files: 7 -> 5 cases" in said.stdout
 
     def test_it_can_be_lifted(
         self, command: Command, files: list[str], tmp_path: Path

@@ -172,7 +172,7 @@ def _persons(
         PreconditionFailed: FORGET_NOBODY
         ConfigurationError: the file can be read by others.
     """
-    from accord.agent.forgetting.identity import identifying, identities_in
+    from accord.agent.forgetting.identity import identifying, identities_in, text_of
 
     _, columns = identifying(mapping)
     if source is None and may_ask:
@@ -188,11 +188,12 @@ def _persons(
             "or - for standard input.",
         )
     if source == FROM_INPUT:
-        return identities_in(sys.stdin.read(), columns, "standard input")
+        text = text_of(sys.stdin.buffer.read(), "standard input")
+        return identities_in(text, columns, "standard input")
     path = Path(source)
     if not path.is_file():
         raise InvalidQuery("FORGET_INPUT", f"There is no file {path}.")
-    text = read_secret(path).decode("utf-8", "replace")
+    text = text_of(read_secret(path), path.name)
     return identities_in(text, columns, path.name)
 
 

@@ -39,11 +39,29 @@ def identifying(mapping: Mapping) -> tuple[Kind, tuple[str, ...]]:
 
 
 def pseudonym_of(state: AgentState, mapping: Mapping, texts: Sequence[str]) -> bytes:
-    """Return the pseudonym that an ingest would give."""
+    """Return the first pseudonym that an ingest would give (`intake.chain`)."""
     kind, _ = identifying(mapping)
     scope = "" if kind is Kind.PERSON else mapping.name
     key = KeyedHash(state.pseudonym_key())
     return key.digest(subject(kind, scope) + framed(texts))
+
+
+def text_of(content: bytes, source: str) -> str:
+    """Return what a file or standard input says.
+
+    Raises:
+        InvalidQuery: FORGET_INPUT, it is no UTF-8. What stands in its place would be
+            another name, and whoever is meant would be found nowhere.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InvalidQuery(
+            "FORGET_INPUT",
+            f"Line {line} of {source} is not UTF-8, so nobody can tell whom it names: "
+            "save it as UTF-8. Nothing was changed.",
+        ) from None
 
 
 def identities_in(text: str, columns: Sequence[str], source: str) -> list[list[str]]:
@@ -53,11 +71,15 @@ def identities_in(text: str, columns: Sequence[str], source: str) -> list[list[s
         InvalidQuery: FORGET_INPUT, with the line but none of its text.
     """
     found: list[dict[str, str]] = [{}]
-    for number, line in enumerate(text.lstrip("\ufeff").splitlines(), 1):
+    # The name of a column can begin with that of another one and a colon.
+    longest_first = sorted(columns, key=len, reverse=True)
+    for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             found += [{}] if found[-1] else []
             continue
-        name = next((each for each in columns if line.startswith(f"{each}:")), None)
+        name = next(
+            (each for each in longest_first if line.startswith(f"{each}:")), None
+        )
         if name is None or name in found[-1]:
             raise _wrong_input(f"line {number} of {source}", columns)
         found[-1][name] = line.removeprefix(f"{name}:").strip()

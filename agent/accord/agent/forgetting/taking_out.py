@@ -18,6 +18,8 @@ import datetime
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pydantic
+
 from accord.agent.forgetting.cases import cases_held
 from accord.agent.forgetting.listed import (
     Forgotten,
@@ -126,11 +128,15 @@ def lift(
 def finish(
     state: AgentState, folder: Path, limits: Ingest, now: datetime.datetime
 ) -> None:
-    """Do what a forgetting that was killed has left undone, if there is one."""
+    """Do what a forgetting that was killed has left undone, if there is one.
+
+    Raises:
+        IntegrityError: FORGET_NOTE_BROKEN.
+    """
     path = note_file(state)
     if not path.exists():
         return
-    note = Note.model_validate_json(read_secret(path))
+    note = _note(path)
     listed = Forgotten.of(state)
     named = frozenset(map(bytes.fromhex, note.digests))
     if listed is None or not named <= listed.digests:
@@ -138,6 +144,18 @@ def finish(
         return
     whom = Forgotten(listed.key, dict.fromkeys(named, frozenset()))
     _take_out(state, folder, whom, limits, now, note)
+
+
+def _note(path: Path) -> Note:
+    try:
+        return Note.model_validate_json(read_secret(path))
+    except pydantic.ValidationError:
+        raise IntegrityError(
+            "FORGET_NOTE_BROKEN",
+            f"{path} is damaged, the note of a forgetting that was killed. Remove the "
+            "file, and forget the same persons again: whoever is on the list already "
+            "may still be in editions.",
+        ) from None
 
 
 def finish_alone(state: AgentState, limits: Ingest, now: datetime.datetime) -> None:
