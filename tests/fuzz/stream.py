@@ -15,8 +15,8 @@ import pytest
 from google.protobuf.message import DecodeError, Message
 from structlog.testing import capture_logs
 
+from accord.agent.network.asked import works_of
 from accord.agent.network.replies import Masked, Replies, requests
-from accord.agent.network.worker import _works_of
 from accord.agent.witness.log import Growth
 from accord.core.errors import AccordError, InvalidQuery
 from accord.rpc.codec import loss_from_message
@@ -139,7 +139,7 @@ class Listener:
         asked: agent_pb2.Requisitions | agent_pb2.CohortCalls | agent_pb2.RevealCalls,
     ) -> None:
         replies: list[Message | Masked] = []
-        for work in _works_of(asked)[1]:
+        for work in works_of(asked)[1]:
             match work.message:
                 case agent_pb2.Requisition():
                     replies.append(self._replies.ready(work.query_id, work.message))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from accord.agent.network.worker import Asked
+from accord.agent.network.asked import Asked
 from accord.agent.rounds.steps import (
     ErasedStep,
     MaskStep,

@@ -19,6 +19,7 @@ from accord.agent.network import worker as worker_module
 from accord.agent.network.slots import slot_end
 from accord.agent.network.worker import Worker
 from accord.core.errors import RequisitionRefused
+from accord.rpc.codec import HeldEdition
 from accord.v1 import agent_pb2
 from tests.unit.agent.answering import (
     AnswererDouble,
@@ -208,6 +209,29 @@ async def test_neither_does_a_look_for_policies(seconds: float) -> None:
         await until(lambda: desk.answerer.asked)
         await desk.worker.heard_of(1)
     assert begun == [0.25]
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.24])
+async def test_how_long_a_freeze_took_is_not_to_be_seen(seconds: float) -> None:
+    """Neither by the message about it nor by what waited behind it."""
+    [query_id] = new_ids(1)
+    async with at_work(SLOT, {}) as desk:
+        freeze = desk.answerer.editions
+
+        def slowly() -> Sequence[HeldEdition]:
+            desk.time.now += seconds
+            return freeze()
+
+        desk.answerer.editions = slowly  # type: ignore[method-assign]
+        freezing = asyncio.create_task(desk.worker.editions())
+        await asyncio.sleep(0)
+        await desk.worker.take(requisitions(query_id))
+        await until(lambda: bool(desk.outlet.sent))
+        await freezing
+        assert desk.time.now - 1000 == desk.outlet.moments("readies")[0] == SLOT
+        desk.answerer.editions = freeze  # type: ignore[method-assign]
+        await desk.worker.editions()
+        assert desk.time.now - 1000 == SLOT, "nothing changed: there is nothing to hide"
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ ready; if there is none they are dropped, since the hub asks again and every ans
 stored.
 
 Invariant: nothing that a hub or a log can show ends when a computation over records
-ends. Each cohort call keeps the *turn* until its own slot is over (`slot_end`), and
-whatever else uses the thread, a hello and a refresh of policies too, waits for that.
+ends. Each cohort call keeps the *turn* until its own slot is over (`slot_end`), and so
+does a look at the calendar by which editions came or went; whatever else uses the
+thread, a hello and a refresh of policies too, waits for that.
 Slots are not shared: who fills up a batch could else move a computation next to the end
 of a slot.
 """
@@ -22,15 +23,14 @@ import asyncio
 import collections
 import concurrent.futures
 import dataclasses
-import enum
 import functools
-import hashlib
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Final, Protocol, TypeAlias, TypeVar
 
 import structlog
 
+from accord.agent.network.asked import Asked, Kind, Work, works_of
 from accord.agent.network.replies import Masked, Replies, Reply, requests
 from accord.agent.network.slots import slot_end
 from accord.agent.network.spans import NO_SPANS, Spans
@@ -38,10 +38,10 @@ from accord.agent.network.tasks import Sleep
 from accord.agent.rounds.steps import Answerer
 from accord.agent.witness.countersigning import Page
 from accord.agent.witness.log import Growth
-from accord.core.errors import AccordError, IntegrityError, InternalError, Unreachable
+from accord.core.errors import AccordError, InternalError, Unreachable
 from accord.core.privacy import Loss
 from accord.merkle.heads import SignedHead, Witnessed
-from accord.rpc.codec import HeldEdition, query_id_of
+from accord.rpc.codec import HeldEdition
 from accord.rpc.rounds import MOST_TOGETHER
 from accord.secagg.keys import Encapsulation
 from accord.secagg.messages import Ready
@@ -55,16 +55,6 @@ MOST_HELD: Final = 32 << 20
 
 Result = TypeVar("Result")
 
-Asked: TypeAlias = (
-    agent_pb2.Requisitions
-    | agent_pb2.CohortCalls
-    | agent_pb2.RevealCalls
-    | agent_pb2.Settled
-)
-"""What a hub sends of a round."""
-
-One: TypeAlias = agent_pb2.Requisition | agent_pb2.CohortCall | agent_pb2.RevealCall
-
 
 class Outlet(Protocol):
     """A stream over which results can go."""
@@ -77,28 +67,10 @@ Files: TypeAlias = Callable[[str], Coroutine[None, None, bytes]]
 """Fetches a file of the signed policies over the connection there is."""
 
 
-class _Kind(enum.Enum):
-    READY = enum.auto()
-    MASKED = enum.auto()
-    REVEAL = enum.auto()
-    SETTLED = enum.auto()
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class _Work:
-    """One query of a batch."""
-
-    key: tuple[_Kind, bytes]
-    query_id: str
-    message: One | None = None
-    wanted: bool = True
-    """Not once the hub has said that the query is settled."""
-
-
 @dataclasses.dataclass(slots=True, eq=False)
 class _Batch:
-    kind: _Kind
-    works: collections.deque[_Work]
+    kind: Kind
+    works: collections.deque[Work]
 
 
 class Worker:
@@ -136,8 +108,10 @@ class Worker:
         self._turn = asyncio.Lock()
         self._changed = asyncio.Condition()
         self._waiting: collections.deque[_Batch] = collections.deque()
-        self._in_hand: dict[tuple[_Kind, bytes], _Work] = {}
+        self._in_hand: dict[tuple[Kind, bytes], Work] = {}
         self._load = 0
+        self._held: tuple[HeldEdition, ...] | None = None
+        """Editions as they were looked at last; nothing at first."""
 
     @property
     def busy(self) -> bool:
@@ -145,8 +119,17 @@ class Worker:
         return self._load > 0
 
     async def editions(self) -> tuple[HeldEdition, ...]:
-        """Freeze what is due and return what is held."""
-        return tuple(await self._call(self._answerer.editions))
+        """Freeze what is due and return what is held; what changed takes whole slots.
+
+        A freeze may look at every record, and the hub is told when it is over.
+        """
+        async with self._turn:
+            begin = self._clock()
+            found = tuple(await self._in_thread(self._answerer.editions))
+            if found != self._held:
+                await self._end_slot(begin)
+            self._held = found
+        return found
 
     async def ledger_height(self) -> int:
         """Return the number of events in the agency's own ledger."""
@@ -226,9 +209,9 @@ class Worker:
 
     async def take(self, asked: Asked) -> None:
         """Have a batch worked off, but for what is in hand; waits where much is."""
-        kind, works = _works_of(asked)
+        kind, works = works_of(asked)
         self.news_at = self._clock()
-        if kind is _Kind.SETTLED:
+        if kind is Kind.SETTLED:
             self._forget({work.query_id for work in works})
         async with self._changed:
             await self._changed.wait_for(
@@ -265,7 +248,7 @@ class Worker:
         """
         await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
 
-    def _put(self, kind: _Kind, work: _Work) -> None:
+    def _put(self, kind: Kind, work: Work) -> None:
         self._load += 1
         last = self._waiting[-1] if self._waiting else None
         if last is None or last.kind is not kind or len(last.works) >= MOST_TOGETHER:
@@ -276,22 +259,22 @@ class Worker:
     def _forget(self, query_ids: set[str]) -> None:
         """Want nothing more of queries; they may be asked for again."""
         for key, work in list(self._in_hand.items()):
-            if work.query_id in query_ids and key[0] is not _Kind.SETTLED:
+            if work.query_id in query_ids and key[0] is not Kind.SETTLED:
                 work.wanted = False
                 del self._in_hand[key]
 
-    def _release(self, done: Iterable[_Work]) -> None:
+    def _release(self, done: Iterable[Work]) -> None:
         for work in done:
             self._load -= 1
             if self._in_hand.get(work.key) is work:
                 del self._in_hand[work.key]
         self.news_at = self._clock()
 
-    async def _worked(self, batch: _Batch) -> tuple[list[_Work], list[Reply]]:
+    async def _worked(self, batch: _Batch) -> tuple[list[Work], list[Reply]]:
         """Work off a batch as far as its vectors can be held; in one turn."""
-        done: list[_Work] = []
-        replies: list[tuple[_Work, Reply]] = []
-        if batch.kind is _Kind.SETTLED:
+        done: list[Work] = []
+        replies: list[tuple[Work, Reply]] = []
+        if batch.kind is Kind.SETTLED:
             done.extend(batch.works)
             batch.works.clear()
             ids = [work.query_id for work in done]
@@ -306,9 +289,8 @@ class Worker:
                 continue
             begin = self._clock()
             reply = await self._in_thread(functools.partial(self._reply, work))
-            if batch.kind is _Kind.MASKED:
-                end = begin + slot_end(self._slot, self._clock() - begin)
-                await self._sleep(max(0.0, end - self._clock()))
+            if batch.kind is Kind.MASKED:
+                await self._end_slot(begin)
             self._replies.log()
             replies.append((work, reply))
             held += reply.size if isinstance(reply, Masked) else 0
@@ -320,7 +302,12 @@ class Worker:
             if work.wanted or isinstance(reply, agent_pb2.Reveal)
         ]
 
-    def _reply(self, work: _Work) -> Reply:
+    async def _end_slot(self, begin: float) -> None:
+        """Wait until the slot is over in which a computation ended that began then."""
+        end = begin + slot_end(self._slot, self._clock() - begin)
+        await self._sleep(max(0.0, end - self._clock()))
+
+    def _reply(self, work: Work) -> Reply:
         match work.message:
             case agent_pb2.Requisition():
                 return self._replies.ready(work.query_id, work.message)
@@ -353,42 +340,6 @@ class Worker:
             return fetching.result()
         except concurrent.futures.CancelledError:
             raise _no_connection() from None
-
-
-def _works_of(asked: Asked) -> tuple[_Kind, list[_Work]]:
-    match asked:
-        case agent_pb2.Requisitions():
-            return _Kind.READY, list(_requisitions(asked.requisitions))
-        case agent_pb2.CohortCalls():
-            return _Kind.MASKED, [
-                _Work(_key(_Kind.MASKED, each), each.query_id, each)
-                for each in asked.calls
-            ]
-        case agent_pb2.RevealCalls():
-            return _Kind.REVEAL, [
-                _Work(_key(_Kind.REVEAL, each), each.query_id, each)
-                for each in asked.calls
-            ]
-        case agent_pb2.Settled():
-            return _Kind.SETTLED, [
-                _Work((_Kind.SETTLED, each.encode()), each) for each in asked.query_ids
-            ]
-
-
-def _requisitions(messages: Iterable[agent_pb2.Requisition]) -> Iterator[_Work]:
-    for each in messages:
-        try:
-            query_id = query_id_of(each.payload)
-        except IntegrityError as error:
-            structlog.get_logger().warning("requisition.dropped", reason=error.reason)
-        else:
-            yield _Work(_key(_Kind.READY, each), query_id, each)
-
-
-def _key(kind: _Kind, message: One) -> tuple[_Kind, bytes]:
-    """Return what the same message has again."""
-    content = message.SerializeToString(deterministic=True)
-    return kind, hashlib.sha256(content).digest()
 
 
 def _no_connection() -> Unreachable:
