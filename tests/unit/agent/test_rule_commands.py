@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,15 @@ def test_a_removed_rule_is_remembered(staff: Staff) -> None:
     assert kept["removed_by"] == account_name()
     assert "Removed by" in staff.run("rules", "list", "--all").stdout
     assert "rules list" in staff.run("rules", "remove", "1", status=2).stderr
+
+
+def test_who_made_a_rule_is_not_what_the_environment_says(
+    staff: Staff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(variable, "somebody-else")
+    made = staff.json("rules", "veto", "analyst", "kim", "--reason", "x")["rule"]
+    assert made["made_by"] in (Path(staff.state.root).owner(), f"user {os.getuid()}")
 
 
 def test_stopping_and_resuming_need_a_reason(staff: Staff) -> None:

@@ -13,6 +13,7 @@ import dataclasses
 import datetime
 import getpass
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
@@ -22,6 +23,9 @@ from accord.agent.state import AgentState
 from accord.core.errors import ConfigurationError, NotFound
 from accord.ledger.sqlite import transaction
 from accord.ledger.transaction import Transaction
+
+if sys.platform != "win32":
+    import pwd
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS local_rule (
@@ -152,11 +156,17 @@ def resume(state: AgentState, reason: str, now: datetime.datetime) -> tuple[Rule
 
 
 def account_name() -> str:
-    """Return under which name of this machine the command runs."""
+    """Return under which account of this machine the command runs.
+
+    As the system knows it: anybody can set the variables that `getpass.getuser` reads.
+    """
+    if sys.platform == "win32":
+        return getpass.getuser()  # there is nothing else to ask
+    number = os.getuid()
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may know no name for its user
-        return f"user {os.getuid()}" if hasattr(os, "getuid") else "a user"
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # a container may know no name for its user
+        return f"user {number}"
 
 
 @contextlib.contextmanager
