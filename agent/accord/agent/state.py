@@ -198,10 +198,10 @@ class AgentState:
         """Return the state directory of an agent that was set up.
 
         Raises:
-            ConfigurationError: STATE_ABSENT or STATE_EXPOSED.
+            ConfigurationError: STATE_ABSENT, STATE_FORBIDDEN or STATE_EXPOSED.
         """
         state = cls(root)
-        if not state.database.is_file():
+        if not state.is_set_up():
             raise ConfigurationError(
                 "STATE_ABSENT",
                 f"There is no agent in {root}. Set one up with `accord-agent init` or "
@@ -209,6 +209,26 @@ class AgentState:
             )
         state._check_owner_only()
         return state
+
+    def is_set_up(self) -> bool:
+        """Whether an agent was set up in the directory.
+
+        Raises:
+            ConfigurationError: STATE_FORBIDDEN, this user cannot tell.
+        """
+        try:
+            mode = self.database.stat().st_mode
+        except PermissionError:
+            raise ConfigurationError(
+                "STATE_FORBIDDEN",
+                f"This user may not look into the state directory {self.root}, which "
+                "is another one's. Run the command as the agent's own user, such as "
+                "with `runuser -u accord-agent --`, or name another directory with "
+                "--state.",
+            ) from None
+        except OSError:
+            return False
+        return stat.S_ISREG(mode)
 
     def settings(self) -> Settings:
         """Return the settings in force.

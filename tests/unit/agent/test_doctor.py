@@ -8,6 +8,7 @@ import contextlib
 import datetime
 import io
 import json
+import os
 import socket
 import sqlite3
 import ssl
@@ -40,6 +41,7 @@ from tests.unit.rpc.test_proxy import TOLD, WRITTEN, quiet
 __all__ = ["quiet"]
 
 AWAY = "hub.example.org"
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -84,6 +86,35 @@ async def test_a_new_machine_is_told_the_first_step(tmp_path: Path) -> None:
     assert "was not looked at" in found["enrolment"][0].sentence
     assert not {"keys", "store", "policies", "proxy", "public port"} & set(found)
     assert not (tmp_path / "none").exists()
+
+
+def test_another_user_is_told_whom_to_be(
+    state: AgentState,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = Command(monkeypatch, capsys)
+    above = state.root.parent
+    monkeypatch.setenv("ACCORD_AGENT_STATE", str(state.root))
+    command("status")  # loads what it needs, which the other user may not
+    above.chmod(0)
+    root = os.geteuid() == 0
+    try:
+        if root:
+            os.seteuid(NOBODY)
+        said = [command("status"), command("doctor", "--json")]
+    finally:
+        if root:
+            os.seteuid(0)
+        above.chmod(0o700)
+    assert [each.status for each in said] == [3, 3]
+    assert "runuser -u accord-agent" in said[0].stderr
+    (told,) = (
+        each
+        for each in json.loads(said[1].stdout)["findings"]
+        if each["verdict"] == "wrong"
+    )
+    assert (told["thing"], told["reason"]) == ("state", "STATE_FORBIDDEN")
 
 
 async def test_the_way_to_the_hub_can_be_tried_before_joining(

@@ -86,7 +86,7 @@ def write_template(
 
 def _mapping(what: str, state: Path | None) -> Mapping:
     root = state_root(state)
-    opened = AgentState.open(root) if AgentState(root).database.is_file() else None
+    opened = AgentState.open(root) if AgentState(root).is_set_up() else None
     if what in SHIPPED:
         name = SHIPPED[what]
         folder = importlib.resources.files("accord.policies") / "mappings"

@@ -27,8 +27,12 @@ def examine(
     yield machine.program()
     yield machine.clock()
     yield from machine.disk(state.root)
+    try:
+        here = state.is_set_up()
+    except AccordError as error:
+        yield from_error("state", error)
+        return  # nothing else can be seen by this user
     yield from files.state_directory(state)
-    here = state.database.is_file()
     if here:
         yield from files.keys(state)
         yield files.settings(state.config)

@@ -23,7 +23,7 @@ SECRETS = (PSEUDONYM_KEY, STORE_KEY, AGENCY_KEY)
 def state_directory(state: AgentState) -> Iterator[Finding]:
     """Say whether there is a state, and whether it is this user's alone."""
     root = state.root
-    if not state.database.is_file():
+    if not state.is_set_up():
         yield wrong(
             "state",
             f"There is no agent in {root}.",

@@ -184,6 +184,7 @@ def encrypted(device: str, devices: Path = Path("/sys/dev/block")) -> bool | Non
 def nearest(folder: Path) -> Path:
     """Return *folder*, or the nearest one above it that exists."""
     here = folder.absolute()
-    while not here.exists():
+    # What is below a folder of another user cannot be seen: it does not count as there.
+    while not os.path.exists(here):  # noqa: PTH110 - a Path would raise then
         here = here.parent
     return here
