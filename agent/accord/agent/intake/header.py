@@ -4,17 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from accord.agent.sources.table import shown
+from accord.agent.intake.mapping import Mapping
+from accord.agent.sources.table import some_of
 from accord.core.document import DocumentError, Problem, problem_at
 from accord.core.errors import suggestion
-
-if TYPE_CHECKING:
-    from accord.agent.intake.mapping import Mapping
-
-_MOST_SHOWN = 30
-"""Names that one sentence lists."""
 
 
 def check_header(mapping: Mapping, header: Sequence[str], table: str) -> None:
@@ -60,9 +54,3 @@ def _numbered(column: str, name: str) -> bool:
     """Return whether *column* is one of several called *name*."""
     number = column.removeprefix(f"{name} (").removesuffix(")")
     return number.isdecimal() and column == f"{name} ({number})"
-
-
-def some_of(names: Sequence[str]) -> str:
-    """Return a sentence that lists *names*, or the first of them."""
-    listed = ", ".join(map(shown, names[:_MOST_SHOWN]))
-    return f" It has: {listed}{', …' if len(names) > _MOST_SHOWN else ''}."

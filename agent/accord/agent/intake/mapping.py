@@ -21,9 +21,9 @@ from accord.agent.intake.consent_form import (
     wrong_consent,
 )
 from accord.agent.intake.dates import wrong_format, zone_called
-from accord.agent.intake.header import some_of
 from accord.agent.intake.openness import refuse_open
 from accord.agent.sources.form import Column, Columns, SourceForm, Text, Texts, as_text
+from accord.agent.sources.table import some_of
 from accord.core.dimension import UNKNOWN, Dimension
 from accord.core.document import (
     DocumentError,

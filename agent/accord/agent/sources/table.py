@@ -21,6 +21,9 @@ UNREADABLE = "\0"
 No text has a NUL; a row with one in a column of the mapping is left out and counted.
 """
 
+_MOST_SHOWN = 30
+"""Names that one sentence lists."""
+
 
 def _as_counted(row: int) -> int:
     return row
@@ -92,3 +95,9 @@ def told_apart(names: Sequence[str]) -> tuple[str, ...]:
         seen[name] += 1
         found.append(f"{name} ({seen[name]})" if name in several else name)
     return tuple(found)
+
+
+def some_of(names: Sequence[str]) -> str:
+    """Return a sentence that lists *names*, or the first of them."""
+    listed = ", ".join(map(shown, names[:_MOST_SHOWN]))
+    return f" It has: {listed}{', …' if len(names) > _MOST_SHOWN else ''}."
