@@ -2,7 +2,8 @@
 """A workbook to fill in, made of the mapping that reads it.
 
 Its columns are those of the mapping and its lists of choices are the mapping's codes,
-so what is chosen from a list is always read. It holds no record.
+so what is chosen from a list is always read. Cells for words are cells of text: a
+spreadsheet makes a day of `9-17` and a 1 of `01`. It holds no record.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import datetime
 import enum
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from accord.agent.intake.dates import ISO_DAY
 from accord.agent.intake.mapping import DimensionEntry, Mapping
 from accord.core.dimension import UNKNOWN, Dimension
-from accord.core.errors import PreconditionFailed
+from accord.core.errors import ConfigurationError, PreconditionFailed
 from accord.core.messages import direction, sentence
 
 if TYPE_CHECKING:
@@ -28,7 +30,13 @@ ROWS: Final = 10_000
 
 _SHEET: Final = "Cases"
 _EARLIEST, _LATEST = datetime.date(1900, 1, 1), datetime.date(2100, 12, 31)
+_SOME_DAY: Final = datetime.datetime(2026, 1, 31, tzinfo=datetime.UTC)
+_WORDED: Final = {"month": "2026-01", "quarter": "2026-Q1", "year": "2026"}
+"""How some day is written by the words for less than a day."""
+
 _WIDEST: Final = 60
+_LONGEST_SHEET: Final = 31
+_NOT_IN_SHEETS: Final = frozenset("[]:*?/\\")
 
 
 class Takes(enum.StrEnum):
@@ -36,6 +44,7 @@ class Takes(enum.StrEnum):
 
     TEXT = "text"
     DAY = "day"
+    WRITTEN = "written"
     ONE = "one"
     SEVERAL = "several"
     WHOLE = "whole"
@@ -54,6 +63,8 @@ class Field:
     takes: Takes = Takes.TEXT
     choices: tuple[str, ...] = ()
     separator: str = ""
+    example: str = ""
+    """Of a date that is written in a form of its own."""
     least: int = 0
     most: int = 0
     """Of a number its bounds, of several choices how many."""
@@ -84,20 +95,15 @@ def fields_of(mapping: Mapping) -> Iterator[Field]:
             name=consent.column, title=title, takes=Takes.ONE, choices=words
         )
         if consent.until is not None:
-            title = _spelt(consent.until)
-            found[consent.until] = Field(
-                name=consent.until, title=title, takes=Takes.DAY
-            )
+            found[consent.until] = _date(consent.until, consent.date)
     for column in mapping.columns:
         yield found.get(column) or Field(name=column, title=_spelt(column))
 
 
 def _of_dimension(dimension: Dimension, entry: DimensionEntry) -> Iterator[Field]:
     if entry.birth_date is not None and entry.at is not None:
-        yield Field(
-            name=entry.birth_date, title=_spelt(entry.birth_date), takes=Takes.DAY
-        )
-        yield Field(name=entry.at, title=_spelt(entry.at), takes=Takes.DAY)
+        yield _date(entry.birth_date, entry.format)
+        yield _date(entry.at, entry.format)
         return
     for column in entry.flags or ():
         words = ((entry.yes or ["yes"])[0], (entry.no or ["no"])[0])
@@ -106,15 +112,16 @@ def _of_dimension(dimension: Dimension, entry: DimensionEntry) -> Iterator[Field
         )
     for column in [entry.column] if entry.column else entry.columns or ():
         if entry.date is not None:
-            yield Field(name=column, title=_spelt(column), takes=Takes.DAY)
+            yield _date(column, entry.date)
             continue
-        choices = tuple(entry.codes or _finest(dimension))
-        if choices and all(choice.isdecimal() for choice in choices):
+        choices = tuple(filter(str.strip, entry.codes or _finest(dimension)))
+        if not entry.separator and (span := _span(choices)):
             yield Field(
                 name=column,
                 title=dimension.title,
                 takes=Takes.WHOLE,
-                most=max(map(int, choices)),
+                least=span[0],
+                most=span[-1],
             )
             continue
         yield Field(
@@ -125,6 +132,23 @@ def _of_dimension(dimension: Dimension, entry: DimensionEntry) -> Iterator[Field
             separator=entry.separator or "",
             most=dimension.max_values,
         )
+
+
+def _date(column: str, forms: Sequence[str] | None) -> Field:
+    """Return the field of a date: a day of the spreadsheet where it is read as one."""
+    title = _spelt(column)
+    if forms is None or {"day", ISO_DAY} & set(forms):
+        return Field(name=column, title=title, takes=Takes.DAY)
+    example = _WORDED.get(forms[0]) or _SOME_DAY.strftime(forms[0])
+    return Field(name=column, title=title, takes=Takes.WRITTEN, example=example)
+
+
+def _span(choices: Sequence[str]) -> range | None:
+    """Return the whole numbers that choices are, if they are so many in a row."""
+    if not choices or not all(each.isascii() and each.isdecimal() for each in choices):
+        return None
+    numbers = range(min(map(int, choices)), max(map(int, choices)) + 1)
+    return numbers if set(map(str, numbers)) == set(choices) else None
 
 
 def _finest(dimension: Dimension) -> list[str]:
@@ -154,7 +178,10 @@ def template(
 
     Raises:
         PreconditionFailed: LIBRARY_MISSING.
+        ConfigurationError: TEMPLATE_MAPPING, the mapping reads no workbook, or a sheet
+            that none can have.
     """
+    _require_workbook(mapping)
     try:
         import xlsxwriter
     except ImportError:
@@ -172,8 +199,32 @@ def template(
     return content.getvalue()
 
 
+def _require_workbook(mapping: Mapping) -> None:
+    source = mapping.form.source
+    wrong = ""
+    if source.database is not None or source.format not in (None, "excel"):
+        wrong = "it reads something else than workbooks"
+    sheets = [] if source.sheets == "all" else list(dict.fromkeys(source.sheets))
+    impossible = next((name for name in sheets if not _is_sheet(name)), None)
+    if impossible is not None:
+        wrong = f"it reads a sheet {impossible!r}, and Excel allows no such name"
+    elif len({name.casefold() for name in sheets}) < len(sheets):
+        wrong = "it reads sheets whose names differ in case alone"
+    if wrong:
+        raise ConfigurationError(
+            "TEMPLATE_MAPPING",
+            f"No workbook can be made of {mapping.source}: {wrong}. Change its "
+            "`source` in a copy, and name that.",
+        )
+
+
+def _is_sheet(name: str) -> bool:
+    fits = len(name) <= _LONGEST_SHEET and not _NOT_IN_SHEETS & set(name)
+    return fits and name.strip("'") == name
+
+
 class _Writer:
-    """Writes the three sheets."""
+    """Writes an introduction, the sheets of cases, and the lists."""
 
     def __init__(self, book: Workbook, mapping: Mapping, language: str) -> None:
         self._book = book
@@ -181,7 +232,9 @@ class _Writer:
         self._language = language
         self._fields = list(fields_of(mapping))
         source = mapping.form.source
-        self._sheet = _SHEET if source.sheets == "all" else source.sheets[0]
+        named = [_SHEET] if source.sheets == "all" else source.sheets
+        self._sheets = list(dict.fromkeys(named))
+        self._lists = self._free("lists")
         self._header_row = source.header_row or 1
         self._bold = book.add_format({"bold": True})
         self._wrapped = book.add_format({"text_wrap": True, "valign": "top"})
@@ -190,13 +243,20 @@ class _Writer:
         )
 
     def write(self, command: str) -> None:
-        introduction = self._added(self._say("read-me"))
-        cases = self._added(self._sheet)
-        lists = self._added(self._say("lists"))
+        introduction = self._added(self._free("read-me"))
+        cases = [self._added(name) for name in self._sheets]
+        lists = self._added(self._lists)
         self._introduce(introduction, command)
         places = self._list(lists)
-        self._head(cases, places)
+        for sheet in cases:
+            self._head(sheet, places)
         introduction.activate()
+
+    def _free(self, name: str) -> str:
+        """Return what a sheet of ours is called, if need be not as one of cases."""
+        word = self._say(name)
+        taken = {each.casefold() for each in self._sheets}
+        return f"{word} 2" if word.casefold() in taken else word
 
     def _say(self, name: str, **values: object) -> str:
         return sentence(f"template.{name}", self._language, **values)
@@ -227,8 +287,7 @@ class _Writer:
             sheet.write_string(row, 2, self._takes(field))
 
     def _sentences(self) -> Iterator[str]:
-        lists = self._say("lists")
-        yield self._say("rows", row=self._header_row + 1, sheet=self._sheet)
+        yield self._say("rows", row=self._header_row + 1, sheet=self._sheets[0])
         if self._mapping.person_columns:
             columns = ", ".join(self._mapping.person_columns)
             yield self._say("person", columns=columns)
@@ -237,8 +296,9 @@ class _Writer:
             yield self._say("consent", given=consent.given[0], column=consent.column)
         separators = {field.separator for field in self._fields if field.separator}
         if separators:
-            yield self._say("choices", separator=min(separators), lists=lists)
-        yield self._say("days")
+            yield self._say("choices", separator=min(separators), lists=self._lists)
+        if any(field.takes is Takes.DAY for field in self._fields):
+            yield self._say("days")
         yield self._say("empty")
         yield self._say("nothing-else")
         if any(
@@ -251,6 +311,7 @@ class _Writer:
         return self._say(
             f"takes-{field.takes}",
             separator=field.separator,
+            example=field.example,
             least=field.least,
             most=field.most,
         )
@@ -258,7 +319,6 @@ class _Writer:
     def _list(self, sheet: Any) -> dict[str, str]:  # noqa: ANN401
         """Write every list; return where each of them stands."""
         places: dict[str, str] = {}
-        name = self._say("lists")
         for column, field in enumerate(each for each in self._fields if each.choices):
             sheet.write_string(0, column, field.name, self._bold)
             sheet.set_column(column, column, _width(field))
@@ -266,21 +326,21 @@ class _Writer:
                 sheet.write_string(row, column, choice)
             letters = _letters(column)
             last = len(field.choices) + 1
-            places[field.name] = f"='{name}'!${letters}$2:${letters}${last}"
+            places[field.name] = f"='{self._lists}'!${letters}$2:${letters}${last}"
         sheet.freeze_panes(1, 0)
         return places
 
     def _head(self, sheet: Any, places: dict[str, str]) -> None:  # noqa: ANN401
         """Write names and titles, and say what each column takes."""
         day = self._book.add_format({"num_format": "yyyy-mm-dd"})
-        # As text "007" stays what it is.
         text = self._book.add_format({"num_format": "@"})
         head = self._header_row - 1
         for column, field in enumerate(self._fields):
             if head:
                 sheet.write_string(head - 1, column, field.title, self._heading)
             sheet.write_string(head, column, field.name, self._bold)
-            form = {Takes.DAY: day, Takes.TEXT: text}.get(field.takes)
+            form = day if field.takes is Takes.DAY else text
+            form = None if field.takes in _NUMBERS else form
             sheet.set_column(column, column, _width(field), form)
             rule = self._rule(field, places)
             if rule:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from accord.agent.state import AgentState
 from accord.agent.store.columns import Columns
 from accord.agent.template import Field, Takes, fields_of, template
 from accord.core.dimension import UNKNOWN
+from accord.core.errors import ConfigurationError
 from accord.core.messages import languages
 from accord.core.model import DataModel
 from tests.conftest import ROOT
@@ -288,6 +290,87 @@ def test_a_workbook_of_a_mapping_of_ones_own(command: Command, tmp_path: Path) -
     with zipfile.ZipFile(path) as file:
         assert "Zwangsarbeit" in file.read("xl/sharedStrings.xml").decode()
         assert 'name="Akten"' in file.read("xl/workbook.xml").decode()
+
+
+OWN = """\
+mapping: own
+data_model: cases-v1
+source: {format: excel, sheets: [Lists, "2025"]}
+person: [name]
+case: [id]
+consent: {column: ok, given: ["1"], not_given: ["0"], until: end, date: "%d.%m.%Y"}
+dimensions:
+  registered_month: {column: month, date: month}
+  age_band: {column: age}
+  region: {column: region, codes: {"01": norvale, "02": eastmere, "": unknown}}
+  citizenship: {column: nation, separator: ";", codes: {"1": AUT, "2": DEU}}
+  case_status: {column: status, codes: {"1": active, "2": closed, "3": closed}}
+"""
+
+
+def test_codes_in_a_workbook_stay_what_they_are(
+    state: AgentState, model: DataModel, tmp_path: Path
+) -> None:
+    own = load_mapping(OWN, "own.yaml", model)
+    fields = {field.name: field for field in fields_of(own)}
+    assert {name: field.takes.value for name, field in fields.items()} == {
+        "name": "text",
+        "id": "text",
+        "month": "written",
+        "age": "one",
+        "region": "one",
+        "nation": "several",
+        "status": "whole",
+        "ok": "one",
+        "end": "written",
+    }
+    assert fields["region"].choices == ("01", "02")
+    assert (fields["status"].least, fields["status"].most) == (1, 3)
+    examples = (fields["month"].example, fields["end"].example)
+    assert examples == ("2026-01", "31.01.2026")
+    path = tmp_path / "a.xlsx"
+    path.write_bytes(template(own, file="a.xlsx", read_by="own.yaml"))
+    # A spreadsheet takes 9-17 for a day and 01 for 1 but in cells of text.
+    with zipfile.ZipFile(path) as file:
+        book = file.read("xl/workbook.xml").decode()
+        styles = file.read("xl/styles.xml").decode()
+        sheet = file.read("xl/worksheets/sheet3.xml").decode()
+    assert re.findall('<sheet name="([^"]+)"', book) == [
+        *("Read me", "Lists", "2025", "Lists 2"),
+    ]
+    _, _, used = styles.partition("<cellXfs")
+    formats = re.findall(r'<xf numFmtId="(\d+)"', used.partition("</cellXfs>")[0])
+    text = {
+        list(fields)[column - 1]
+        for first, last, style in re.findall(
+            r'<col min="(\d+)" max="(\d+)"[^>]*? style="(\d+)"', sheet
+        )
+        if f'numFmtId="{formats[int(style)]}" formatCode="@"' in styles
+        for column in range(int(first), int(last) + 1)
+    }
+    assert set(fields) - text == {"status"}
+    assert check(state, own, [path], LIMITS).read == 0
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{sheets: [A name that is longer than a sheet can have]}",
+        "{sheets: [2024/2025]}",
+        "{sheets: [Cases, cases]}",
+        "{format: csv}",
+        "{database: office, table: cases}",
+    ],
+)
+def test_no_workbook_is_made_that_its_mapping_would_not_read(
+    model: DataModel, source: str
+) -> None:
+    text = OWN.replace('{format: excel, sheets: [Lists, "2025"]}', source)
+    with pytest.raises(ConfigurationError) as caught:
+        template(
+            load_mapping(text, "own.yaml", model), file="a.xlsx", read_by="own.yaml"
+        )
+    assert caught.value.reason == "TEMPLATE_MAPPING"
 
 
 @pytest.mark.parametrize(
