@@ -107,7 +107,7 @@ class Receipt:
                     "receipt.opened-sums",
                     language,
                     cells=cells,
-                    members=self._members(),
+                    members=self._members(language),
                     cohort=self.cohort or "?",
                 )
             case Outcome.OPENED:
@@ -116,7 +116,7 @@ class Receipt:
                     language,
                     cells=cells,
                     noise=f"{self.noise:,.0f}",
-                    members=self._members(),
+                    members=self._members(language),
                     cohort=self.cohort or "?",
                 )
             case Outcome.ENDED if self.cells is not None:
@@ -212,13 +212,15 @@ class Receipt:
         known = reason if reason in REASONS else "other"
         return sentence(f"receipt.reason.{known}", language, reason=reason)
 
-    def _members(self) -> str:
+    def _members(self, language: str) -> str:
         """Return how many agencies answered, as far as the requisition says."""
         asked = self.requisition
         if asked is None:
             return "?"
         most = len(asked.members)
-        return f"{most}" if asked.cohort == self.cohort else f"at most {most}"
+        if asked.cohort == self.cohort:
+            return f"{most}"
+        return sentence("receipt.at-most", language, members=most)
 
 
 def receipts(connection: sqlite3.Connection) -> Iterator[Receipt]:

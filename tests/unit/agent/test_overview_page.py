@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from accord.agent.answer import utc_now
 from accord.agent.approvals.decisions import question
 from accord.agent.intake.parts import parts_of
 from accord.agent.machine.locking import lock_file
@@ -21,8 +22,8 @@ from accord.agent.overview.home import DONE, is_running
 from accord.agent.overview.pages import overview_page
 from accord.agent.page.frame import AgentPage
 from accord.agent.rounds.approval import Standing
-from accord.agent.rules.rulebook import rules_of
-from accord.agent.rules.rules import Kind
+from accord.agent.rules.rulebook import add_rule, rules_of
+from accord.agent.rules.rules import Kind, Rule
 from accord.agent.state import AgentState
 from accord.core.messages import sentence
 from tests.unit.agent.agency_world import World
@@ -129,6 +130,21 @@ def test_what_was_asked_is_told_in_words(world: World, staff: Visitor) -> None:
     text = arabic.see("").text
     assert '<html lang="ar" dir="rtl">' in text
     assert "كم عدد الأشخاص" in text
+
+
+def test_who_asks_and_why_is_told_where_no_more_can_be(
+    waiting: str, staff: Visitor, state: AgentState
+) -> None:
+    """Such as with a rule that only a newer version of the program can read."""
+    add_rule(state, Rule(kind=Kind.VETO_ANALYST, subject="sam"), utc_now())
+    with state.ledger() as connection:
+        connection.execute("UPDATE local_rule SET kind = 'of-a-later-version'")
+    words = staff.see(f"approvals/{waiting}").words
+    assert "kim of observatory" in words
+    assert "planning" in words
+    assert "small-trends, version 2; as things are now" in words
+    arabic = Visitor(staff.page, staff.cookie, "ar").see(f"approvals/{waiting}").words
+    assert sentence("foreseen.purpose", "ar") in arabic
 
 
 def test_no_count_stands_beside_what_waits(

@@ -19,6 +19,7 @@ from tests.unit.agent.agency_world import World
 from tests.unit.agent.agreements import AGENCY
 from tests.unit.agent.command import Command, Said
 from tests.unit.agent.test_approvals import ask, under
+from tests.unit.agent.test_metrics import identify
 
 
 class Staff:
@@ -73,6 +74,30 @@ def test_it_says_what_forbids_it(staff: Staff) -> None:
     shown = staff("preview", "--by", "region").stdout
     assert "veto-dimension" in shown
     assert "it would be declined" in shown
+
+
+def test_it_says_what_there_is_no_room_for(staff: Staff) -> None:
+    identify([staff.world.states[AGENCY]], staff.world.clock())
+    staff.json("rules", "cap", "period", "0.5", "--days", "30")
+    assert staff.json("preview", "--epsilon", "0.1")["preview"]["objections"] == []
+    found = staff.json("preview", "--epsilon", "1")["preview"]
+    assert (found["objections"], found["denials"]) == (["cap-period"], [])
+    config = staff.world.states[AGENCY].config
+    config.write_text("[lifetime.zcdp]\nepsilon = 0.2\n", "utf-8")
+    found = staff.json("preview", "--epsilon", "0.4")["preview"]
+    assert found["denials"] == [sentence("foreseen.no-room")]
+    assert staff.world.spent(AGENCY) == (0, 0)
+
+
+def test_what_is_paid_for_is_not_said_to_be_too_dear(staff: Staff) -> None:
+    identify([staff.world.states[AGENCY]], staff.world.clock())
+    asked = staff.world.asked()
+    staff.world.whole(asked)
+    config = staff.world.states[AGENCY].config
+    config.write_text("[lifetime.zcdp]\nepsilon = 0.001\n", "utf-8")
+    staff.json("rules", "cap", "period", "0.01", "--days", "30000")
+    found = staff.json("preview", asked.query_id)["preview"]
+    assert found["denials"] == found["objections"] == []
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,15 @@ def test_filters_follow_each_other_with_an_and() -> None:
     assert worded(query).endswith(expected)
 
 
+def test_how_many_answered_at_most_is_said_in_the_language_of_the_rest(
+    world: World,
+) -> None:
+    world.whole(world.asked())
+    (receipt,) = kept(world)
+    assert "their sum over at most 5 agencies (cohort fallback)" in receipt.what_left()
+    assert "at most" not in receipt.what_left("ar")
+
+
 def test_a_question_in_arabic_has_the_marks_of_arabic() -> None:
     query = common_pb2.Query(measure="persons", edition="2026-03")
     assert worded(query, "ar").endswith("، في النسخة 2026-03؟")

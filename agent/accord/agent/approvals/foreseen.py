@@ -19,18 +19,26 @@ from accord.agent.rounds.checks import refuse
 from accord.agent.rules.rulebook import rules_of
 from accord.agent.rules.rules import Kind, objections
 from accord.agent.settings import Settings
-from accord.agent.spending import own_delta, spent, unit_of, within_release_cap
+from accord.agent.spending import (
+    Bill,
+    own_delta,
+    require_affordable,
+    spent,
+    unit_of,
+    within_release_cap,
+)
 from accord.agent.state import AgentState
-from accord.core.decide import Ask, decide
-from accord.core.errors import AccordError
+from accord.core.decide import Ask, Reason, decide
+from accord.core.errors import AccordError, RequisitionRefused
 from accord.core.messages import sentence
 from accord.core.model import DataModel
 from accord.core.policy import Policy
 from accord.core.privacy import DiscreteLaplace
 from accord.core.query import Kind as Measured
 from accord.core.terms import Requisition, Terms, terms
-from accord.ledger import Balance
+from accord.ledger import Balance, entry
 from accord.ledger.account import shown
+from accord.ledger.sqlite import transaction
 from accord.rpc.codec import query_to_message, requisition_from_bytes
 
 _TWO_SIDED_95: Final = 1.96
@@ -47,8 +55,10 @@ class Foreseen:
     terms: Terms
     balance: Balance | None
     """Of the agency's own account; none while it has joined no hub."""
-    denials: tuple[str, ...]
-    """What the agreement has against it, as sentences."""
+    denied: tuple[Reason, ...]
+    """What the agreement has against it."""
+    limits: tuple[str, ...]
+    """Caps that it would break: names of sentences."""
     objections: tuple[Kind, ...]
     """Kinds of this agency's rules that speak against it."""
 
@@ -127,12 +137,20 @@ class Foreseen:
         )
         yield say("onward"), say(f"onward-{form.recipients.onward_sharing}")
         yield say("cost"), self._cost(language)
-        for each in self.denials:
+        denials = self.denials(language)
+        for each in denials:
             yield say("against"), each
         for kind in self.objections:
             yield say("against"), say("rule", kind=kind.value)
-        if not self.denials and not self.objections:
+        if not denials and not self.objections:
             yield say("against"), say("nothing")
+
+    def denials(self, language: str = "en") -> list[str]:
+        """Return what speaks against it but rules of this agency, as sentences."""
+        return [
+            *(each.text(language) for each in self.denied),
+            *(sentence(f"foreseen.{each}", language) for each in self.limits),
+        ]
 
     def _bound(self, language: str) -> str:
         bounds, measure = self.policy.agreement.bounds, self.asked.query.measure
@@ -191,7 +209,7 @@ class Foreseen:
             "nano_epsilon": asked.loss.nano_epsilon,
             "used": None if self.balance is None else self.balance.used,
             "cap": None if self.balance is None else self.balance.lifetime_cap,
-            "denials": list(self.denials),
+            "denials": self.denials(),
             "objections": [kind.value for kind in self.objections],
         }
 
@@ -224,15 +242,28 @@ def foresee(
     ask = Ask(
         query=asked.query, analyst=asked.analyst, purpose=asked.purpose, day=now.date()
     )
-    denials = [
-        reason.text()
+    denied = [
+        reason
         for reason in decide(policy, ask).reasons
         if stranger or reason.code not in _OF_THE_ANALYST
     ]
+    limits: list[str] = []
     if not within_release_cap(agreement, asked.loss):
-        denials.append(sentence("foreseen.release-cap"))
-    rules = [kept.rule for kept in rules_of(state)]
+        limits.append("release-cap")
+    rules = tuple(kept.rule for kept in rules_of(state))
     delta = own_delta(agreement, settings)
+    found = list(objections(rules, asked, policy.model, delta))
+    if agency is not None:
+        bill = Bill(
+            requisition=asked,
+            agency=agency,
+            agreement=agreement,
+            settings=settings,
+            rules=rules,
+        )
+        refused = _unaffordable(state, bill, now)
+        found += [Kind.CAP_PERIOD] if refused == "LOCAL_RULE" else []
+        limits += ["no-room"] if refused == "BUDGET_EXHAUSTED" else []
     return Foreseen(
         asked=asked,
         policy=policy,
@@ -240,9 +271,22 @@ def foresee(
         balance=None
         if agency is None
         else spent(state, agency, agreement.accounting, settings, now),
-        denials=tuple(denials),
-        objections=objections(rules, asked, policy.model, delta),
+        denied=tuple(denied),
+        limits=tuple(limits),
+        objections=tuple(found),
     )
+
+
+def _unaffordable(state: AgentState, bill: Bill, now: datetime.datetime) -> str | None:
+    """Return why this agency could not pay; what was begun was paid for then."""
+    with state.ledger() as connection, transaction(connection) as tx:
+        if entry(tx, bill.requisition.query_id) is not None:
+            return None
+        try:
+            require_affordable(tx, bill, now)
+        except RequisitionRefused as refused:
+            return refused.reason
+    return None
 
 
 def read_requisition(payload: bytes, policy: Policy) -> Requisition | None:

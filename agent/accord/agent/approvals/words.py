@@ -14,6 +14,7 @@ from accord.agent.receipts import worded
 from accord.agent.rounds.approval import Approval, Standing
 from accord.agent.state import AgentState
 from accord.core.errors import AccordError, suggestion
+from accord.core.messages import sentence
 from accord.rpc.codec import payload_of
 
 LONGEST_REASON = 500
@@ -64,13 +65,22 @@ def lines_of(
     if expected is not None:
         yield from expected.lines(language)
         return
+
+    def say(ending: str, **values: object) -> str:
+        return sentence(f"foreseen.{ending}", language, **values)
+
     asked = payload_of(found.payload)
-    yield "question", question_of(found, language)
-    yield "asked by", f"{asked.analyst.id} of {asked.analyst.organisation}"
-    yield "purpose", asked.purpose
+    analyst, query = asked.analyst, asked.query
+    roles = ", ".join(sorted(analyst.roles))
+    yield say("question"), question_of(found, language)
     yield (
-        "agreement",
-        f"{asked.query.agreement}, version {asked.agreement_version}: not in force now",
+        say("asked-by"),
+        say("asker", analyst=analyst.id, of=analyst.organisation, roles=roles),
+    )
+    yield say("purpose"), asked.purpose
+    yield (
+        say("agreement"),
+        say("not-now", name=query.agreement, version=asked.agreement_version),
     )
 
 

@@ -13,7 +13,12 @@ from starlette.responses import Response
 
 from accord.agent.answer import utc_now
 from accord.agent.approvals.decisions import approve, question, refuse
-from accord.agent.approvals.words import foreseen_of, question_of, short_reason
+from accord.agent.approvals.words import (
+    foreseen_of,
+    lines_of,
+    question_of,
+    short_reason,
+)
 from accord.agent.overview.looking import Visit, moment
 from accord.agent.rounds.approval import Standing
 from accord.agent.rules import rulebook
@@ -42,7 +47,7 @@ def approval(found: Visit) -> Response:
         asked=asked,
         waits=asked.standing is Standing.WAITING and utc_now() < asked.decide_by,
         question=question_of(asked, found.language),
-        lines=[] if expected is None else list(expected.lines(found.language))[1:],
+        lines=list(lines_of(asked, expected, found.language))[1:],
         decision=decision,
         reason=reason,
         moment=moment,
