@@ -221,7 +221,9 @@ def test_quantities(text: str, stored: int, outside: bool) -> None:
     assert found.wrong is None
 
 
-@pytest.mark.parametrize("text", ["ten", "1e99999999", "inf", "nan", "1,5", "0x10"])
+@pytest.mark.parametrize(
+    "text", ["ten", "1e99999999", "inf", "nan", "1,5", "0x10", "1_0"]
+)
 def test_what_is_no_number_is_refused(text: str) -> None:
     found = coded("days: {column: d}", {"d": [text]})
     assert found.wrong is not None
@@ -229,8 +231,19 @@ def test_what_is_no_number_is_refused(text: str) -> None:
 
 
 def test_a_decimal_comma() -> None:
-    found = coded("days: {column: d, decimal: ','}", {"d": ["1,5"]})
-    assert found.columns["days"].tolist() == [3]
+    texts = ["1,5", "30", "0.100,5", "0.000.100", "100,"]
+    found = coded("days: {column: d, decimal: ','}", {"d": texts})
+    assert found.columns["days"].tolist() == [3, 60, 201, 200, 200]
+    assert found.wrong is None
+
+
+@pytest.mark.parametrize("text", ["1.5", "30.0", "0.10,5", ".100", "1,5,0", "1.000.00"])
+def test_a_point_beside_a_decimal_comma_groups_thousands_or_is_refused(
+    text: str,
+) -> None:
+    found = coded("days: {column: d, decimal: ','}", {"d": [text]})
+    assert found.wrong is not None
+    assert found.wrong.tolist() == [Reason.NOT_A_NUMBER]
 
 
 def test_masks_have_the_smallest_words() -> None:

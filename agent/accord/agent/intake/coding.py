@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import decimal
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Protocol
@@ -38,6 +39,9 @@ from accord.core.model import NOT_RECORDED, Quantity
 
 MOST_EXPONENT = 30
 """Of a number in a source; what is beyond is no measurement."""
+
+_IN_GROUPS = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+(?:,\d*)?")
+"""A number whose points group thousands."""
 
 Ids = Mapping[str, npt.NDArray[np.uint32]]
 """For each source column, the number of each row's text among the distinct ones."""
@@ -249,7 +253,11 @@ class QuantityCoder:
                 self._table[index] = round(number * self._quantity.scale)
 
     def _number(self, text: str) -> Fraction | None:
+        if "_" in text:
+            return None  # Python's own way of writing numbers
         if self._comma:
+            if "." in text and not _IN_GROUPS.fullmatch(text):
+                return None  # 1.5 would be 15
             text = text.replace(".", "").replace(",", ".")
         try:
             number = decimal.Decimal(text)
