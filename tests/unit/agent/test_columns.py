@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pytest
 
 from accord.agent.store import columns as module
-from accord.agent.store.columns import Columns, StoreForm, write_columns
+from accord.agent.store.columns import Columns, write_columns
+from accord.agent.store.form import StoreForm
 from accord.core.errors import (
     Conflict,
     IntegrityError,

@@ -68,19 +68,23 @@ def forget(
     from accord.agent.forgetting.identity import pseudonym_of
     from accord.agent.forgetting.survey import Named, survey
     from accord.agent.forgetting.taking_out import forget as take_out
+    from accord.agent.intake.chain import all_pseudonyms
 
     opened = AgentState.open(state_root(state))
     limits = opened.settings().ingest
     named_by = mapping_from(opened, mapping, model)
     may_ask = sys.stdin.isatty() and source != FROM_INPUT and not as_json
     persons = _persons(named_by, source, may_ask=may_ask)
-    pseudonyms = [pseudonym_of(opened, named_by, each) for each in persons]
+    first = [pseudonym_of(opened, named_by, each) for each in persons]
     if lift:
-        _lift(opened, pseudonyms, as_json=as_json)
+        _lift(opened, first, as_json=as_json)
         return
     if not yes:
-        _ask(survey(opened, Named(pseudonyms)), len(persons), may_ask=may_ask)
-    receipt = take_out(opened, pseudonyms, limits, utc_now())
+        named = Named(
+            [each for every in all_pseudonyms(opened, first) for each in every]
+        )
+        _ask(survey(opened, named), len(persons), may_ask=may_ask)
+    receipt = take_out(opened, first, limits, utc_now())
     _show(receipt, as_json=as_json)
     if as_json:
         return
@@ -205,10 +209,10 @@ def _typed(column: str) -> str:
         return ""
 
 
-def _lift(state: AgentState, pseudonyms: Sequence[bytes], *, as_json: bool) -> None:
+def _lift(state: AgentState, first: Sequence[bytes], *, as_json: bool) -> None:
     from accord.agent.forgetting.taking_out import lift
 
-    receipt = lift(state, pseudonyms, state.settings().ingest, utc_now())
+    receipt = lift(state, first, state.settings().ingest, utc_now())
     _show(receipt, as_json=as_json)
     if not receipt.persons and not as_json:
         print_line(console, "Nobody so named was on the list; check the spelling.")

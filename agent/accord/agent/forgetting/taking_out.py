@@ -43,9 +43,13 @@ from accord.agent.forgetting.survey import (
     survey,
 )
 from accord.agent.intake.build import replace_parts, sweep_builds
+from accord.agent.intake.chain import all_pseudonyms
 from accord.agent.intake.parts import PARTS, parts_of
 from accord.agent.intake.workspace import workspace
 from accord.agent.keys.files import read_secret, replace_secret
+from accord.agent.rotation.note import rotation_note
+from accord.agent.rotation.rewriting import Rotated, finish_rotation
+from accord.agent.rotation.standing import require_keys
 from accord.agent.settings import Ingest
 from accord.agent.state import AgentState, disk_trouble
 from accord.agent.store.columns import Columns
@@ -65,6 +69,9 @@ from accord.agent.store.generations import (
 from accord.core.document import Strict
 from accord.core.errors import IntegrityError
 
+_ROTATION = "rotation"
+"""Folder beside that of a forgetting."""
+
 
 class Note(Strict):
     """What was there when it was begun."""
@@ -78,35 +85,44 @@ class Note(Strict):
 
 def forget(
     state: AgentState,
-    pseudonyms: Sequence[bytes],
+    first: Sequence[bytes],
     limits: Ingest,
     now: datetime.datetime,
 ) -> Receipt:
     """Take persons out of everything that this machine holds, for good.
+
+    Args:
+        state: of the agency.
+        first: the first pseudonym of each person.
+        limits: of the program that rewrites.
+        now: the time in UTC.
 
     Raises:
         Conflict: STORE_BUSY.
         PreconditionFailed: the disk is full.
         IntegrityError: FORGET_FOUND_AGAIN, something is left; or a part is damaged.
     """
-    named = Named(pseudonyms)
     with state.exclusive(), workspace(state) as folder:
         finish(state, folder / "before", limits, now)
+        every = all_pseudonyms(state, first)
+        named = Named([each for person in every for each in person])
         cases = cases_held(state, folder / "cases", limits, named)
         note = Note(
             begun_at=now.isoformat(),
-            persons=len(pseudonyms),
-            digests=tuple(each.hex() for each in digests_of(state, pseudonyms)),
+            persons=len(first),
+            digests=tuple(
+                each.hex() for each in digests_of(state, (p[-1] for p in every))
+            ),
             before=tuple(survey(state, named)),
         )
         replace_secret(note_file(state), note.model_dump_json().encode())
-        put_on_list(state, pseudonyms, cases)
+        put_on_list(state, first, cases)
         return _take_out(state, folder / "out", named, limits, now, note)
 
 
 def lift(
     state: AgentState,
-    pseudonyms: Sequence[bytes],
+    first: Sequence[bytes],
     limits: Ingest,
     now: datetime.datetime,
 ) -> Receipt:
@@ -120,19 +136,34 @@ def lift(
     """
     with state.exclusive(), workspace(state) as folder:
         finish(state, folder / "before", limits, now)
-        lifted = take_off_list(state, pseudonyms)
+        lifted = take_off_list(state, first)
         receipt = Receipt(kind=Kind.LIFTED, at=now.isoformat(), persons=lifted)
         return keep_receipt(state, receipt)
 
 
 def finish(
     state: AgentState, folder: Path, limits: Ingest, now: datetime.datetime
-) -> None:
-    """Do what a forgetting that was killed has left undone, if there is one.
+) -> Rotated | None:
+    """Do what a forgetting or a rotation that was killed has left undone, if any.
+
+    Neither begins before the other is finished, so a forgetting that was killed is one
+    by the keys that the store has.
+
+    Returns:
+        What was left of a rotation.
 
     Raises:
         IntegrityError: FORGET_NOTE_BROKEN.
+        ConfigurationError: KEYS_LOST, what lies here was made with keys that do not.
     """
+    require_keys(state)
+    _finish_forgetting(state, folder, limits, now)
+    return finish_rotation(state, folder.with_name(_ROTATION), limits, now)
+
+
+def _finish_forgetting(
+    state: AgentState, folder: Path, limits: Ingest, now: datetime.datetime
+) -> None:
     path = note_file(state)
     if not path.exists():
         return
@@ -160,7 +191,7 @@ def _note(path: Path) -> Note:
 
 def finish_alone(state: AgentState, limits: Ingest, now: datetime.datetime) -> None:
     """Do so, for a program that does not hold the store."""
-    if note_file(state).exists():
+    if note_file(state).exists() or rotation_note(state).exists():
         with state.exclusive(), workspace(state) as folder:
             finish(state, folder / "before", limits, now)
 

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from accord.agent.intake.chain import Chain
 from accord.agent.intake.codes import Reason
 from accord.agent.intake.coding import Coded, Coder
 from accord.agent.intake.door import EVERYBODY, Door
 from accord.agent.intake.pseudonym import (
-    KeyedHash,
     Kind,
     Pseudonyms,
     case_keys,
@@ -82,7 +82,7 @@ class RowBuilder:
     """Codes batches in turn and keeps count."""
 
     coders: Sequence[Coder]
-    store_key: KeyedHash
+    store_keys: Chain
     scope: str
     """Name of the part: cases of different parts are different cases."""
     persons_known: bool
@@ -163,14 +163,15 @@ class RowBuilder:
 
     def _forgotten(self, batch: Batch) -> Flags:
         """Return which rows are of forgotten persons, or of cases that were theirs."""
-        gone = self.door.forgotten_rows(batch.person, batch.pseudonyms)
+        gone = self.door.forgotten_rows(batch.person, batch.first)
         rows = np.flatnonzero(~gone)
         if not (self._keyed(batch) and self.door.knows_cases and len(rows)):
             return gone
-        keys = self._case_keys(batch, rows)
-        nameless = case_keys(self.store_key, self.scope, [[""]] * len(batch.cases))
+        keys = self._first_case_keys(batch, rows)
+        unnamed = [[""]] * len(batch.cases)
+        nameless = case_keys(self.store_keys.first, self.scope, unnamed)
         place = batch.person.take(rows).astype(np.intp) - int(batch.person[0])
-        whose = batch.pseudonyms.take(place, axis=0)
+        whose = batch.first.take(place, axis=0)
         found = self.door.forgotten_case_rows(keys, whose) & (keys != nameless)
         gone[rows[found]] = True
         return gone
@@ -202,9 +203,10 @@ class RowBuilder:
         if not len(rows):
             return np.empty(0, np.uint64)
         place = batch.person.take(rows).astype(np.intp) - int(batch.person[0])
-        pseudonyms = batch.pseudonyms.take(place, axis=0)
+        pseudonyms = batch.first.take(place, axis=0)
         if not batch.cases:
-            return order_keys(self.store_key, self._by_content(pseudonyms, content))
+            alone = self._by_content(pseudonyms, content)
+            return self.store_keys.keys(order_keys(self.store_keys.first, alone))
         columns = [texts.take(rows).tolist() for texts in batch.cases]
         bare = np.array(
             [not any(map(str.strip, texts)) for texts in zip(*columns, strict=True)],
@@ -213,16 +215,19 @@ class RowBuilder:
         keys = np.empty(len(rows), np.uint64)
         if bare.any():
             alone = self._by_content(pseudonyms[bare], content[bare])
-            keys[bare] = order_keys(self.store_key, alone)
+            keys[bare] = order_keys(self.store_keys.first, alone)
         named = np.flatnonzero(~bare)
         texts = [[column[index] for index in named.tolist()] for column in columns]
         messages = self._by_case(pseudonyms.take(named, axis=0), texts)
-        keys[named] = order_keys(self.store_key, messages)
-        return keys
+        keys[named] = order_keys(self.store_keys.first, messages)
+        return self.store_keys.keys(keys)
 
     def _case_keys(self, batch: Batch, rows: Indices) -> npt.NDArray[np.uint64]:
+        return self.store_keys.keys(self._first_case_keys(batch, rows))
+
+    def _first_case_keys(self, batch: Batch, rows: Indices) -> npt.NDArray[np.uint64]:
         texts = [column.take(rows).tolist() for column in batch.cases]
-        return case_keys(self.store_key, self.scope, texts)
+        return case_keys(self.store_keys.first, self.scope, texts)
 
     def _by_case(
         self, pseudonyms: Pseudonyms, columns: Sequence[Sequence[str]]

@@ -248,6 +248,7 @@ def _switch(
             model=first.data_model,
             model_digest=first.model_digest,
             created_at=now,
+            generation=first.generation,
         )
     _sync_tree(build)
     name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"

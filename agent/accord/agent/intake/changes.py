@@ -28,9 +28,10 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
+from accord.agent.intake.chain import Chain
 from accord.agent.intake.filling import BLANKS, places
 from accord.agent.intake.mapping import Mapping
-from accord.agent.intake.pseudonym import KeyedHash, case_keys
+from accord.agent.intake.pseudonym import case_keys
 from accord.agent.intake.report import FIRST_ROWS, Changes
 from accord.agent.sources.table import Stream
 
@@ -51,7 +52,7 @@ class Stamps:
 
     connection: duckdb.DuckDBPyConnection
     mapping: Mapping
-    store_key: KeyedHash
+    store_keys: Chain
 
     def look(self, source: Stream) -> None:
         """Read case and `changed` of all rows into the table ``seen``."""
@@ -81,7 +82,7 @@ class Stamps:
         """
         cases, changed = self._fields(origin)
         self._number_cases(origin, cases)
-        salt = self.store_key.digest(_SALT + self.mapping.name.encode()).hex()
+        salt = self.store_keys.newest.digest(_SALT + self.mapping.name.encode()).hex()
         said = f"trim(o.{changed}, $blanks)"
         stamp = f"('0x' || left(sha256($salt || {said}), 16))::UBIGINT"
         joined = " AND ".join(f"o.{case} = n.{case}" for case in cases)
@@ -212,7 +213,8 @@ class Stamps:
             "CREATE OR REPLACE TABLE keyed (number UBIGINT, case_key UBIGINT)"
         )
         for number, texts in self._numbered(listed):
-            keys = case_keys(self.store_key, self.mapping.name, texts)
+            first = case_keys(self.store_keys.first, self.mapping.name, texts)
+            keys = self.store_keys.keys(first)
             self._insert("keyed", {"number": number, "case_key": keys})
 
     def _numbered(

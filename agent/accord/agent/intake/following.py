@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accord.agent.intake.build import CASES, PERSONS, case_rows, staying
+from accord.agent.intake.chain import Chains
 from accord.agent.intake.changes import MOST_SOUGHT, Stamps, since
 from accord.agent.intake.codes import Reason
 from accord.agent.intake.header import check_header
@@ -24,7 +25,7 @@ from accord.agent.intake.mapping import Mapping
 from accord.agent.intake.origins import place_of
 from accord.agent.intake.parts import PARTS, Followed, parts_of
 from accord.agent.intake.pieces import Piece, load_persons
-from accord.agent.intake.pseudonym import VERSION, KeyedHash, framed
+from accord.agent.intake.pseudonym import VERSION, framed
 from accord.agent.intake.report import Changes, Report
 from accord.agent.intake.staging import Staging
 from accord.agent.sources.table import Batch, Source, Stream
@@ -71,17 +72,17 @@ class Earlier:
 
 def reading_of(state: AgentState, mapping: Mapping, leaving: Leaving) -> str:
     """Return the keyed hash of everything that decides what becomes of a row."""
-    pseudonym_key = KeyedHash(state.pseudonym_key())
+    chains = Chains.of(state)
     decisive = (
         __version__,
         str(VERSION),
         mapping.form.model_dump_json(),
         mapping.model.digest,
         place_of(state, mapping),
-        pseudonym_key.digest(b"reading").hex(),
+        chains.pseudonyms.newest.digest(b"reading").hex(),
         f"{leaving.months} {leaving.registered}",
     )
-    return KeyedHash(state.store_key()).digest(b"reading" + framed(decisive)).hex()
+    return chains.store.newest.digest(b"reading" + framed(decisive)).hex()
 
 
 def earlier_part(

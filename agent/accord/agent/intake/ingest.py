@@ -20,6 +20,7 @@ from accord.agent.forgetting.taking_out import finish
 from accord.agent.freezing import leaving_on
 from accord.agent.intake.batches import RowBuilder
 from accord.agent.intake.build import PartWriter, put_part, remove_part
+from accord.agent.intake.chain import Chains
 from accord.agent.intake.changes import Stamps
 from accord.agent.intake.coders import coders
 from accord.agent.intake.codes import Reason
@@ -36,7 +37,6 @@ from accord.agent.intake.mapping import Mapping
 from accord.agent.intake.origins import opened
 from accord.agent.intake.parts import Followed, Part
 from accord.agent.intake.progress import QUIET, Phase, Progress
-from accord.agent.intake.pseudonym import KeyedHash
 from accord.agent.intake.report import Report
 from accord.agent.intake.sandbox import sandbox
 from accord.agent.intake.staging import Staging
@@ -187,6 +187,7 @@ def _write_part(
             persons=persons,
             ingested_at=now,
             followed=followed,
+            generation=staged.staging.pseudonyms.generation,
         )
         writer.finish(part)
     return part
@@ -205,7 +206,7 @@ def _staged(
     progress: Progress,
 ) -> Iterator[_Staged]:
     """Read and order the sources, and prepare to code them."""
-    key, store_key = KeyedHash(state.pseudonym_key()), KeyedHash(state.store_key())
+    chains = Chains.of(state)
     progress.begin(Phase.READ)
     with contextlib.ExitStack() as stack:
         found = stack.enter_context(opened(state, mapping, sources, folder))
@@ -219,7 +220,12 @@ def _staged(
         readable = [source.path for source in found if isinstance(source, Table)]
         readable += [] if earlier is None else earlier.files
         connection = stack.enter_context(sandbox(folder, readable, limits))
-        staging = Staging(connection=connection, mapping=mapping, progress=progress)
+        staging = Staging(
+            connection=connection,
+            mapping=mapping,
+            pseudonyms=chains.pseudonyms,
+            progress=progress,
+        )
         headed = [with_header(source, connection) for source in found]
         following: Following | None = None
         if mapping.form.source.changed is None:
@@ -227,7 +233,7 @@ def _staged(
         else:
             following = Following(
                 stamps=Stamps(
-                    connection=connection, mapping=mapping, store_key=store_key
+                    connection=connection, mapping=mapping, store_keys=chains.store
                 ),
                 earlier=earlier,
                 reading=reading_of(state, mapping, leaving),
@@ -236,16 +242,16 @@ def _staged(
         strike(connection, mapping, headed, report)
         learned = _learned(staging, mapping, leaving.today)
         report.free_texts = free_texts(connection, mapping)
-        absent, first = staging.order(key)
+        absent, first = staging.order()
         report.note("", Reason.NO_PERSON, absent, first)
         report.refused += absent
         builder = RowBuilder(
             coders=learned,
-            store_key=store_key,
+            store_keys=chains.store,
             scope=mapping.name,
             persons_known=mapping.names_persons,
             report=report,
-            door=Door.of(state, mapping.model, leaving),
+            door=Door.of(state, mapping.model, leaving, chains),
             follows=following is not None,
         )
         yield _Staged(staging=staging, builder=builder, following=following)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import pydantic
 
+from accord.agent.store.form import Generation
 from accord.core.document import Strict
 from accord.core.errors import IntegrityError
 
@@ -39,6 +40,7 @@ class Part(Strict):
     ingested_at: pydantic.AwareDatetime
     followed: Followed | None = None
     """Only where the mapping says which column tells that a row changed."""
+    generation: Generation = 0
 
     def as_json(self) -> dict[str, Any]:
         """Return it for machines."""

@@ -25,6 +25,8 @@ VERSION = 1
 """Goes up when the bytes under the hash change; every store is then built anew."""
 
 DIGEST_BYTES = 32
+WORDS = 4
+"""Columns of 64 bits that hold a pseudonym."""
 
 Pseudonyms = npt.NDArray[np.uint8]
 """Shape (n, 32)."""
@@ -110,8 +112,8 @@ def subject(kind: Kind, scope: str = "") -> bytes:
 
 def as_words(digests: bytes) -> tuple[npt.NDArray[np.uint64], ...]:
     """Return joined 32-byte digests as four columns that sort as the bytes do."""
-    words = np.frombuffer(digests, ">u8").reshape(-1, 4).astype(np.uint64)
-    return tuple(np.ascontiguousarray(words[:, index]) for index in range(4))
+    words = np.frombuffer(digests, ">u8").reshape(-1, WORDS).astype(np.uint64)
+    return tuple(np.ascontiguousarray(words[:, index]) for index in range(WORDS))
 
 
 def from_words(words: Sequence[npt.NDArray[np.uint64]]) -> Pseudonyms:

@@ -20,11 +20,13 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
+from accord.agent.intake.chain import Chain
 from accord.agent.intake.filling import Filling, places
 from accord.agent.intake.mapping import Mapping
 from accord.agent.intake.progress import QUIET, Phase, Progress
 from accord.agent.intake.pseudonym import (
-    KeyedHash,
+    DIGEST_BYTES,
+    WORDS,
     Kind,
     Pseudonyms,
     as_words,
@@ -49,6 +51,8 @@ class Batch:
     """Ordinals among all pseudonyms of the sources, ascending."""
     pseudonyms: Pseudonyms
     """Of the persons from the first row's to the last row's."""
+    first: Pseudonyms
+    """Those that the persons have under the first key."""
     file: npt.NDArray[np.uint16]
     row: npt.NDArray[np.uint32]
     """Number of the row in its file, from 1; the header does not count."""
@@ -64,6 +68,7 @@ class Staging:
 
     connection: duckdb.DuckDBPyConnection
     mapping: Mapping
+    pseudonyms: Chain
     progress: Progress = QUIET
 
     def load(self, sources: Sequence[Source]) -> int:
@@ -88,7 +93,7 @@ class Staging:
             count = self._count(f"SELECT count(*) FROM d{place}")
             yield name, count, self._texts(f"d{place}", count)
 
-    def order(self, pseudonym_key: KeyedHash) -> tuple[int, list[tuple[int, int]]]:
+    def order(self) -> tuple[int, list[tuple[int, int]]]:
         """Hash all persons and sort the rows by pseudonym.
 
         Returns:
@@ -96,16 +101,16 @@ class Staging:
             pairs of file and row.
         """
         self._run(
-            "CREATE TABLE hashed (subject UBIGINT, kind UTINYINT, p0 UBIGINT, "
-            "p1 UBIGINT, p2 UBIGINT, p3 UBIGINT)"
+            "CREATE TABLE hashed (subject UBIGINT, kind UTINYINT, "
+            f"{', '.join(f'{word} UBIGINT' for word in self._words)})"
         )
         subjects = self._subjects()
         self.progress.begin(Phase.HASH)
         for table, (kind, columns) in subjects.items():
             if columns:
-                self._hash_texts(pseudonym_key, table, kind, columns)
+                self._hash_texts(table, kind, columns)
             else:
-                self._hash_rows(pseudonym_key)
+                self._hash_rows()
         self.progress.begin(Phase.ORDER)
         self._run(
             "CREATE TABLE ranked AS SELECT *, (dense_rank() OVER (ORDER BY p0, p1, p2, "
@@ -113,8 +118,8 @@ class Staging:
         )
         self._run("DROP TABLE hashed")
         self._run(
-            "CREATE TABLE pseudonym AS SELECT DISTINCT person, p0, p1, p2, p3 "
-            "FROM ranked ORDER BY person"
+            "CREATE TABLE pseudonym AS SELECT DISTINCT person, "
+            f"{', '.join(self._words)} FROM ranked ORDER BY person"
         )
         absent = self._count("SELECT count(*) FROM raw WHERE kind IS NULL")
         first = self._fetch(
@@ -148,14 +153,17 @@ class Staging:
 
     def _batch(self, found: Arrays, stop: int) -> Batch:
         person = found["person"][:stop]
-        words = self._fetch(
-            "SELECT p0, p1, p2, p3 FROM pseudonym WHERE person BETWEEN ? AND ? "
-            "ORDER BY person",
+        found_words = self._fetch(
+            f"SELECT {', '.join(self._words)} FROM pseudonym WHERE person BETWEEN ? "
+            "AND ? ORDER BY person",
             [int(person[0]), int(person[-1])],
         )
+        words = [found_words[word] for word in self._words]
+        newest = from_words(words[:WORDS])
         return Batch(
             person=person,
-            pseudonyms=from_words([words[f"p{index}"] for index in range(4)]),
+            pseudonyms=newest,
+            first=from_words(words[WORDS:]) if len(words) > WORDS else newest,
             file=found["file"][:stop],
             row=found["row"][:stop],
             cases=tuple(
@@ -167,6 +175,13 @@ class Staging:
                 for name in self.mapping.coded_columns
             },
         )
+
+    @property
+    def _words(self) -> list[str]:
+        """Columns of a pseudonym, and of the first one where it is another."""
+        newest = [f"p{index}" for index in range(WORDS)]
+        first = [f"f{index}" for index in range(WORDS)]
+        return newest + first if self.pseudonyms.generation else newest
 
     @property
     def _columns(self) -> list[str]:
@@ -203,7 +218,8 @@ class Staging:
             found[table] = kind, columns
         return found
 
-    def _hash_rows(self, key: KeyedHash) -> None:
+    def _hash_rows(self) -> None:
+        key = self.pseudonyms.first
         prefix = subject(Kind.ROW, self.mapping.name)
         for found in self._ranges(
             "SELECT g AS subject, file, row FROM raw WHERE kind = "
@@ -218,9 +234,8 @@ class Staging:
             )
             self._insert_hashed(Kind.ROW, found["subject"], key.digests(messages))
 
-    def _hash_texts(
-        self, key: KeyedHash, table: str, kind: Kind, columns: Sequence[str]
-    ) -> None:
+    def _hash_texts(self, table: str, kind: Kind, columns: Sequence[str]) -> None:
+        key = self.pseudonyms.first
         prefix = subject(kind, "" if kind is Kind.PERSON else self.mapping.name)
         for found in self._ranges(
             f"SELECT subject, {', '.join(columns)} FROM {table} WHERE {{range}}",
@@ -242,7 +257,10 @@ class Staging:
             "kind": np.full(len(subjects), kind.value, np.uint8),
         }
         words = as_words(digests)
-        columns |= {f"p{index}": word for index, word in enumerate(words)}
+        if self.pseudonyms.generation:
+            first = np.frombuffer(digests, np.uint8).reshape(-1, DIGEST_BYTES)
+            words = as_words(self.pseudonyms.pseudonyms(first).tobytes()) + words
+        columns |= dict(zip(self._words, words, strict=True))
         self.insert("hashed", columns)
         self.progress.advance(len(subjects))
 

@@ -25,7 +25,8 @@ from typing import Final, NamedTuple
 
 from sqlglot import exp
 
-from accord.agent.store.columns import LEAVES_PER_WORD, StoreForm
+from accord.agent.store.columns import LEAVES_PER_WORD
+from accord.agent.store.form import StoreForm
 from accord.agent.store.leaving import CONSENT_UNTIL
 from accord.core.errors import IntegrityError, PreconditionFailed
 from accord.core.model import DataModel

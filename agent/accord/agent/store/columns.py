@@ -23,16 +23,23 @@ import contextlib
 import dataclasses
 import datetime
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 import pydantic
 
 from accord.agent.store.durable import created_file, sync_directory
-from accord.core.document import Strict
+from accord.agent.store.form import (
+    DESCRIPTION,
+    FORMAT,
+    NAME,
+    REQUIRED,
+    ColumnForm,
+    StoreForm,
+)
 from accord.core.errors import (
     Conflict,
     IntegrityError,
@@ -40,50 +47,24 @@ from accord.core.errors import (
     PreconditionFailed,
 )
 
-FORMAT: Literal[1] = 1
-"""Goes up when a store of an older program could be misread."""
-
-DESCRIPTION = "store.json"
-
-REQUIRED: Mapping[str, str] = {
-    "person": "<u4",
-    "person_known": "|u1",
-    "order_key": "<u8",
-}
-"""Columns that every store has, with their types."""
-
 LEAVES_PER_WORD = 63
 """Leaves in one word of a bitmask; the top bit of a 64-bit word stays free."""
 
 _CODES = ("|u1", "<u2", "<u4", "<u8")
 _NUMBERS = ("<i4", "<i8")
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,79}")
 _WORD = re.compile(r"(?P<dimension>.+)__(?P<word>[0-9]+)")
 _BLOCK = 1 << 20
 
 Column = npt.NDArray[Any]
 
 
-class ColumnForm(Strict):
-    """One column as ``store.json`` names it."""
+class _Origin(NamedTuple):
+    """Where the columns come from."""
 
-    name: Annotated[str, pydantic.Field(pattern=rf"^{_NAME.pattern}$")]
-    dtype: Literal["|u1", "<u2", "<u4", "<u8", "<i4", "<i8"]
-
-
-class StoreForm(Strict):
-    """What ``store.json`` says of the columns beside it."""
-
-    format: Literal[1]
     model: str
-    model_digest: Annotated[str, pydantic.Field(pattern="^[0-9a-f]{64}$")]
-    rows: Annotated[int, pydantic.Field(ge=0)]
-    persons: Annotated[int, pydantic.Field(ge=0)]
-    """Distinct ordinals; records that name no person have one each."""
-    order_key_ties: bool
-    """Whether two cases of one person have one order key."""
-    created_at: pydantic.AwareDatetime
-    columns: Annotated[list[ColumnForm], pydantic.Field(min_length=len(REQUIRED))]
+    model_digest: str
+    created_at: datetime.datetime
+    generation: int
 
 
 def write_columns(
@@ -93,6 +74,7 @@ def write_columns(
     model: str,
     model_digest: str,
     created_at: datetime.datetime,
+    generation: int = 0,
 ) -> StoreForm:
     """Write a complete store, or leave nothing that could be taken for one.
 
@@ -106,6 +88,7 @@ def write_columns(
         model: name of the data model whose leaf codes these are.
         model_digest: its digest.
         created_at: aware time that the store will carry.
+        generation: of the keys that made persons and order keys.
 
     Raises:
         Conflict: STORE_EXISTS, the directory holds a complete store.
@@ -120,7 +103,7 @@ def write_columns(
     partial: list[Path] = []
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        origin = (model, model_digest, created_at)
+        origin = _Origin(model, model_digest, created_at, generation)
         return _write_all(directory, columns, partial, origin)
     except OSError as error:
         raise PreconditionFailed(
@@ -138,7 +121,7 @@ def _write_all(
     directory: Path,
     columns: Iterable[tuple[str, Column]],
     partial: list[Path],
-    origin: tuple[str, str, datetime.datetime],
+    origin: _Origin,
 ) -> StoreForm:
     """Write temporary files, check them, then rename; the description comes last."""
     forms: list[ColumnForm] = []
@@ -155,12 +138,13 @@ def _write_all(
     persons, ties = _check_order(directory)
     form = StoreForm(
         format=FORMAT,
-        model=origin[0],
-        model_digest=origin[1],
+        model=origin.model,
+        model_digest=origin.model_digest,
         rows=lengths.pop(),
         persons=persons,
         order_key_ties=ties,
-        created_at=origin[2],
+        created_at=origin.created_at,
+        generation=origin.generation,
         columns=forms,
     )
     for column in forms:
@@ -197,7 +181,7 @@ def _malformed(what: str) -> InternalError:
 
 
 def _check_column(name: str, values: Column, *, taken: set[str]) -> None:
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise _malformed("a column has a name that no file should have")
     if name in taken:
         raise _malformed(f"two columns are called {name}")

@@ -25,8 +25,9 @@ from typing import Annotated, Any, Protocol
 import pydantic
 
 from accord.agent.state import AgentState, disk_trouble
-from accord.agent.store.columns import DESCRIPTION, Columns
+from accord.agent.store.columns import Columns
 from accord.agent.store.durable import made_folder, sync_directory
+from accord.agent.store.form import DESCRIPTION
 from accord.agent.store.generations import (
     edition_folders,
     folder_of,

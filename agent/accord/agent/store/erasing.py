@@ -32,7 +32,7 @@ from accord.agent.store.generations import (
 )
 from accord.agent.store.leaving import Leaving, months_before
 from accord.agent.store.rewriting import write_without
-from accord.core.errors import PreconditionFailed
+from accord.core.errors import AccordError
 
 Flags = npt.NDArray[np.bool_]
 Chosen = Callable[[Path, Columns], Flags | None]
@@ -50,7 +50,7 @@ def erase_from_edition(folder: Path, chosen: Chosen) -> Path:
         leaving = chosen(folder, columns)
     if leaving is None or not leaving.any():
         return folder
-    return _put(folder, lambda made: write_without(folder, made, leaving))
+    return replace_edition(folder, lambda made: write_without(folder, made, leaving))
 
 
 def close_edition(folder: Path, why: str) -> Path:
@@ -61,7 +61,7 @@ def close_edition(folder: Path, why: str) -> Path:
         with created_file(made / CLOSED) as file:
             file.write(why.encode())
 
-    return _put(folder, closed)
+    return replace_edition(folder, closed)
 
 
 def open_editions(state: AgentState) -> list[Path]:
@@ -137,8 +137,13 @@ def delete_old_editions(state: AgentState, leaving: Leaving) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _put(folder: Path, make: Callable[[Path], object]) -> Path:
-    """Let what *make* leaves take the place of an edition's folder."""
+def replace_edition(folder: Path, make: Callable[[Path], object]) -> Path:
+    """Let what *make* leaves take the place of an edition's folder.
+
+    Raises:
+        OSError: the disk cannot be written; the edition is as it was.
+        PreconditionFailed: STORE_NOT_WRITABLE, the same.
+    """
     made = partial_folder(folder.parent)
     try:
         make(made)
@@ -147,6 +152,6 @@ def _put(folder: Path, make: Callable[[Path], object]) -> Path:
         (made / EDITION).chmod(0o400)
         sync_directory(made)
         return succeed(folder, made)
-    except (OSError, PreconditionFailed):
+    except (OSError, AccordError):
         shutil.rmtree(made, ignore_errors=True)
         raise

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from accord.agent.store.columns import Column, Columns, StoreForm, write_columns
+from accord.agent.store.columns import Column, Columns, write_columns
 from accord.agent.store.durable import sync_directory, sync_file
+from accord.agent.store.form import StoreForm
 
 PERSONS = "persons.npy"
 """The pseudonym of every ordinal, beside the columns."""
@@ -44,16 +45,22 @@ def write_without(source: Path, target: Path, leaving: Flags) -> StoreForm:
             model=columns.form.model,
             model_digest=columns.form.model_digest,
             created_at=columns.form.created_at,
+            generation=columns.form.generation,
         )
     if (source / PERSONS).exists():
         pseudonyms = np.load(source / PERSONS, mmap_mode="r", allow_pickle=False)
         with (target / PERSONS).open("xb") as file:
             np.save(file, pseudonyms[left], allow_pickle=False)
-    for file_path in target.iterdir():
+    make_lasting(target)
+    return form
+
+
+def make_lasting(folder: Path) -> None:
+    """Put all files of a folder on disk, and let nobody write to them any more."""
+    for file_path in folder.iterdir():
         sync_file(file_path)
         file_path.chmod(0o400)
-    sync_directory(target)
-    return form
+    sync_directory(folder)
 
 
 def _columns(
