@@ -17,7 +17,7 @@ import pytest
 from accord.agent.intake.codes import Reason
 from accord.agent.intake.ingest import check, ingest
 from accord.agent.intake.report import Report
-from accord.agent.sources import workbook
+from accord.agent.sources import workbook, workbook_child
 from accord.agent.sources.compound import names_in
 from accord.agent.sources.form import SourceForm
 from accord.agent.sources.workbook import open_workbook
@@ -439,6 +439,35 @@ def test_a_manifest_that_cannot_be_unpacked_is_a_damaged_workbook(
     with pytest.raises(SourceError) as caught:
         open_workbook(path, SourceForm())
     assert caught.value.reason == "SOURCE_UNREADABLE"
+
+
+def test_an_archive_of_very_many_parts_takes_no_memory_of_the_agent(
+    tmp_path: Path,
+) -> None:
+    entries = 1 << 18
+    # Parts without a name, all of which lie at the same place.
+    entry = struct.pack("<4s6H3I5H2I", b"PK\1\2", *[20] * 2, *[0] * 14)
+    listing = entry * entries
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 0, 0, len(listing), 0, 0)
+    path = tmp_path / "a.xlsx"
+    path.write_bytes(listing + end)
+    tracemalloc.start()
+    try:
+        with pytest.raises(SourceError) as caught:
+            open_workbook(path, SourceForm())
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert caught.value.reason in {"SOURCE_MALFORMED", "SOURCE_UNREADABLE"}
+    assert most < 8 << 20
+
+
+def test_a_manifest_that_unpacks_to_much_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.ods"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("META-INF/manifest.xml", bytes(1 << 25))
+    assert path.stat().st_size < 1 << 16
+    assert workbook_child.fault_of(path.read_bytes()) == "memory"
 
 
 def test_a_reading_that_ends_in_the_middle_of_a_word_is_no_answer(

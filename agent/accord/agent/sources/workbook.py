@@ -11,17 +11,13 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
-import lzma
 import subprocess
 import sys
-import zipfile
-import zlib
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from accord.agent.sources.compound import is_compound, names_in
 from accord.agent.sources.form import SourceForm
 from accord.agent.sources.table import (
     BATCH_ROWS,
@@ -37,15 +33,6 @@ ENDINGS: Final = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 
 _LARGEST: Final = 256 << 20
 """Bytes of a workbook."""
-
-_MOST_UNPACKED: Final = 1 << 30
-"""Bytes of its parts, as the archive itself states them."""
-
-_BROKEN: Final = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
-    *(NotImplementedError, EOFError, OSError, RuntimeError, ValueError),
-)
-"""What is raised over archives that are none, or damaged."""
 
 _CHILD: Final = "accord.agent.sources.workbook_child"
 
@@ -64,7 +51,7 @@ def open_workbook(path: Path, form: SourceForm) -> list[Stream]:
             "install the extra `excel`, or save the sheet as CSV.",
         )
     _refuse_locked(path)
-    _refuse_strange(path)
+    _refuse_large(path)
     found = list(_asked(path, None, form.header_row))
     chosen = _chosen(path, form, [each["sheet"] for each in found])
     sheets = [each for each in found if each["sheet"] in chosen and each["row"]]
@@ -128,42 +115,8 @@ def _refuse_locked(path: Path) -> None:
             )
 
 
-def _refuse_strange(path: Path) -> None:
-    """Refuse what is too large, under a password, or no workbook at all."""
-    size = path.stat().st_size
-    if size > _LARGEST:
-        raise _too_large(path)
-    try:
-        with path.open("rb") as file:
-            content = file.read(8)
-            if is_compound(content):
-                content += file.read()
-    except PermissionError:
-        raise _unreadable(path) from None
-    if is_compound(content):
-        if "EncryptedPackage" in names_in(content):
-            raise _protected(path)
-        return
-    try:
-        with zipfile.ZipFile(path) as parts:
-            infos = parts.infolist()
-            manifest = "META-INF/manifest.xml"
-            sealed = any(info.flag_bits & 1 for info in infos) or any(
-                info.filename == manifest
-                and info.file_size < _MOST_UNPACKED
-                and b"encryption-data" in parts.read(info)
-                for info in infos
-            )
-    except _BROKEN:
-        raise SourceError(
-            "SOURCE_UNREADABLE",
-            f"{path.name} is no workbook, or a damaged one. Some programs give the "
-            "name of a workbook to a web page or a text: open it in a spreadsheet "
-            "program and save it as .xlsx or .csv.",
-        ) from None
-    if sealed:
-        raise _protected(path)
-    if sum(info.file_size for info in infos) > _MOST_UNPACKED:
+def _refuse_large(path: Path) -> None:
+    if path.stat().st_size > _LARGEST:
         raise _too_large(path)
 
 
@@ -219,6 +172,15 @@ def _answers(
     raise _too_large(path)
 
 
+def _strange(path: Path) -> SourceError:
+    return SourceError(
+        "SOURCE_UNREADABLE",
+        f"{path.name} is no workbook, or a damaged one. Some programs give the "
+        "name of a workbook to a web page or a text: open it in a spreadsheet "
+        "program and save it as .xlsx or .csv.",
+    )
+
+
 def _protected(path: Path) -> SourceError:
     return SourceError(
         "SOURCE_LOCKED",
@@ -253,6 +215,7 @@ def _unreadable(path: Path) -> SourceError:
 
 
 _FAULTS: Final = {
+    "strange": _strange,
     "password": _protected,
     "memory": _too_large,
     "damaged": _damaged,

@@ -2,7 +2,8 @@
 """The process that reads one workbook: a stranger's file in a native parser.
 
 It has its own limits of memory and time and no core dump, so that a workbook that
-unpacks to more than it says, or breaks the parser, ends this process alone. A request
+unpacks to more than it says, names millions of parts, or breaks the parser, ends this
+process alone. A request
 comes on standard input as JSON; what is found goes to standard output, one JSON a
 line. It imports little, so it begins fast.
 """
@@ -13,11 +14,15 @@ import contextlib
 import datetime
 import io
 import json
+import lzma
 import sys
+import zipfile
+import zlib
 from collections.abc import Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
+from accord.agent.sources.compound import is_compound, names_in
 from accord.agent.sources.formula_errors import ERROR_WORDS, error_cells
 
 if TYPE_CHECKING:
@@ -28,6 +33,18 @@ MOST_MEMORY: Final = 3 << 29
 
 _MOST_SECONDS: Final = 900
 _MOST_COLUMNS: Final = 16_384
+_MOST_UNPACKED: Final = 1 << 30
+"""Bytes of a workbook's parts, as the archive itself states them."""
+
+_LARGEST_MANIFEST: Final = 1 << 24
+"""Bytes; it lists parts, of which a document has hundreds."""
+
+_BROKEN: Final = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(NotImplementedError, EOFError, OSError, RuntimeError, ValueError),
+)
+"""What is raised over archives that are none, or damaged."""
+
 _EXACT: Final = 10**15
 """Whole numbers below have all their digits in a workbook."""
 
@@ -127,6 +144,26 @@ def _numbered(
         yield number, []
 
 
+def fault_of(content: bytes) -> str | None:
+    """Return what is wrong with a workbook before anything of it is read, in a word."""
+    if is_compound(content):
+        return "password" if "EncryptedPackage" in names_in(content) else None
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as parts:
+            infos = parts.infolist()
+            manifests = [i for i in infos if i.filename == "META-INF/manifest.xml"]
+            if sum(info.file_size for info in infos) > _MOST_UNPACKED or any(
+                info.file_size > _LARGEST_MANIFEST for info in manifests
+            ):
+                return "memory"
+            sealed = any(info.flag_bits & 1 for info in infos) or any(
+                b"encryption-data" in parts.read(info) for info in manifests
+            )
+    except _BROKEN:
+        return "strange"
+    return "password" if sealed else None
+
+
 def _opened(library: ModuleType, path: str, content: bytes) -> CalamineWorkbook:
     """Open a workbook by what it is, whatever its name says."""
     found: CalamineWorkbook
@@ -152,6 +189,9 @@ def main() -> None:
     try:
         with open(request["path"], "rb") as file:  # noqa: PTH123  # a lean process
             content = file.read()
+        if fault := fault_of(content):
+            _say({"fault": fault})
+            return
         workbook = _opened(python_calamine, request["path"], content)
         found = (
             headers(workbook, request["header_row"])
