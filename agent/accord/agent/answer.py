@@ -100,6 +100,7 @@ class StoreAnswerer:
         self._checks = Checks(state, keys=keys, settings=settings, clock=clock)
         self._pairs = Pairs(keys, clock)
         self._readying = Readying(
+            state,
             keys=keys,
             checks=self._checks,
             pairs=self._pairs,
@@ -263,17 +264,20 @@ class StoreAnswerer:
 
         Raises:
             RequisitionRefused: with a reason from the closed list.
+            AccordError: staff has to mend something.
         """
         try:
             with self._step() as connection:
                 if not self._checks.up_to_date(payload, signature):
                     self.refresh(fetch)
                 return self._readying.ready(connection, payload, signature, attempt)
-        except RequisitionRefused as refused:
-            # The refusal goes out even where nothing can be written.
+        except AccordError as error:
+            # As the hub is told it; that goes out even where nothing can be written.
+            declined = isinstance(error, RequisitionRefused)
+            reason = error.reason if declined else "STORE_UNAVAILABLE"
             with contextlib.suppress(AccordError):
-                self._keep_refusal(payload, signature, refused.reason)
-                if refused.reason == "APPROVAL_AWAITED":
+                self._keep_refusal(payload, signature, reason)
+                if reason == "APPROVAL_AWAITED":
                     self._approvals.remind()
             raise
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from accord.agent.keys.files import read_key
+from accord.agent.receipts import receipts
 from accord.agent.rounds import masking, rows
 from accord.agent.rounds.auditing import audit
 from accord.agent.rounds.record import Record, find_record
@@ -400,6 +401,21 @@ def test_without_a_public_half_nothing_is_masked(world: World) -> None:
     AgentState.create(state.root)
     assert state.audit_public.read_bytes() == content
     world.hub.mask_one(found, AGENCY)
+
+
+def test_nobody_is_said_to_be_ready_who_could_not_be_audited(world: World) -> None:
+    """The others would mask in vain; staff finds the question among the declined."""
+    state, asked = world.states[AGENCY], world.asked()
+    content = state.audit_public.read_bytes()
+    state.audit_public.unlink()
+    with pytest.raises(ConfigurationError) as caught:
+        world.answerers[AGENCY].ready(*signed(asked), 1, world.offer.fetch)
+    assert caught.value.reason == "AUDIT_KEY_ABSENT"
+    with state.ledger() as connection:
+        [kept] = receipts(connection)
+    assert (kept.query_id, kept.reason) == (asked.query_id, "STORE_UNAVAILABLE")
+    state.audit_public.write_bytes(content)
+    world.whole(asked)
 
 
 @pytest.mark.parametrize("hybrid", [True, False])

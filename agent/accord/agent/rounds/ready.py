@@ -15,10 +15,12 @@ from accord.agent.rounds import approval, history, rows
 from accord.agent.rounds.checks import Checks, Clock, Examined, refuse, substance_of
 from accord.agent.rounds.pairs import Pairs
 from accord.agent.rounds.rows import Row, Stage
+from accord.agent.rounds.sealing import read_public
 from accord.agent.rounds.steps import ReadyStep
 from accord.agent.rounds.vectors import require
 from accord.agent.settings import Approval
 from accord.agent.spending import require_affordable
+from accord.agent.state import AgentState
 from accord.core.errors import AccordError
 from accord.ledger.sqlite import transaction
 from accord.secagg.keys import SecretKeys
@@ -31,6 +33,7 @@ class Readying:
 
     def __init__(
         self,
+        state: AgentState,
         *,
         keys: SecretKeys,
         checks: Checks,
@@ -38,6 +41,7 @@ class Readying:
         rule: Approval,
         clock: Clock,
     ) -> None:
+        self._state = state
         self._keys = keys
         self._checks = checks
         self._pairs = pairs
@@ -61,6 +65,7 @@ class Readying:
 
         Raises:
             RequisitionRefused: with a reason from the closed list.
+            ConfigurationError: nothing that is masked could be audited.
         """
         self._checks.verify(payload, signature)
         examined = self._checks.examine(connection, payload)
@@ -71,6 +76,7 @@ class Readying:
                 require(cases, examined.terms, requisition.query, examined.policy.model)
             except AccordError as error:
                 refuse("STORE_UNAVAILABLE", error.sentence)
+        read_public(self._state)
         ready = self._kept(connection, examined, signature, attempt)
         with transaction(connection) as tx:
             lacking = self._pairs.lacking(tx, examined.directory, requisition.members)
