@@ -56,11 +56,17 @@ REASONS: Final = frozenset(
 )
 """Reasons that have words of their own in the catalogue."""
 
-_RECEIPTS: Final = """
-SELECT query_id, asked_at, state, reason, payload, cohort, cells, scale, charged_at,
-    ended_at
-FROM receipt ORDER BY number
-"""
+_COLUMNS: Final = (
+    "number, query_id, asked_at, state, reason, payload, cohort, cells, scale,"
+    " charged_at, ended_at"
+)
+
+_RECEIPTS: Final = f"""
+SELECT * FROM (SELECT {_COLUMNS} FROM receipt ORDER BY number DESC LIMIT :newest)
+ORDER BY number
+"""  # noqa: S608 - no words of anybody
+
+_RECEIPT: Final = f"SELECT {_COLUMNS} FROM receipt WHERE query_id = :query_id"  # noqa: S608
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,24 +229,41 @@ class Receipt:
         return sentence("receipt.at-most", language, members=most)
 
 
-def receipts(connection: sqlite3.Connection) -> Iterator[Receipt]:
-    """Yield every question, oldest first."""
-    for row in connection.execute(_RECEIPTS):
-        query_id, asked_at, state, reason, payload, cohort, cells, scale, *times = row
-        charged, ended = times
-        yield Receipt(
-            query_id=query_id,
-            asked_at=_moment(asked_at),
-            outcome=Outcome(state),
-            reason=reason,
-            requisition=_requisition(payload),
-            payload=payload,
-            cohort=cohort,
-            cells=cells,
-            scale=scale,
-            charged_at=None if charged is None else _moment(charged),
-            ended_at=None if ended is None else _moment(ended),
-        )
+def receipts(
+    connection: sqlite3.Connection, newest: int | None = None
+) -> Iterator[Receipt]:
+    """Yield every question, oldest first.
+
+    Args:
+        connection: to the agent's database.
+        newest: only so many, the last ones.
+    """
+    most = -1 if newest is None else newest  # SQLite takes a negative one for all
+    yield from map(_receipt, connection.execute(_RECEIPTS, {"newest": most}))
+
+
+def receipt_of(connection: sqlite3.Connection, query_id: str) -> Receipt | None:
+    """Return one question, if it was ever asked here."""
+    row = connection.execute(_RECEIPT, {"query_id": query_id}).fetchone()
+    return None if row is None else _receipt(row)
+
+
+def _receipt(row: Sequence[Any]) -> Receipt:
+    _, query_id, asked_at, state, reason, payload, *what, charged, ended = row
+    cohort, cells, scale = what
+    return Receipt(
+        query_id=query_id,
+        asked_at=_moment(asked_at),
+        outcome=Outcome(state),
+        reason=reason,
+        requisition=_requisition(payload),
+        payload=payload,
+        cohort=cohort,
+        cells=cells,
+        scale=scale,
+        charged_at=None if charged is None else _moment(charged),
+        ended_at=None if ended is None else _moment(ended),
+    )
 
 
 def _scale_before(kind: str, bounding: str) -> int:

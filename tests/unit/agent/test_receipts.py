@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accord.agent.answer import StoreAnswerer
-from accord.agent.receipts import Receipt, receipts, worded
+from accord.agent.receipts import Receipt, receipt_of, receipts, worded
 from accord.agent.rounds.history import Outcome
 from accord.agent.settings import Audit
 from accord.agent.state import AgentState
@@ -163,6 +163,17 @@ def test_each_step_is_there_as_soon_as_it_is_taken(world: World) -> None:
     assert "never opened and cannot be any more" in receipt.what_left()
     answerer(world).settle([found.query_id])
     assert kept(world) == [receipt]
+
+
+def test_the_newest_are_had_without_the_others_and_one_by_its_id(world: World) -> None:
+    for _ in range(3):
+        answerer(world).ready(*signed(world.asked()), 1, world.offer.fetch)
+    every = kept(world)
+    with world.states[AGENCY].ledger() as connection:
+        assert list(receipts(connection, 2)) == every[1:]
+        assert list(receipts(connection, 0)) == []
+        assert receipt_of(connection, every[1].query_id) == every[1]
+        assert receipt_of(connection, "none") is None
 
 
 def test_a_later_attempt_is_the_same_question(world: World) -> None:

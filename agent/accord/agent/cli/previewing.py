@@ -31,7 +31,7 @@ from accord.agent.cli.wording import (
     query_worded,
 )
 from accord.agent.policies import AgencyPolicies, policies_of
-from accord.agent.receipts import receipts
+from accord.agent.receipts import receipt_of
 from accord.agent.rounds import approval
 from accord.agent.state import AgentState, state_root
 from accord.agent.store.editions import held_editions
@@ -161,17 +161,8 @@ def _asked(
         PreconditionFailed: POLICY_DIFFERS
     """
     with state.ledger() as connection:
-        waiting = approval.find(connection, query)
-        payload = None if waiting is None else waiting.payload
-        if payload is None:
-            payload = next(
-                (
-                    each.payload
-                    for each in receipts(connection)
-                    if each.query_id == query
-                ),
-                None,
-            )
+        known = approval.find(connection, query) or receipt_of(connection, query)
+    payload = None if known is None else known.payload
     if payload is None:
         raise NotFound(
             "QUESTION_UNKNOWN",

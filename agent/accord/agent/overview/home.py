@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import os
-from collections import deque
 
 from accord.agent.approvals.decisions import questions
 from accord.agent.machine.locking import lock_file
@@ -124,7 +123,7 @@ def glance(state: AgentState, now: datetime.datetime) -> Glance:
 def last_questions(state: AgentState, most: int = MOST_SHOWN) -> list[Receipt]:
     """Return the newest questions, newest first."""
     with state.ledger() as connection:
-        return list(deque(receipts(connection), most))[::-1]
+        return list(receipts(connection, most))[::-1]
 
 
 def is_running(state: AgentState) -> bool:
