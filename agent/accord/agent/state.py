@@ -13,6 +13,7 @@
     store/builds/ID/       one complete store: columns, persons, and its parts
     store/editions/C/E/    frozen snapshots, hard links into the build that they froze
     store/forgetting.json  while a forgetting is not finished
+    store/rotation.json    while a rotation of keys is not finished
     forgotten.list         keyed hashes of whom no ingest takes in again
     mappings/              drafted mappings, which staff completes and keeps
     scratch/               private, of a running ingest; emptied by the next one
@@ -239,11 +240,11 @@ class AgentState:
         return load_settings(self.config)
 
     def pseudonym_key(self) -> bytes:
-        """Return the key under which persons get pseudonyms."""
+        """Return the key under which persons get their first pseudonyms."""
         return read_key(self.keys / PSEUDONYM_KEY)
 
     def store_key(self) -> bytes:
-        """Return the key under which cases are put in order."""
+        """Return the first key under which cases are put in order."""
         return read_key(self.keys / STORE_KEY)
 
     def agency_key(self) -> Ed25519PrivateKey:

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from accord.agent.cli.options import AsJson, StateOption, console, screen
+from accord.agent.answer import utc_now
+from accord.agent.cli.options import AsJson, StateOption, console, screen, typed_yes
 from accord.agent.cli.rounds import keys
 from accord.agent.cli.screens import print_json, print_line
 from accord.agent.keys.agency_key import prepare_agency_key, switch_agency_key
@@ -21,7 +23,11 @@ from accord.agent.keys.token_kek import TokenKek
 from accord.agent.machine.private_files import write_private
 from accord.agent.rounds.sealing import AUDIT_KEY, replace_audit_key
 from accord.agent.state import AgentState, state_root
-from accord.core.errors import InvalidQuery
+from accord.core.errors import InvalidQuery, PreconditionFailed
+
+if TYPE_CHECKING:
+    from accord.agent.rotation.rewriting import Rotated
+    from accord.agent.rotation.rotating import Affected
 
 keys_app = typer.Typer(
     name="keys",
@@ -183,6 +189,80 @@ def rotate_audit(*, state: StateOption = None, as_json: AsJson = False) -> None:
         "The old one was moved off before; keep it for audits of older questions."
         if kept is None
         else f"{kept} is the old one, for audits of older questions.",
+    )
+
+
+@keys_app.command("rotate-pseudonyms")
+def rotate_pseudonyms(
+    *,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask; for scripts and with --json.")
+    ] = False,
+    state: StateOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make another pseudonym and store key, and bring all that lies here under them."""
+    from accord.agent.rotation.rotating import affected, rotate
+
+    opened = AgentState.open(state_root(state))
+    limits = opened.settings().ingest
+    may_ask = sys.stdin.isatty() and not as_json
+    if not yes:
+        _ask_rotation(affected(opened), may_ask=may_ask)
+    found = rotate(opened, limits, utc_now())
+    if as_json:
+        print_json(console, found.as_json())
+        return
+    _show_rotated(found)
+
+
+def _ask_rotation(found: Affected, *, may_ask: bool) -> None:
+    """Say what would happen, and ask for it.
+
+    Raises:
+        PreconditionFailed: ROTATION_NOT_CONFIRMED
+    """
+    for name in found.parts:
+        print_line(screen, f"part {name} would be written anew")
+    for name in found.editions:
+        print_line(
+            screen, f"edition {name} would be written anew; it answers as before"
+        )
+    for name in found.in_database:
+        print_line(
+            screen, f"edition {name} lies in a database, and would stay as it is"
+        )
+    if not (may_ask and typed_yes("Rotate the pseudonym and the store key?")):
+        raise PreconditionFailed(
+            "ROTATION_NOT_CONFIRMED",
+            "Nothing was changed. Run the command in a terminal and answer yes, or "
+            "give --yes.",
+        )
+
+
+def _show_rotated(found: Rotated) -> None:
+    pseudonym_key, store_key = found.keys
+    for name in found.parts:
+        print_line(console, f"part {name}: written anew under the new keys")
+    for name in found.editions:
+        print_line(console, f"edition {name}: written anew, answers as before")
+    for name in found.in_database:
+        print_line(
+            console,
+            f"edition {name}: lies in a database, NOT touched; its order keys are of "
+            "older keys",
+        )
+    print_line(
+        console,
+        f"{pseudonym_key} and {store_key} are the newest keys. COPY THEM NOW to where "
+        "the copies of your other keys are: without them what the agent holds is lost.",
+    )
+    print_line(
+        console,
+        "The older keys stay needed, here and in your copies: the new ones work only "
+        "behind them. The next ingest reads every source once from the beginning. "
+        "What you copied of the state directory before opens with the older keys "
+        "alone; delete it if somebody may have seen them.",
     )
 
 

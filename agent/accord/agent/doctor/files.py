@@ -8,9 +8,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from accord.agent.doctor.finding import Finding, from_error, ok, wrong
+from accord.agent.doctor.finding import Finding, from_error, ok, warning, wrong
 from accord.agent.keys.files import read_secret
 from accord.agent.keys.marker import SEALED
+from accord.agent.rotation.note import rotation_note
+from accord.agent.rotation.standing import require_keys
 from accord.agent.rounds import fence
 from accord.agent.rounds.sealing import AUDIT_KEY
 from accord.agent.settings import load_settings
@@ -77,6 +79,18 @@ def keys(state: AgentState) -> Iterator[Finding]:
         except AccordError as error:
             bad = True
             yield from_error("keys", error)
+    if not bad:
+        try:
+            require_keys(state)
+        except AccordError as error:
+            bad = True
+            yield from_error("keys", error)
+    if rotation_note(state).exists():
+        yield warning(
+            "keys",
+            "A rotation of the pseudonym and the store key is not finished.",
+            "If none is running, `accord-agent keys rotate-pseudonyms` finishes it.",
+        )
     if not bad:
         form = ", sealed" if (state.keys / SEALED).exists() else ""
         yield ok(

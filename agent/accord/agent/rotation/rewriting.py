@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from pathlib import Path
+from typing import Any
 
 from accord.agent.intake.build import replace_parts, sweep_builds
 from accord.agent.intake.chain import (
@@ -48,6 +49,16 @@ class Rotated:
     editions: tuple[str, ...]
     in_database: tuple[str, ...]
     """Editions that do not lie on this machine, and stay as they are."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for programs."""
+        return {
+            "generation": self.generation,
+            "keys": [str(path) for path in self.keys],
+            "parts": list(self.parts),
+            "editions": list(self.editions),
+            "in_database": list(self.in_database),
+        }
 
 
 def begin_rotation(
