@@ -340,6 +340,41 @@ def test_an_analyst_ends_a_question_through_a_hub_that_does_not_move_it(
 
 
 @pytest.mark.slow
+def test_whose_people_look_at_a_question_is_known_at_every_hub(
+    network: ReplicatedNetwork, asked: Asked
+) -> None:
+    """At the one that does not move it, and at once at the one that takes it over."""
+    config = network.agent_state("bravo") / "config.toml"
+    before = config.read_text(encoding="utf-8") if config.exists() else ""
+    config.write_text('[approval]\nneeded = ["three"]\n' + before, encoding="utf-8")
+    network.agents["bravo"].stop()
+    network.start_agent("bravo")
+    asked.submit()
+    owner = network.owner(asked.id)
+    for replica in (owner, *network.others(owner)):
+        network.prefer(replica)
+        with network.connect() as again:
+
+            def approving(hub: accord.Hub = again) -> bool:
+                return hub.submission(asked.id).progress.approving == ("bravo",)
+
+            wait_until(approving, f"{replica.name} knows whose approval is awaited")
+    network.agents["bravo"].stop()
+    owner.kill()
+    wait_until(lambda: network.owner(asked.id) is not owner, "others have the round")
+    with network.connect() as again:
+        assert again.submission(asked.id).progress.approving == ("bravo",)
+    network.prefer(*network.replicas)
+    network.start_agent("bravo")
+    network.agent_command("bravo", "approvals", "approve", asked.id)
+    asked.assert_answered_once()
+    network.agents["bravo"].stop()
+    config.write_text(before, encoding="utf-8")
+    network.start_hub()
+    network.start_agent("bravo")
+
+
+@pytest.mark.slow
 def test_an_agency_is_thrown_out_wherever_its_stream_is(
     network: ReplicatedNetwork,
 ) -> None:

@@ -220,6 +220,7 @@ class Rounds(RuleBasedStateMachine):
             stored,
             refused=dict(self.round.refused),
             missing=dict(self.round.missing),
+            asking_people=self.round.asking_people,
             now=self.now,
         )
         self.move()
@@ -529,9 +530,32 @@ def test_a_vector_in_parts_is_taken_once_it_is_whole() -> None:
 
 def test_a_wait_that_was_over_while_the_hub_was_away_begins_again() -> None:
     now = BEGIN + 1.5 * HOUR
-    round_ = Round.resume(a_call(), a_round().current, refused={}, missing={}, now=now)
+    round_ = resumed(a_round(), now)
     assert round_.advance(now) == []
     assert round_.current.until == BEGIN + 1.75 * HOUR
+
+
+def test_people_who_were_asked_before_the_hub_went_away_are_still_waited_for() -> None:
+    round_ = a_round(ONE_COHORT)
+    assert round_.await_approval("e", 1)
+    say_ready(round_, "a", "b", "c", "d")
+    round_ = resumed(round_, BEGIN + HOUR / 2)
+    assert round_.approving == ["e"]
+    assert not round_.await_approval("e", 1)
+    assert round_.advance(BEGIN + HOUR) == []
+    assert round_.current.until == BEGIN + 1.5 * HOUR
+
+
+def resumed(round_: Round, now: dt.datetime) -> Round:
+    """Return a round as a hub takes it up from its rows."""
+    return Round.resume(
+        round_.call,
+        round_.current,
+        refused=round_.refused,
+        missing=round_.missing,
+        asking_people=round_.asking_people,
+        now=now,
+    )
 
 
 def test_only_cohorts_of_those_who_were_asked() -> None:

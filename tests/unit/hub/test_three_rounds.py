@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
@@ -18,7 +19,9 @@ from accord.hub.db.tables import (
     ROUNDS,
     TRANSCRIPTS,
 )
+from accord.hub.rounds.progress import stored_progress
 from accord.hub.rounds.stages import Stage
+from accord.hub.serve import utc_now
 from accord.rpc.rounds import member_readies_from_messages, receipts_from_messages
 from accord.secagg.directory import directory_of
 from accord.secagg.member import check_readies, check_receipts
@@ -471,6 +474,39 @@ async def test_a_restart_while_seeds_come_in_asks_for_all_of_them_again(
         assert not world.agents[label].asked
     again = await call(world.analyst(token).SubmitQuery(a_submission()))
     assert again.submission.reply.from_archive
+
+
+async def test_a_hub_that_is_started_again_knows_whose_people_look_at_it(
+    world: World,
+) -> None:
+    """Also one beside it does, by the rows alone, and before anybody says it again."""
+
+    async def asking_people(asked: Asked) -> None:
+        await asked.refuse("APPROVAL_AWAITED")
+
+    for label in PARTIES:
+        await world.agent(label, asking_people if label == OUTSIDE else answering)
+    _, submission = await submitted(world)
+    progress = world.hub._collection.progress
+    await until(lambda: progress(submission).approving == [OUTSIDE])
+    await until(lambda: progress(submission).awaited == [OUTSIDE])
+    await world.restart()
+    collection = world.hub._collection
+    assert collection.progress(submission).approving == [OUTSIDE]
+    found = await collection._store.run(
+        functools.partial(
+            stored_progress,
+            collection._store,
+            submission,
+            collection._standing.current(),
+            [],
+            utc_now(),
+            unsafe=False,
+        )
+    )
+    assert (found.approving, found.awaited) == ([OUTSIDE], [OUTSIDE])
+    await world.agent(OUTSIDE, answering)
+    await until(lambda: not collection.progress(submission).approving)
 
 
 async def test_a_restart_while_vectors_come_in_keeps_those_that_are_here(

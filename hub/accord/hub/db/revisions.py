@@ -20,6 +20,7 @@ REVISIONS: Final = (
     "0004_held",
     "0005_retention",
     "0006_replicas",
+    "0007_approving",
 )
 """Every layout that there ever was, oldest first: as in ``migrations/versions``."""
 

@@ -156,6 +156,8 @@ ROUNDS: Final = sa.Table(
     sa.Column("ledger_entry", sa.Text, nullable=False),
     # The replica that moves it; nobody where one process serves the database.
     sa.Column("owner", sa.BigInteger),
+    # Whose people have to approve it, as far as they have said so.
+    sa.Column("approving", sa.JSON),
     sa.CheckConstraint("stage IN ('ready', 'masked', 'reveal')", name="rounds_stage"),
     sa.CheckConstraint("(stage = 'ready') = (cohort IS NULL)", name="rounds_cohort"),
 )

@@ -230,10 +230,16 @@ class Intake:
     def _await_approval(
         self, found: Waiting, agency: str, attempt: int
     ) -> Waiting | None:
-        if not found.round.await_approval(agency, attempt):
+        before = found.round.asking_people
+        awaited = found.round.await_approval(agency, attempt)
+        asking = found.round.asking_people
+        submission = found.submission.id
+        if asking != before:
+            self.journal.put(lambda tx: rows.note_approving(tx, submission, asking))
+        if not awaited:
             return None
         structlog.get_logger().info(
-            "approval.awaited", agency=agency, query_id=found.submission.id
+            "approval.awaited", agency=agency, query_id=submission
         )
         return found
 

@@ -7,9 +7,8 @@ There is no clock here and nothing is sent or stored. Signatures were checked be
 An `Attempt` goes through the stages ready, masked, reveal. Whoever declines, or is
 missing when a wait is over, is set aside for the rest of the question, and the largest
 cohort that is left begins the next attempt. Each wait lasts half of the time until the
-question expires, so the first one ends halfway. Where people at an agency have to
-approve the question, and nobody could answer without them, it is waited again in this
-way, until a minute is left.
+question expires, so the first one ends halfway. Where nobody could answer without those
+whose people have to approve it, it is waited again so, until a minute is left.
 
 Invariants:
 
@@ -62,8 +61,8 @@ class Round:
     """Whether hub and agency remember different things of this attempt."""
     _forgot: set[str] = dataclasses.field(default_factory=set)
     """With whom that happened; the second time it is out."""
-    _approving: set[str] = dataclasses.field(default_factory=set)
-    """Whose people have to approve it. In no row: agencies say so again."""
+    asking_people: frozenset[str] = frozenset()
+    """Who has said that its people have to approve it, in any attempt."""
 
     @classmethod
     def begin(cls, call: Call, until: dt.datetime) -> Round:
@@ -79,16 +78,17 @@ class Round:
         *,
         refused: dict[str, str],
         missing: dict[str, Stage],
+        asking_people: frozenset[str],
         now: dt.datetime,
     ) -> Round:
         """Go on with an attempt that was committed.
 
-        Agencies could say nothing while the hub was away: a wait that was over
-        meanwhile begins again.
+        A wait that was over while the hub was away begins again.
         """
         if stored.stage is not Stage.REVEAL and stored.until <= now:
             stored.until = half_of_what_is_left(now, call.expires_at)
         found = cls(call=call, current=stored, refused=refused, missing=missing)
+        found.asking_people = asking_people
         found.confirm(stored.number, opening=stored.stage is Stage.REVEAL)
         return found
 
@@ -133,7 +133,7 @@ class Round:
     def approving(self) -> list[str]:
         """Of those awaited: whose people have to approve the question first."""
         found = self.awaited if self.current.stage is Stage.READY else []
-        return [agency for agency in found if agency in self._approving]
+        return [agency for agency in found if agency in self.asking_people]
 
     @property
     def is_confirmed(self) -> bool:
@@ -250,9 +250,9 @@ class Round:
 
     def await_approval(self, agency: str, attempt: int) -> bool:
         """Note that an agency's people have to approve it; tell whether that is new."""
-        if not self.counts(agency, attempt) or agency in self._approving:
+        if not self.counts(agency, attempt) or agency in self.asking_people:
             return False
-        self._approving.add(agency)
+        self.asking_people |= {agency}
         return agency in self.awaited
 
     def forget(self, agency: str) -> None:

@@ -49,6 +49,8 @@ class Standing:
     ledger_entry: str
     owner: int | None
     """The process that moves it, where several serve the hub."""
+    approving: frozenset[str]
+    """Whose people have to approve it, as far as they have said so."""
 
 
 def begin(
@@ -72,6 +74,7 @@ def begin(
             "missing": {},
             "ledger_entry": submission,
             "owner": owner,
+            "approving": [],
         },
     )
 
@@ -115,6 +118,17 @@ def note_refused(
     )
 
 
+def note_approving(
+    tx: sa.Connection, submission: str, approving: frozenset[str]
+) -> None:
+    """Keep whose people have to approve it; like `note_refused`."""
+    tx.execute(
+        ROUNDS.update()
+        .where(ROUNDS.c.submission == submission)
+        .values(approving=sorted(approving))
+    )
+
+
 def pay_with(tx: sa.Connection, submission: str, entry: str) -> None:
     """Name the ledger's entry that pays for a round."""
     tx.execute(
@@ -141,6 +155,7 @@ def standing(tx: sa.Connection, submission: str) -> Standing | None:
         missing={each: Stage(stage) for each, stage in row.missing.items()},
         ledger_entry=row.ledger_entry,
         owner=row.owner,
+        approving=frozenset(row.approving or ()),
     )
 
 

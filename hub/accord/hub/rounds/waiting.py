@@ -161,6 +161,7 @@ def restore(tx: sa.Connection, found: Waiting, now: dt.datetime) -> bool:
         rows.attempt(tx, call, standing),
         refused=standing.refused,
         missing=standing.missing,
+        asking_people=standing.approving,
         now=now,
     )
     return True
