@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -428,12 +429,12 @@ class TestForms:
         with contextlib.closing(sqlite3.connect(file)) as connection, connection:
             connection.execute(
                 'CREATE TABLE "Case files" ("Client ID" INTEGER, "Sex" TEXT, '
-                '"Intake date" TEXT, "Notes" TEXT, "Nationality" TEXT)'
+                '"Intake date" TEXT, "Notes" TEXT, "Nationality" TEXT, "Photo" BLOB)'
             )
             connection.executemany(
-                'INSERT INTO "Case files" VALUES (?, ?, ?, ?, ?)',
+                "INSERT INTO \"Case files\" VALUES (?, ?, ?, ?, 'Polish', x'ff00')",
                 [
-                    (n, "FM"[n % 2], f"2025-01-{n % 28 + 1:02}", SECRET_NOTES, "Polish")
+                    (n, "FM"[n % 2], f"2025-01-{n % 28 + 1:02}", SECRET_NOTES)
                     for n in range(90)
                 ],
             )
@@ -447,6 +448,7 @@ class TestForms:
             assert not list(draft.questions())
             text = written(draft)
             assert SECRET_NOTES not in text
+            assert "which no mapping reads: Photo\n" in text
             assert "source: {database: own, table: Case files}" in text
             mapping = load_mapping(text, "x.yaml", model)
             report = check(state, mapping, [], LIMITS)
@@ -455,6 +457,20 @@ class TestForms:
         assert draft.name == "case-files"
         assert (report.kept, report.persons, report.refused) == (90, 90, 0)
         assert report.share_recorded("citizenship") == 1
+
+    def test_columns_that_no_mapping_can_read_are_left_aside(
+        self, state: AgentState, model: DataModel, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "cases.parquet"
+        duckdb.sql(
+            "SELECT [1, 2] AS tags, 'FM'[i % 2 + 1] AS sex, 'x'::BLOB AS photo, "
+            "DATE '2025-01-05' AS intake_date FROM range(60) AS t(i)"
+        ).to_parquet(str(path))
+        draft = draft_mapping(state, Origin((path,)), model, person=ROW_NUMBER)
+        assert draft.formless == ("tags", "photo")
+        assert set(draft.entries) == {"gender", "registered_month"}
+        mapping = load_mapping(written(draft), "x.yaml", model)
+        assert check(state, mapping, [path], LIMITS).kept == 60
 
     @pytest.mark.parametrize(
         "origin",
@@ -627,6 +643,7 @@ def _with_codes(codes: list[str], model: DataModel) -> Draft:
         quantities={},
         maybe={},
         unread=(),
+        formless=(),
         hidden={},
     )
 

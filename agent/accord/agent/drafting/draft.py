@@ -101,6 +101,8 @@ class Draft:
     """Columns that are not read, with the dimensions that they are nearest to."""
     unread: tuple[str, ...]
     """Columns that were not looked into."""
+    formless: tuple[str, ...]
+    """Columns of bytes, lists or the like, which no mapping can read."""
     hidden: dict[str, int]
     """How many codes of each column no document can hold."""
 

@@ -106,6 +106,7 @@ def _drafted(
         quantities=matching.quantities,
         maybe=matching.maybe,
         unread=seen.unread,
+        formless=seen.formless,
         hidden=seen.hidden,
     )
 

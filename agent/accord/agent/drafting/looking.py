@@ -124,6 +124,8 @@ class Sighting:
         self._connection = connection
         self._sources = sources
         self.unread = tuple(name for name in self.header if words.is_private(name))
+        self.formless: tuple[str, ...] = ()
+        """Columns of bytes, lists or the like, which no mapping can read."""
         self._whole: dict[str, set[str]] | None = None
         self.hidden: dict[str, int] = {}
         """Codes of each column that no document can hold."""
@@ -209,9 +211,19 @@ class Sighting:
 
     def _looks(self) -> Iterator[Look]:
         names = [name for name in self.header if name not in set(self.unread)]
+        while names:
+            try:
+                self._sample(names)
+                break
+            except SourceError as error:
+                column = error.metadata.get("column")
+                if column not in names:
+                    raise
+                names.remove(column)
+                self.formless += (column,)
+                self._connection.execute("DROP TABLE seen")
         if not names:
             return
-        self._sample(names)
         for index, name in enumerate(names):
             yield self._look(index, name)
         self._connection.execute("DROP TABLE seen")

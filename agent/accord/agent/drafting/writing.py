@@ -217,6 +217,9 @@ def _not_read(draft: Draft) -> Iterator[str]:
     if unread:
         text = "Not looked into, by their names: " + ", ".join(map(quoted, unread))
         yield from _comment(text)
+    if draft.formless:
+        text = "Hold bytes, lists or the like, which no mapping reads: "
+        yield from _comment(text + ", ".join(map(quoted, draft.formless)))
 
 
 def _comment(text: str, indent: str = "") -> Iterator[str]:

@@ -62,6 +62,7 @@ def _text(table: Table, name: str, kind: str) -> str:
             f"{table.name}: the column {name!r} holds lists, structures or bytes, and "
             "a mapping reads single texts, numbers and dates. Write it as text, with a "
             "separator between several values.",
+            column=name,
         )
     column = '"' + name.replace('"', '""') + '"'
     text = f"CAST({column} AS VARCHAR)"

@@ -110,5 +110,6 @@ def columns_of(
                 f"{source}: the column {names[place]!r} holds bytes, lists or another "
                 "type that is no text, number, date or truth value. Read a view that "
                 "turns it into one, or leave it out of the mapping.",
+                column=names[place],
             ) from None
     return columns
