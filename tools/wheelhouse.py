@@ -4,14 +4,15 @@
 ``make wheelhouse`` builds it under dist/::
 
     accord-agent-VERSION-linux-x86_64/
-        install.sh          verifies, then installs with nothing but this folder
+        install.sh          checks all of it, then installs with nothing but this folder
         requirements.txt    the agent, with hashes; extras/NAME.txt: what an extra adds
         wheels/             every file that is named there
         sbom.cdx.json       what it is made of (CycloneDX 1.6)
         SHA256SUMS          of everything else
         SHA256SUMS.sig      Ed25519, made by `sign` on the machine that has the key
 
-`verify` does what install.sh does with openssl, for who has this checkout.
+`verify` does what install.sh does with openssl, for who has this checkout. Whoever
+got the folder from strangers checks it before: the script is a part of it.
 """
 
 from __future__ import annotations
@@ -175,7 +176,7 @@ def sums(folder: Path) -> str:
     return "".join(
         f"{digest(path)}  {path.relative_to(folder).as_posix()}\n"
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in {SUMS, SIGNATURE}
+        if path.is_file() and path not in {folder / SUMS, folder / SIGNATURE}
     )
 
 

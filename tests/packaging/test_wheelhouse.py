@@ -194,9 +194,12 @@ def test_what_was_signed_is_accepted_and_nothing_else(tmp_path: Path) -> None:
     (problem,) = wheelhouse.verify(house, other)
     assert "not made by this key" in problem
     (house / "wheels/c").write_text("planted", encoding="utf-8")
+    (house / "wheels" / wheelhouse.SUMS).write_text("planted", encoding="utf-8")
     (house / "a").write_text("changed", encoding="utf-8")
     problems = wheelhouse.verify(house, key.public_key())
-    assert {problem.split()[0] for problem in problems} == {"a", "wheels/c"}
+    assert {problem.split()[0] for problem in problems} == {
+        *("a", "wheels/c", "wheels/SHA256SUMS")
+    }
     (house / wheelhouse.SIGNATURE).unlink()
     (problem,) = wheelhouse.verify(house, key.public_key())
     assert "missing" in problem
@@ -207,6 +210,39 @@ def test_a_folder_that_changed_since_it_was_built_is_not_signed(tmp_path: Path) 
     (house / "a").write_text("changed", encoding="utf-8")
     with pytest.raises(SystemExit, match="build it again"):
         wheelhouse.sign(house, Ed25519PrivateKey.generate())
+
+
+def test_what_an_agency_types_checks_before_the_script_runs(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl")
+    text = (ROOT / "docs/how-to-agency.md").read_text(encoding="utf-8")
+    typed = re.search(
+        r"^openssl pkeyutl (?:.* &&\n *)+\./install\.sh.*", text, re.MULTILINE
+    )
+    assert typed is not None
+    key = Ed25519PrivateKey.generate()
+    write_keys(tmp_path, key)
+    house = made(tmp_path)
+    script = house / "install.sh"
+    script.write_text("#!/bin/sh\necho installed\n", encoding="utf-8")
+    script.chmod(0o755)
+    (house / wheelhouse.SUMS).write_text(wheelhouse.sums(house), encoding="utf-8")
+    wheelhouse.sign(house, key)
+
+    def said() -> str:
+        return subprocess.run(
+            ["/bin/sh", "-c", typed[0]],
+            cwd=house,
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
+
+    assert said().endswith("installed\n")
+    script.write_text("#!/bin/sh\necho installed, but what?\n", encoding="utf-8")
+    assert "installed" not in said()
+    (house / wheelhouse.SUMS).write_text(wheelhouse.sums(house), encoding="utf-8")
+    assert "installed" not in said()
 
 
 @given(place=st.integers(0, 63), bit=st.integers(0, 7))

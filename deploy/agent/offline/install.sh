@@ -3,6 +3,9 @@
 #
 # Installs the agent from this folder alone; nothing is fetched. It needs python3 with
 # its venv (Debian: python3-venv), sha256sum, and openssl 3 for the signature.
+#
+# It checks the folder once more. Whoever could change the folder could change this
+# script as well: docs/how-to-agency.md has the two commands to run before it.
 set -eu
 umask 022
 
@@ -78,7 +81,7 @@ esac
 # 2. Every file is on it, as it was.
 (cd "$here" && sha256sum --check --strict --quiet SHA256SUMS) ||
     fail "a file is not what was signed: copy the folder again."
-(cd "$here" && find . ! -type d ! -name SHA256SUMS ! -name SHA256SUMS.sig) |
+(cd "$here" && find . ! -type d ! -path ./SHA256SUMS ! -path ./SHA256SUMS.sig) |
     while IFS= read -r file; do
         cut -c67- "$here/SHA256SUMS" | grep -qxF "${file#./}" || {
             echo "install.sh: $file is on no list: do not install this." >&2
