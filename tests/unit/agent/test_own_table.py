@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from accord.agent.own_table.files import as_csv, as_workbook, cells, write_privately
 from accord.agent.own_table.table import OwnTable, beside, count
+from accord.agent.rounds.vectors import open_current
 from accord.agent.state import AgentState
-from accord.agent.store.columns import Columns
 from accord.core.errors import AccordError
 from accord.core.query import canonical_query
 from tests.unit.agent.agencies import MODEL, NOW, ingest_rows, new_state, row
@@ -48,8 +48,8 @@ def table(state: AgentState, measure: str, by: list[str], **where: Any) -> OwnTa
         where=where,
         model=MODEL,
     )
-    columns = Columns.open(state.current, model_digest=MODEL.digest)
-    return count(columns, query, MODEL, "records", NOW.date())
+    with open_current(state, MODEL, NOW.date()) as cases:
+        return count(cases, query, MODEL, "records")
 
 
 @given(RECORDS, st.sampled_from(["persons", "cases"]))

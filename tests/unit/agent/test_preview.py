@@ -132,7 +132,7 @@ def test_a_question_that_waits_is_shown_without_a_count(
     def never(*_: object, **__: object) -> None:
         pytest.fail("a record was touched")
 
-    for place in ("store.bound.bounded_vector", "own_table.table.bounded_vector"):
+    for place in ("store.bound.bounded_vector", "rounds.vectors.bounded_vector"):
         monkeypatch.setattr(f"accord.agent.{place}", never)
     monkeypatch.setattr("accord.agent.store.columns.Columns.open", never)
     for words in (

@@ -438,6 +438,46 @@ def test_a_round_opens_the_same_sum(pushed: World) -> None:
     assert done.as_json()["result"] == "agrees"
 
 
+@pytest.mark.parametrize("measure", ["persons", "cases"])
+@pytest.mark.parametrize(
+    "grouped", [[], ["region"], ["region", "exploitation_type"]], ids=len
+)
+def test_a_table_of_its_own_is_counted_in_the_database_too(
+    pushed: World, command: Command, measure: str, grouped: list[str]
+) -> None:
+    """It is the one of the store, to the last person."""
+    state = pushed.states[AGENCY]
+    options = ["--measure", measure, "--state", state.root, "--json"]
+    options += [word for each in grouped for word in ("--by", each)]
+    said = command("report", *options)
+    assert said.status == 0, said.stderr
+    frozen_ = json.loads(said.stdout)
+    assert frozen_["records"] == "edition 2026-01"
+    now = json.loads(command("report", *options, "--now").stdout)
+    assert now["records"] == "the records as they are in the database"
+    state.config.unlink()
+    stored = json.loads(command("report", *options, "--now").stdout)
+    assert stored["records"] == "the records as they were read in last"
+    assert stored["total"] > 0
+    assert frozen_["rows"] == now["rows"] == stored["rows"]
+    assert frozen_["total"] == now["total"] == stored["total"]
+
+
+def test_a_table_of_its_own_says_what_the_database_lacks(
+    pushed: World, command: Command
+) -> None:
+    state = pushed.states[AGENCY]
+    options = ("--by", "region", "--state", state.root)
+    rows_in(state, "ALTER TABLE accord_cases RENAME COLUMN region TO elsewhere")
+    said = command("report", *options, "--now")
+    assert (said.status, "no column 'region'" in said.stderr) == (4, True)
+    assert command("report", *options).status == 0
+    (state.root.parent / f"{state.root.name}.db").unlink()
+    said = command("report", *options)
+    assert said.status != 0
+    assert "Traceback" not in said.stderr
+
+
 def test_without_its_database_an_agency_is_not_ready(pushed: World) -> None:
     """It says so with a reason of the closed list, and nothing is spent."""
     state = pushed.states[AGENCY]

@@ -6,8 +6,9 @@ The hub is not asked and hears nothing of it; it costs no budget, since nothing 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import structlog
 import typer
@@ -34,13 +35,21 @@ from accord.agent.own_table.files import (
 )
 from accord.agent.own_table.table import OwnTable, beside, count
 from accord.agent.policies import policies_of
+from accord.agent.rounds.vectors import open_current, open_edition
 from accord.agent.state import AgentState, state_root
-from accord.agent.store.columns import Columns
 from accord.agent.store.editions import edition_folder, held_editions
 from accord.core.calendar import edition_due
 from accord.core.errors import InvalidQuery, PreconditionFailed
 from accord.core.policy import Policy
 from accord.rpc.logs import configure
+
+if TYPE_CHECKING:
+    from accord.agent.rounds.vectors import Cases
+
+_AS_THEY_ARE: Final[Mapping[str, str]] = {
+    "local": "the records as they were read in last",
+    "database": "the records as they are in the database",
+}
 
 
 def report(  # every one is an option
@@ -86,10 +95,11 @@ def report(  # every one is an option
         raise InvalidQuery("OPTION_ALONE", "--now and --edition exclude each other.")
     opened = AgentState.open(state_root(state))
     policy = policy_named(policies_of(opened), agreement)
-    name, columns, source = _records(opened, policy, edition, now=now)
-    query = query_worded(policy, name, measure=measure, by=by, where=where)
-    _warn_of_waiting(opened)
-    table = count(columns, query, policy.model, source, utc_now().date())
+    name, source, cases = _records(opened, policy, edition, now=now)
+    with cases:
+        query = query_worded(policy, name, measure=measure, by=by, where=where)
+        _warn_of_waiting(opened)
+        table = count(cases, query, policy.model, source)
     if release is not None:
         table = beside(table, release)
     if csv is not None:
@@ -124,17 +134,18 @@ def _warn_of_waiting(state: AgentState) -> None:
 
 def _records(
     state: AgentState, policy: Policy, edition: str | None, *, now: bool
-) -> tuple[str, Columns, str]:
-    """Return the name of an edition, the records to count, and what they are.
+) -> tuple[str, str, Cases]:
+    """Return the name of an edition, what is counted in words, and that itself, open.
 
     Raises:
-        PreconditionFailed: EDITION_MISSING, EDITION_ELSEWHERE, or as `Columns.open`.
+        PreconditionFailed: EDITION_MISSING.
+        AccordError: as `open_edition` or `open_current`.
     """
-    calendar = policy.agreement.form.editions
+    calendar, today = policy.agreement.form.editions, utc_now().date()
     if now:
-        name = edition_due(calendar.every, calendar.embargo, utc_now().date())
-        columns = Columns.open(state.current, model_digest=policy.model.digest)
-        return name, columns, "the records as they were read in last"
+        name = edition_due(calendar.every, calendar.embargo, today)
+        cases = open_current(state, policy.model, today)
+        return name, _AS_THEY_ARE[state.settings().store.where], cases
     held = [
         each.name
         for each in held_editions(state, skip_broken=True)
@@ -149,8 +160,7 @@ def _records(
             f"This agency has {which} under {policy.name}: `accord-agent editions`"
             " lists them, and --now counts the records as they are.",
         )
-    columns = Columns.open(folder, model_digest=policy.model.digest)
-    return name, columns, f"edition {name}"
+    return name, f"edition {name}", open_edition(state, folder, policy.model, today)
 
 
 def _show(table: OwnTable) -> None:

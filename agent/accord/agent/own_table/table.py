@@ -9,19 +9,17 @@ stands, if wanted, what was published for all agencies together.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from accord.agent.store.bound import bounded_vector
-from accord.agent.store.columns import Columns
-from accord.agent.store.entries import leaf_filters
+from accord.agent.store.bound import Vector
+from accord.agent.store.entries import LeafFilter, leaf_filters
 from accord.core.errors import InvalidQuery, PreconditionFailed
-from accord.core.layout import lay_out
-from accord.core.measure import Bounds, component_vector
+from accord.core.layout import Layout, lay_out
+from accord.core.measure import Bounds, ComponentVector, component_vector
 from accord.core.model import DataModel
 from accord.core.privacy import Accounting
 from accord.core.query import Kind, Query
@@ -33,6 +31,15 @@ _MOST_CASES: Final = 1_000_000
 """Of one person in one cell; no store has as many."""
 
 _COUNTED: Final = frozenset({Kind.PERSONS, Kind.CASES})
+
+
+class Cases(Protocol):
+    """What counts, on this machine or in a database, by one and the same rule."""
+
+    def vector(
+        self, layout: Layout, where: Sequence[LeafFilter], vector: ComponentVector
+    ) -> Vector:
+        """Return what `bounded_vector` does of the cases."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,21 +114,20 @@ class OwnTable:
         }
 
 
-def count(
-    columns: Columns,
-    query: Query,
-    model: DataModel,
-    source: str,
-    today: datetime.date,
-) -> OwnTable:
-    """Return the exact table of *query*, from a store or an edition.
+def count(cases: Cases, query: Query, model: DataModel, source: str) -> OwnTable:
+    """Return the exact table of *query*.
 
-    Cases whose consent has ended by *today* do not count.
+    Args:
+        cases: what is counted.
+        query: persons or cases.
+        model: by which codes are read.
+        source: which records these are, in words.
 
     Raises:
         InvalidQuery: REPORT_MEASURE, or TOO_MANY_CELLS.
         PreconditionFailed: STORE_COLUMN
         IntegrityError: STORE_BROKEN
+        AccordError: the database cannot do it.
     """
     if query.measure.kind not in _COUNTED:
         raise InvalidQuery(
@@ -137,11 +143,11 @@ def count(
     )
     vector = component_vector(query, model, bounds, Accounting.PURE)
     where = leaf_filters(query, model)
-    found = bounded_vector(columns, layout, where, vector, today=today)
+    found = cases.vector(layout, where, vector)
     scale = vector.slots[0].scale
     counts = [int(each) // scale for each in found[: layout.n_cells]]
     # A person of several cells counts once: the table without groups says how often.
-    total = counts[0] if not query.group_by else _total(columns, query, model, today)
+    total = counts[0] if not query.group_by else _total(cases, query, model)
     rows = tuple(
         Row(values=cell, count=each, share=each / total if total else None)
         for cell, each in zip(layout.cells(), counts, strict=True)
@@ -149,11 +155,9 @@ def count(
     return OwnTable(query=query, source=source, rows=rows, total=total)
 
 
-def _total(
-    columns: Columns, query: Query, model: DataModel, today: datetime.date
-) -> int:
+def _total(cases: Cases, query: Query, model: DataModel) -> int:
     whole = dataclasses.replace(query, group_by=())
-    return count(columns, whole, model, "", today).total
+    return count(cases, whole, model, "").total
 
 
 def beside(table: OwnTable, file: Path) -> OwnTable:

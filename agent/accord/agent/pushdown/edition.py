@@ -89,9 +89,44 @@ class CodedEdition:
             AccordError: the database cannot be reached, or lets nobody in.
         """
         place = place_of_edition(folder)
+        return cls._at(state, place.database, place.name, model, today)
+
+    @classmethod
+    def current(
+        cls,
+        state: AgentState,
+        database: str,
+        schema: str | None,
+        model: DataModel,
+        today: datetime.date | None = None,
+    ) -> Self:
+        """Connect to the table that the next edition will be a copy of.
+
+        Args:
+            state: of the agency.
+            database: as the settings call it.
+            schema: that the table is in.
+            model: as for `open`.
+            today: as for `open`.
+
+        Raises:
+            AccordError: as `open`.
+        """
+        name = TableName(name=CURRENT, schema=schema)
+        return cls._at(state, database, name, model, today)
+
+    @classmethod
+    def _at(
+        cls,
+        state: AgentState,
+        database: str,
+        name: TableName,
+        model: DataModel,
+        today: datetime.date | None,
+    ) -> Self:
         with contextlib.ExitStack() as stack:
-            session = stack.enter_context(session_in(state, place.database))
-            table = open_table(session, place.name, model)
+            session = stack.enter_context(session_in(state, database))
+            table = open_table(session, name, model)
             return cls(
                 session=session, table=table, today=today, _stack=stack.pop_all()
             )

@@ -92,11 +92,30 @@ def open_edition(
     if not (folder / IN_DATABASE).is_file():
         columns = Columns.open(folder, model_digest=model.digest)
         return StoredEdition(columns=columns, today=today)
+    return _coded().open(state, folder, model, today)
+
+
+def open_current(state: AgentState, model: DataModel, today: datetime.date) -> Cases:
+    """Open the cases that the next edition will be made of.
+
+    Raises:
+        AccordError: as `open_edition`, or SETTINGS_INVALID.
+    """
+    settings = state.settings().store
+    if settings.database is None:
+        columns = Columns.open(state.current, model_digest=model.digest)
+        return StoredEdition(columns=columns, today=today)
+    return _coded().current(
+        state, settings.database, settings.schema_name, model, today
+    )
+
+
+def _coded() -> type[CodedEdition]:
     try:
         from accord.agent.pushdown.edition import CodedEdition
     except ImportError:
         raise no_library() from None
-    return CodedEdition.open(state, folder, model, today)
+    return CodedEdition
 
 
 def require(cases: Cases, terms: Terms, query: Query, model: DataModel) -> None:
