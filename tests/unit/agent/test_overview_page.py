@@ -132,6 +132,19 @@ def test_what_was_asked_is_told_in_words(world: World, staff: Visitor) -> None:
     assert "كم عدد الأشخاص" in text
 
 
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_what_was_spent_is_told_without_words_of_the_trade(
+    world: World, staff: Visitor, language: str
+) -> None:
+    world.whole(world.asked())
+    text = Visitor(staff.page, staff.cookie, language).see("").text
+    for accounting in ("zcdp", "pure"):
+        label = sentence(f"overview.account-{accounting}", language)
+        assert f'<label for="bar-{accounting}">{label}</label>' in text
+    words = re.sub("<[^>]*>", " ", text)
+    assert not re.search(r"zcdp|\bpure\b", words, re.IGNORECASE)
+
+
 def test_who_asks_and_why_is_told_where_no_more_can_be(
     waiting: str, staff: Visitor, state: AgentState
 ) -> None:
