@@ -9,7 +9,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from accord.agent.intake.sandbox import sandbox
+from accord.agent.intake.sandbox import reading, sandbox
+from accord.agent.settings import Ingest
+from accord.core.errors import PreconditionFailed
 from tests.unit.agent.agencies import LIMITS
 
 
@@ -152,3 +154,25 @@ def test_a_quote_in_a_path_stays_a_path(tmp_path: Path) -> None:
     with sandbox(folder, [source], LIMITS) as connection:
         found = connection.execute("FROM read_csv(?)", [str(source)]).fetchall()
     assert found == [(1,)]
+
+
+def test_a_disk_that_is_full_is_not_the_fault_of_a_source(folder: Path) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def read() -> None:
+        limits = Ingest(memory="48MiB", spill="10GiB")
+        with sandbox(folder, [], limits) as connection, reading("a.csv"):
+            # A file that may not grow fails as one does on a full disk.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+            connection.execute(
+                "CREATE TABLE raw AS SELECT sha256(i::VARCHAR) AS text "
+                "FROM range(2_000_000) AS t(i)"
+            )
+
+    try:
+        with pytest.raises(PreconditionFailed) as caught:
+            read()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.reason == "STORE_NOT_WRITABLE"

@@ -38,6 +38,9 @@ _NOT_OF_A_SOURCE = (
 )
 
 
+_UNWRITTEN = "Could not write"
+"""In DuckDB's words for a spill that found no room."""
+
 _OF_PATTERNS = re.compile(r"[\[*?]")
 
 
@@ -121,6 +124,8 @@ def reading(table: str) -> Iterator[None]:
     except _NOT_OF_A_SOURCE:
         raise
     except duckdb.Error as error:
+        if isinstance(error, duckdb.IOException) and _UNWRITTEN in str(error):
+            raise  # what is full is the disk of the sandbox
         raise SourceError(
             "SOURCE_UNREADABLE",
             f"{table} cannot be read ({type(error).__name__}). It may be damaged, or "
