@@ -280,6 +280,19 @@ def test_a_copy_leaves_room_for_the_ledger(
     assert MARK not in str(found)
 
 
+@pytest.mark.parametrize("form", [SourceForm(), SourceForm(encoding="mac-roman")])
+def test_a_disk_that_reads_no_more_is_that_of_the_source(
+    tmp_path: Path, form: SourceForm
+) -> None:
+    broken = Path("/proc/self/mem")  # its first byte cannot be read
+    if not broken.exists():
+        pytest.skip("only Linux has such a file")
+    (tmp_path / "a.csv").symlink_to(broken)
+    with pytest.raises(SourceError, match="a.csv cannot be read to its end") as caught:
+        open_csv(tmp_path / "a.csv", form, tmp_path / "copy.csv")
+    assert caught.value.reason == "SOURCE_UNREADABLE"
+
+
 def test_mixed_encodings_are_found_with_their_line(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     lines = [HEAD, LINE, f"Núñez{MARK},{LINE}"]

@@ -182,9 +182,19 @@ def _no_room(path: Path) -> PreconditionFailed:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
-    with path.open("rb") as file:
-        if path.name.lower().endswith(".gz"):
-            with gzip.open(file) as unpacked:
-                yield unpacked  # type: ignore[misc]  # a GzipFile reads like a file
-        else:
-            yield file
+    try:
+        with path.open("rb") as file:
+            if path.name.lower().endswith(".gz"):
+                with gzip.open(file) as unpacked:
+                    yield unpacked  # type: ignore[misc]  # a GzipFile reads like a file
+            else:
+                yield file
+    except (PermissionError, gzip.BadGzipFile):
+        raise
+    except OSError as error:
+        raise SourceError(
+            "SOURCE_UNREADABLE",
+            f"{path.name} cannot be read to its end: {error.strerror}. If it lies on a "
+            "network drive or a stick, see whether that is there, or copy the file to "
+            "this machine.",
+        ) from None
