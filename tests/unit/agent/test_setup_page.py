@@ -65,6 +65,8 @@ class Visitor:
     page: AgentPage
     cookie: str = ""
     language: str = "en"
+    source: str = ""
+    """As the newest form has it."""
 
     @property
     def base(self) -> str:
@@ -97,6 +99,8 @@ class Visitor:
             found = connection.getresponse()
             text = found.read().decode()
             named = {name.lower(): value for name, value in found.getheaders()}
+            if shown := re.search('name="source" value="([^"]+)"', text):
+                self.source = shown[1]
             return Answer(found.status, named, text)
 
     def see(self, path: str) -> Answer:
@@ -105,7 +109,10 @@ class Visitor:
 
     def post(self, path: str, fields: Mapping[str, str], **headers: str) -> Answer:
         """Send a form, and load where it leads."""
-        secret = {"form_secret": self.page.home.session.form_secret}
+        secret = {
+            "form_secret": self.page.home.session.form_secret,
+            "source": self.source,
+        }
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
         answer = self.ask(
             f"{self.base}/{path}",
@@ -402,6 +409,30 @@ class TestSteps:
         text = (state.mappings / "cases.yaml").read_text("utf-8")
         codes = ("Qua: man", "Xib: woman", "Zzu: unknown")
         assert all(code in text for code in codes)
+
+    def test_a_form_about_another_file_answers_for_none(
+        self, staff: Visitor, state: AgentState, tmp_path: Path
+    ) -> None:
+        """Its second code of consent may be another one's word for no."""
+        first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+        for file in (first, second):
+            columns(file, {"Sex": ["F", "Qua"]})
+        staff.post("", {"path": str(first)})
+        old = {"person": "0", "use-gender": "yes", "source": staff.source}
+        staff.post("", {"path": str(second)})
+        found = staff.post("columns", old)
+        assert (found.status, "SETUP_SOURCE_CHANGED" in found.text) == (400, True)
+        assert "second.csv" in found.words
+        assert staff.see("check").headers["location"].endswith("/columns")
+        new = {"source": staff.source}
+        [code] = asked_codes(staff.post("columns", {**old, **new}))
+        assert staff.post("codes", {**old, code: "man"}).status == 409
+        staff.post("codes", {code: "man"})
+        staff.see("check")
+        assert staff.post("store", old).status == 409
+        assert not parts_of(state.current)
+        staff.post("store", {})
+        assert set(parts_of(state.current)) == {"second"}
 
     @pytest.mark.parametrize("typed", ["\u00b2", "9", "x"])
     def test_an_answer_that_was_not_offered_is_none(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
+import secrets
 import threading
 from pathlib import Path
 
@@ -49,6 +50,8 @@ def _frame() -> Frame:
 class Progress:
     """How far one source has come."""
 
+    id: str = dataclasses.field(default_factory=lambda: secrets.token_hex(8))
+    """Tells forms about this source from those that were shown before it."""
     sources: list[Path] = dataclasses.field(default_factory=list)
     shown_as: str = ""
     """Name of the file as its sender called it."""

@@ -15,7 +15,7 @@ from accord.agent.intake.codes import Reason
 from accord.agent.intake.mapping import CASES_ONLY, ROW_NUMBER
 from accord.agent.intake.report import Report
 from accord.agent.setup.home import MOST_UPLOADED, STEPS, SetupHome
-from accord.core.errors import AccordError, InvalidQuery
+from accord.core.errors import AccordError, Conflict, InvalidQuery
 from accord.rpc.loopback import visit
 
 Visit: TypeAlias = visit.Visit[SetupHome]
@@ -74,19 +74,20 @@ class Choice:
 
 def columns(found: Visit) -> Response:
     """Show what each column was taken for, and ask who is one person."""
-    draft = found.home.draft()
     problem: AccordError | None = None
     if found.posted:
         try:
             with found.home.turn:
-                _answer_columns(found, draft)
+                _answer_columns(found, _draft_shown(found))
             return found.go("codes")
         except AccordError as error:
             problem = error
+    draft = found.home.draft()
     return found.page(
         "columns.html",
         status=HTTPStatus.BAD_REQUEST if problem else HTTPStatus.OK,
         steps=steps(found, "columns"),
+        source=found.home.progress.id,
         draft=draft,
         name=found.home.progress.shown_as,
         entries=[
@@ -104,6 +105,20 @@ def columns(found: Visit) -> Response:
         left=list(draft.maybe),
         problem=problem,
     )
+
+
+def _draft_shown(found: Visit) -> Draft:
+    """Return the draft that a form is about; needs the turn.
+
+    Its fields have numbers, which mean something else in the form of another source.
+
+    Raises:
+        Conflict: SETUP_SOURCE_CHANGED.
+    """
+    draft = found.home.draft()
+    if found.text("source") != found.home.progress.id:
+        raise Conflict("SETUP_SOURCE_CHANGED", found.say("setup.source.changed"))
+    return draft
 
 
 def _choices(found: Visit, draft: Draft) -> list[Choice]:
@@ -177,18 +192,20 @@ def _person(found: Visit, draft: Draft) -> tuple[str, ...] | str:
 def codes(found: Visit) -> Response:
     """Ask what the codes mean that have no place, and show those that have one."""
     home = found.home
-    draft = home.draft()
-    open_codes = home.open_codes()
     if found.posted:
         with home.turn:
+            draft = _draft_shown(found)
             for question in home.open_codes():
                 value = found.text(f"code-{_place(draft, question)}")
                 if value in draft.model.dimensions[question.dimension]:
                     draft.answer_code(question, value)
         return found.go("codes" if home.open_codes() else "check")
+    draft = home.draft()
+    open_codes = home.open_codes()
     return found.page(
         "codes.html",
         steps=steps(found, "codes"),
+        source=home.progress.id,
         asked=[
             (
                 _place(draft, question),
@@ -246,6 +263,7 @@ def check(found: Visit) -> Response:
     return found.page(
         "check.html",
         steps=steps(found, "check"),
+        source=home.progress.id,
         report=report,
         refused=_refused(found, report),
         recorded=[
@@ -260,6 +278,7 @@ def check(found: Visit) -> Response:
 def store(found: Visit) -> Response:
     """Store it."""
     with found.home.turn:
+        _draft_shown(found)
         found.home.store()
     return found.go("keys", "stored")
 
