@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 UNLOCKED = "spark"
-"""An extra of half a gigabyte: who has a Spark cluster has its package as well."""
+"""An extra whose client has the modules of the whole of Spark, which tests need."""
 
 ADDRESS = re.compile(r"^\s*--|[a-z]+://| @ ", re.MULTILINE)
 

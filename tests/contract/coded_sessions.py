@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sessions in every kind of database that can hold a coded table here.
 
-SQLite, PostgreSQL and MariaDB are reached as the agent reaches them. DuckDB and Spark
-have sessions of the tests' own: statements are written for them, but no setting names
-them. SQL Server is not run: golden files hold what would be sent to it.
+SQLite, PostgreSQL, MariaDB and Spark are reached as the agent reaches them. DuckDB has
+a session of the tests' own: statements are written for it, but no setting names it. SQL
+Server is not run: golden files hold what would be sent to it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,12 +17,13 @@ from typing import Any
 import pytest
 
 from accord.agent.pushdown.dialect import Dialect
-from accord.agent.pushdown.session import DIALECTS, DatabaseSession, Session
+from accord.agent.pushdown.session import Session, session_by
 from accord.agent.pushdown.table import TableName
 from accord.agent.settings import Database
 from accord.agent.sources.access import Access
 from tests.contract.mariadb import MariadbServer
 from tests.contract.postgres import Cluster
+from tests.contract.spark import SparkServer
 
 
 class DuckdbSession:
@@ -59,41 +59,6 @@ class DuckdbSession:
 
     def commit(self) -> None:
         """Nothing: each statement is one by itself."""
-
-
-class SparkSession:
-    """Spark on this machine, with one core and nothing on any network."""
-
-    dialect = Dialect.SPARK
-
-    def __init__(self, spark: Any) -> None:  # noqa: ANN401 - it has no types
-        self._spark = spark
-
-    def columns(self, table: TableName) -> frozenset[str]:
-        if not self._spark.catalog.tableExists(table.name):
-            return frozenset()
-        return frozenset(self._spark.table(table.name).columns)
-
-    def rows(self, text: str) -> Sequence[Sequence[Any]]:
-        return [tuple(row) for row in self._spark.sql(text).collect()]
-
-    def run(self, text: str) -> None:
-        self._spark.sql(text)
-
-    def insert(
-        self, table: TableName, names: Sequence[str], rows: Sequence[Sequence[Any]]
-    ) -> None:
-        fields = ", ".join(f"`{name}`" for name in names)
-        values = ", ".join(
-            "("
-            + ", ".join("NULL" if value is None else f"{value}L" for value in row)
-            + ")"
-            for row in rows
-        )
-        self._spark.sql(f"INSERT INTO `{table.name}` ({fields}) VALUES {values}")
-
-    def commit(self) -> None:
-        """Nothing: it has no transactions."""
 
 
 @contextlib.contextmanager
@@ -145,7 +110,9 @@ def in_duckdb(_: pytest.FixtureRequest, _folder: Path) -> Iterator[Session]:
 
 @contextlib.contextmanager
 def in_spark(request: pytest.FixtureRequest, _folder: Path) -> Iterator[Session]:
-    yield SparkSession(request.getfixturevalue("spark"))
+    server: SparkServer = request.getfixturevalue("spark")
+    with session_by(server.access()) as session:
+        yield session
 
 
 Maker = Callable[
@@ -157,40 +124,15 @@ MAKERS: dict[str, Maker] = {
     "sqlite": in_sqlite,
     "postgresql": in_postgresql,
     "mariadb": in_mariadb,
+    "spark": in_spark,
 }
-
-
-@pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Spark of this test run; tests that need it are skipped without one."""
-    sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed")
-    folder = tmp_path_factory.mktemp("spark")
-    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    builder = sql.SparkSession.builder.master("local[1]")
-    for name, value in {
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
-        "spark.ui.enabled": "false",
-        "spark.sql.shuffle.partitions": "1",
-        "spark.sql.warehouse.dir": str(folder / "warehouse"),
-        "spark.driver.extraJavaOptions": f"-Dderby.system.home={folder}",
-    }.items():
-        builder = builder.config(name, value)
-    try:
-        running = builder.getOrCreate()
-    except Exception as problem:  # noqa: BLE001 - any of Java's
-        pytest.skip(f"Spark does not start here: {type(problem).__name__}")
-    yield running
-    running.stop()
 
 
 @contextlib.contextmanager
 def connected(database: Database, folder: Path) -> Iterator[Session]:
     access = Access(name="own", database=database, folder=folder, writes=True)
-    with access.connected() as connection:
-        yield DatabaseSession(
-            access=access, connection=connection, dialect=DIALECTS[access.kind]
-        )
+    with session_by(access) as session:
+        yield session
 
 
 def secret(folder: Path, text: str) -> str:

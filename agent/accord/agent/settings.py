@@ -9,12 +9,13 @@ limit that is silently ignored protects nobody. Policies are not settings.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import pydantic
 import pydantic_settings
@@ -159,8 +160,13 @@ class Approval(Strict):
         return value
 
 
-DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "mssql")
-"""Schemes of the databases that records can be read from."""
+SPARK = "sc"
+"""Scheme of a Spark cluster, as its own clients write it (Spark Connect)."""
+
+DATABASES = ("sqlite", "postgresql", "mysql", "mariadb", "mssql", SPARK)
+"""Schemes of the databases that an agent can use."""
+
+_CATALOG = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 
 def _plain_url(value: object) -> object:
@@ -188,14 +194,32 @@ def _plain_url(value: object) -> object:
             "`password_file`, `tls`, `ca_file`, `socket`."
         )
         raise ValueError(message)
-    if not parts.path.strip("/"):
+    if parts.scheme == SPARK:
+        _check_spark(parts)
+    elif not parts.path.strip("/"):
         message = "the URL names no database; its name stands behind the last /."
         raise ValueError(message)
     return value
 
 
+def _check_spark(parts: SplitResult) -> None:
+    if ";" in parts.path:
+        message = (
+            "the URL has options behind a ;: here they are entries of their own, "
+            "`password_file` for the token, `tls`, `ca_file`."
+        )
+        raise ValueError(message)
+    catalog = parts.path.strip("/")
+    if not parts.hostname or (catalog and not _CATALOG.fullmatch(catalog)):
+        message = (
+            "a Spark cluster is written sc://HOST:PORT, or sc://HOST:PORT/CATALOG "
+            "where its tables are in a catalog of their own."
+        )
+        raise ValueError(message)
+
+
 class Database(Strict):
-    """A database of the agency that records are read from."""
+    """A database of the agency that records are read from, or counted in."""
 
     url: Annotated[str, pydantic.BeforeValidator(_plain_url)]
     """Without a password."""
@@ -207,6 +231,13 @@ class Database(Strict):
     """What a server on another machine must do; one on this machine may do without."""
     ca_file: str | None = None
     """Who signs the server's certificate; else whom this machine trusts."""
+
+    @pydantic.model_validator(mode="after")
+    def _fit_spark(self) -> Self:
+        if self.url.startswith(f"{SPARK}://") and self.socket is not None:
+            message = "a Spark cluster has no socket; its url names host and port"
+            raise ValueError(message)
+        return self
 
 
 DatabaseName = Annotated[str, pydantic.Field(pattern="^[a-z0-9][a-z0-9_-]{0,62}$")]

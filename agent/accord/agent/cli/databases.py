@@ -45,7 +45,11 @@ def check_database(
         ]
         print_json(
             console,
-            {"database": name, "readable": readable, "beyond": list(found.beyond)},
+            {
+                "database": name,
+                "readable": readable,
+                "beyond": list(found.beyond) if found.told else None,
+            },
         )
         return
     print_line(console, f"The database {name!r} can be reached.")
@@ -62,8 +66,14 @@ def check_database(
             "statements for a user that can only read.",
             "yellow",
         )
-    else:
+    elif found.told:
         print_line(console, "Its user can only read.")
+    else:
+        print_line(
+            console,
+            "A Spark cluster does not say what else its user may do: its catalogue's "
+            "administrator knows.",
+        )
 
 
 @databases_app.command("grants")

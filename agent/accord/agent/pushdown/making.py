@@ -3,7 +3,9 @@
 
 Nobody ever sees half a table. A new one is made under a name of its own, with its form
 beside it, and both take their places together: in one transaction, or in the one
-statement of MySQL and MariaDB that renames several tables at once.
+statement of MySQL and MariaDB that renames several tables at once. Spark has neither:
+there the form comes before its table, so that whoever finds a table finds it whole,
+and what a crash leaves in between is no table.
 """
 
 from __future__ import annotations
@@ -112,8 +114,11 @@ def make_next(
 def put_next(session: Session, table: TableName) -> None:
     """Put the successor in the place of *table*, for everybody at once."""
     _run(session, dropping(table.last))
-    pairs = [(table.next, table), (table.next.form, table.form)]
+    pairs = [(table.next.form, table.form), (table.next, table)]
     replaced = bool(session.columns(table))
+    if not replaced and session.dialect is Dialect.SPARK:
+        # A crash between two names has left the form of what was to come.
+        _run(session, dropping(table))
     if replaced:
         pairs = [(table, table.last), (table.form, table.last.form), *pairs]
     for text in renaming(pairs, session.dialect):

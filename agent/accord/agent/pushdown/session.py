@@ -9,11 +9,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol
 
 from accord.agent.pushdown.dialect import Dialect
+from accord.agent.pushdown.rights import rights_explained
+from accord.agent.pushdown.spark import SparkSession
 from accord.agent.pushdown.table import TableName
+from accord.agent.settings import SPARK
 from accord.agent.sources.access import Access, access_to
 from accord.agent.sources.database import columns_in
+from accord.agent.sources.spark import spark_in
 from accord.agent.state import AgentState
-from accord.core.errors import PreconditionFailed, SourceError
 
 DIALECTS: Final = {
     "sqlite": Dialect.SQLITE,
@@ -21,6 +24,7 @@ DIALECTS: Final = {
     "mysql": Dialect.MYSQL,
     "mariadb": Dialect.MYSQL,
     "mssql": Dialect.SQL_SERVER,
+    SPARK: Dialect.SPARK,
 }
 """By the scheme of a URL."""
 
@@ -110,35 +114,32 @@ class DatabaseSession:
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Say of a right that is missing which one it is."""
-        try:
-            with self.access.explained():
-                yield
-        except SourceError as error:
-            if error.reason != "DATABASE_RIGHTS":
-                raise
-            raise PreconditionFailed(
-                "PUSHDOWN_RIGHTS",
-                f"The user of the database {self.access.name!r} may not do that with "
-                "the agent's tables there. It has to read them, and for `accord-agent "
-                "pushdown export` and for editions to make, rename and drop tables in "
-                "their schema.",
-                database=self.access.name,
-            ) from None
+        with rights_explained(self.access.name), self.access.explained():
+            yield
 
 
 @contextlib.contextmanager
 def session_in(
     state: AgentState, database: str, *, writes: bool = False
-) -> Iterator[DatabaseSession]:
+) -> Iterator[Session]:
     """Connect to a database of the settings.
 
     Raises:
-        AccordError: as `accord.agent.sources.access` says.
+        AccordError: as `accord.agent.sources.access` or `accord.agent.sources.spark`
+            says.
     """
     access = access_to(database, state.settings().databases, state.root)
-    access = dataclasses.replace(access, writes=writes)
+    with session_by(dataclasses.replace(access, writes=writes)) as session:
+        yield session
+
+
+@contextlib.contextmanager
+def session_by(access: Access) -> Iterator[Session]:
+    """Connect as `session_in` does."""
+    dialect = DIALECTS[access.kind]
+    if access.kind == SPARK:
+        with spark_in(access) as spark:
+            yield SparkSession(connection=spark)
+        return
     with access.connected() as connection:
-        yield DatabaseSession(
-            access=access, connection=connection, dialect=DIALECTS[access.kind]
-        )
+        yield DatabaseSession(access=access, connection=connection, dialect=dialect)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accord.agent.keys.files import read_secret
-from accord.agent.settings import CREDENTIALS, Database
+from accord.agent.settings import CREDENTIALS, SPARK, Database
 from accord.agent.sources.complaints import sorted_out
 from accord.agent.sources.drivers import (
     CONNECT_SECONDS,
@@ -32,6 +32,7 @@ from accord.agent.sources.drivers import (
     open_sqlite,
     postgresql_tls,
 )
+from accord.agent.sources.spark import spark_in
 from accord.core.errors import ConfigurationError, suggestion
 
 if TYPE_CHECKING:
@@ -60,14 +61,16 @@ class Access:
         """Return an engine that connects when it is used.
 
         Raises:
-            ConfigurationError: DATABASE_DRIVER, DATABASE_TLS, DATABASE_PATH,
-                DATABASE_SECRET, SECRET_EXPOSED or SECRET_UNREADABLE.
+            ConfigurationError: DATABASE_COUNTS_ONLY, DATABASE_DRIVER, DATABASE_PATH,
+                DATABASE_SECRET, DATABASE_TLS, SECRET_EXPOSED or SECRET_UNREADABLE.
         """
+        if self.kind == SPARK:
+            raise self.counts_only()
         try:
             import sqlalchemy as sa
             from sqlalchemy.pool import NullPool
         except ImportError:
-            raise self._no_driver() from None
+            raise self.no_driver() from None
         url = sa.make_url(self.database.url).set(drivername=DRIVERS[self.kind])
         options: dict[str, Any] = {"poolclass": NullPool, "hide_parameters": True}
         try:
@@ -75,7 +78,7 @@ class Access:
                 file = self._file(url)
                 options["creator"] = lambda: open_sqlite(file, writes=self.writes)
             else:
-                password = self._password()
+                password = self.password()
                 if password is not None:
                     url = url.set(password=password)
                 options["connect_args"] = self._arguments(url)
@@ -83,12 +86,17 @@ class Access:
                 options["isolation_level"] = "REPEATABLE READ"
             engine = sa.create_engine(url, **options)
         except ImportError:
-            raise self._no_driver() from None
+            raise self.no_driver() from None
         if not self.writes:
             sa.event.listen(engine, "connect", PREPARING[DRIVERS[self.kind]])
         if self.kind == "sqlite":
             sa.event.listen(engine, "begin", begin_sqlite)
         return engine
+
+    def reach(self) -> None:
+        """Connect, and let go again; raises what `connected` or `spark_in` does."""
+        with spark_in(self) if self.kind == SPARK else self.connected():
+            pass
 
     @contextlib.contextmanager
     def connected(self) -> Iterator[sa.Connection]:
@@ -119,13 +127,24 @@ class Access:
         except driver_errors(self.kind) as error:
             raise sorted_out(error, self.name, connecting=connecting) from None
 
-    def _no_driver(self) -> ConfigurationError:
+    def no_driver(self) -> ConfigurationError:
+        """Return what is said where the driver is not installed."""
         extra = EXTRAS[self.kind]
         return ConfigurationError(
             "DATABASE_DRIVER",
-            f"Reading the database {self.name!r} needs a driver that is not "
+            f"The database {self.name!r} needs a driver that is not "
             f"installed: install `accord-agent[{extra}]` in the place of "
             "`accord-agent`.",
+        )
+
+    def counts_only(self) -> ConfigurationError:
+        """Return what is said where records were to be read out of Spark."""
+        return ConfigurationError(
+            "DATABASE_COUNTS_ONLY",
+            f"The database {self.name!r} is a Spark cluster, and no records are read "
+            "out of one: it counts in coded tables. Ingest from files or from another "
+            "database and run `accord-agent pushdown export`, or make the coded table "
+            "in the cluster, as docs/ref-pushdown.md has it.",
         )
 
     def _file(self, url: sa.URL) -> Path:
@@ -143,8 +162,8 @@ class Access:
             )
         return file
 
-    def _password(self) -> str | None:
-        """Return the password of the file or of the credential, if there is one."""
+    def password(self) -> str | None:
+        """Return the password, or token, of the file or credential, if there is one."""
         named = self.database.password_file
         if named is not None:
             path = self.folder / named
@@ -187,7 +206,7 @@ class Access:
                 # An empty one is the socket; unsaid, PGHOST would name a machine.
                 "host": socket or url.host or "",
                 "hostaddr": "",
-                **postgresql_tls(tls, self._authorities, remote=remote),
+                **postgresql_tls(tls, self.authorities, remote=remote),
             }
         if self.kind == "mssql":
             self._check_sqlserver_tls(tls)
@@ -202,7 +221,7 @@ class Access:
             "charset": "utf8mb4",
             "local_infile": False,
             **({} if socket is None else {"unix_socket": socket}),
-            **mysql_tls(tls, self._authorities, remote=remote),
+            **mysql_tls(tls, self.authorities, remote=remote),
         }
 
     def _check_sqlserver_tls(self, tls: str) -> None:
@@ -214,7 +233,7 @@ class Access:
                 '`tls = "encrypt"` to accept any certificate.',
             )
 
-    def _authorities(self) -> str:
+    def authorities(self) -> str:
         """Return the file of certificates that a server's must lead to."""
         named = self.database.ca_file
         if named is not None:

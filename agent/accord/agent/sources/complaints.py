@@ -35,15 +35,26 @@ def sorted_out(error: Exception, name: str, *, connecting: bool) -> AccordError:
         if any(word in said for word in words):
             return kind(name)
     if connecting:
-        return _unreachable(name)
+        return unreachable(name)
+    return failed(name, type(inner).__name__)
+
+
+def failed(name: str, word: str) -> AccordError:
+    """Return the sentence for whatever has none of its own.
+
+    Args:
+        name: of the database in the settings.
+        word: what the driver calls the fault; says nothing of a record.
+    """
     return SourceError(
         "DATABASE_FAILED",
-        f"The database {name!r} ended the reading with {type(inner).__name__}. Nothing "
-        "was stored; its own log says more.",
+        f"The database {name!r} ended the reading with {word}. Nothing was stored; its "
+        "own log says more.",
     )
 
 
-def _unreachable(name: str) -> AccordError:
+def unreachable(name: str) -> AccordError:
+    """Return the sentence for a place where nobody answers."""
     return Unreachable(
         "DATABASE_UNREACHABLE",
         f"The database {name!r} cannot be reached at the place that its url names. "
@@ -52,7 +63,8 @@ def _unreachable(name: str) -> AccordError:
     )
 
 
-def _login(name: str) -> AccordError:
+def login(name: str) -> AccordError:
+    """Return the sentence for a user who is not let in."""
     return ConfigurationError(
         "DATABASE_LOGIN",
         f"The database {name!r} does not let this user in: see the user in its url "
@@ -61,7 +73,8 @@ def _login(name: str) -> AccordError:
     )
 
 
-def _untrusted(name: str) -> AccordError:
+def untrusted(name: str) -> AccordError:
+    """Return the sentence for a server that does not prove who it is."""
     return ConfigurationError(
         "DATABASE_TLS",
         f"The server of the database {name!r} does not prove who it is over TLS. Name "
@@ -71,7 +84,8 @@ def _untrusted(name: str) -> AccordError:
     )
 
 
-def _forbidden(name: str) -> AccordError:
+def forbidden(name: str) -> AccordError:
+    """Return the sentence for a right that is missing."""
     return SourceError(
         "DATABASE_RIGHTS",
         f"The user of the database {name!r} may not read what the mapping names. "
@@ -109,7 +123,7 @@ _COMPLAINTS: tuple[_Complaint, ...] = (
             "command denied",
             "permission was denied",
         ),
-        _forbidden,
+        forbidden,
     ),
 )
 """Words of drivers, in lower case, and what they mean."""
@@ -124,7 +138,7 @@ _ON_THE_WAY: tuple[_Complaint, ...] = (
             "tls",
             "wrong version number",
         ),
-        _untrusted,
+        untrusted,
     ),
     (
         (
@@ -137,7 +151,7 @@ _ON_THE_WAY: tuple[_Complaint, ...] = (
             "is not allowed to connect",
             'role "',
         ),
-        _login,
+        login,
     ),
 )
 """The same while connecting; later a table or a column may be called so."""

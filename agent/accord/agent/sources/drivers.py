@@ -27,6 +27,7 @@ EXTRAS = {
     "mysql": "mysql",
     "mariadb": "mysql",
     "mssql": "sqlserver",
+    "sc": "spark",
 }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from accord.agent.settings import SPARK
 from accord.agent.sources.access import Access
 from accord.agent.sources.database import readings
 from accord.agent.sources.drivers import is_loopback
@@ -30,7 +31,12 @@ def grants(access: Access, table: str, columns: Sequence[str]) -> list[str]:
         access: to the database; nobody connects.
         table: as the mapping names it.
         columns: that the mapping reads.
+
+    Raises:
+        ConfigurationError: DATABASE_COUNTS_ONLY
     """
+    if access.kind == SPARK:
+        raise access.counts_only()
     import sqlalchemy as sa
 
     url = sa.make_url(access.database.url)

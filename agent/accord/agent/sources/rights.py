@@ -7,8 +7,10 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING
 
+from accord.agent.settings import SPARK
 from accord.agent.sources.access import Access
 from accord.agent.sources.database import columns_in, tables_in
+from accord.agent.sources.spark import spark_in
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -29,6 +31,8 @@ class Rights:
     readable: tuple[Readable, ...]
     beyond: tuple[str, ...]
     """What goes beyond reading, in the database's own words."""
+    told: bool = True
+    """Whether the database says that at all."""
 
 
 def rights(access: Access) -> Rights:
@@ -37,8 +41,10 @@ def rights(access: Access) -> Rights:
     Raises:
         ConfigurationError: the settings of the database are wrong.
         Unreachable: DATABASE_UNREACHABLE.
-        SourceError: DATABASE_FAILED.
+        SourceError: DATABASE_FAILED; DATABASE_RIGHTS of a cluster.
     """
+    if access.kind == SPARK:
+        return _spark(access)
     with access.connected() as connection, access.explained():
         if access.kind == "sqlite":
             return _sqlite(connection)
@@ -90,6 +96,19 @@ def _sqlite(connection: sa.Connection) -> Rights:
     file = str(connection.exec_driver_sql("PRAGMA database_list").all()[0][2])
     beyond = ("write to the file",) if os.access(file, os.W_OK) else ()
     return Rights(readable=readable, beyond=beyond)
+
+
+def _spark(access: Access) -> Rights:
+    """List what is in the schema of a session; a cluster tells nobody its rights."""
+    with spark_in(access) as connection:
+        (schema,) = connection.rows("SELECT current_schema()")[0]
+        readable = []
+        for _, name, temporary in connection.rows("SHOW TABLES"):
+            if not temporary:
+                table = "`" + str(name).replace("`", "``") + "`"
+                columns = len(connection.columns(table))
+                readable.append(Readable(name=f"{schema}.{name}", columns=columns))
+    return Rights(readable=tuple(readable), beyond=(), told=False)
 
 
 _SYSTEM = (
