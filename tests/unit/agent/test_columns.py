@@ -226,10 +226,26 @@ def test_a_store_of_another_model_or_format_is_told_apart(tmp_path: Path) -> Non
     with pytest.raises(PreconditionFailed) as failure:
         Columns.open(tmp_path, model_digest="1" * 64)
     assert failure.value.reason == "STORE_MODEL"
-    edit(tmp_path, lambda form: form.update(format=2))
-    with pytest.raises(PreconditionFailed) as failure:
+
+
+@pytest.mark.parametrize("others", [{}, {"of_a_later_version": [1]}])
+def test_a_store_of_another_format_says_what_to_do(
+    tmp_path: Path, others: dict[str, Any]
+) -> None:
+    """Whatever else a newer program has put there, or an older one has not."""
+    write(tmp_path)
+    edit(tmp_path, lambda form: form.update(format=2, **others))
+    with pytest.raises(PreconditionFailed, match="install the newer one") as failure:
         Columns.open(tmp_path)
     assert failure.value.reason == "STORE_FORMAT"
+    edit(tmp_path, lambda form: (form.update(format=0), form.pop("persons")))
+    with pytest.raises(PreconditionFailed, match="ingest` again") as failure:
+        Columns.open(tmp_path)
+    assert failure.value.reason == "STORE_FORMAT"
+    for nonsense in ("2", None, True, 1.5):
+        edit(tmp_path, lambda form, it=nonsense: form.update(format=it))  # type: ignore[misc]  # bound now
+        with pytest.raises((IntegrityError, PreconditionFailed)):
+            Columns.open(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import pytest
 from accord.agent.intake.codes import Reason
 from accord.agent.intake.ingest import check, ingest, remove
 from accord.agent.intake.parts import parts_of
+from accord.agent.state import AgentState
 from accord.agent.store.columns import Columns
+from accord.agent.store.form import DESCRIPTION, FORMAT
 from accord.core.document import DocumentError
 from accord.core.errors import (
     Conflict,
@@ -366,6 +369,41 @@ def test_only_one_command_changes_the_store_at_a_time(tmp_path: Path) -> None:
     state = new_state(tmp_path / "state")
     with state.exclusive(), pytest.raises(Conflict, match="Another command"):
         ingest_rows(state, [row()])
+
+
+@pytest.mark.parametrize("other", [FORMAT - 1, FORMAT + 1])
+def test_parts_of_another_format_are_not_carried_over(
+    tmp_path: Path, other: int
+) -> None:
+    """Not even those that stay when one is taken out; one that is all there is goes."""
+    state = new_state(tmp_path / "state")
+    ingest_rows(state, [row()])
+    put_format(state, other)
+    ingest_rows(state, [row(first="Bela")])
+    Columns.open(state.current).close()
+    ingest_rows(state, [row()], MAPPING_TEXT.replace("files", "hotline"))
+    put_format(state, other)
+    before = store_bytes(state)
+    for work in (
+        lambda: ingest_rows(state, [row(first="Cyril")]),
+        lambda: remove(state, "hotline", LIMITS, NOW),
+    ):
+        with pytest.raises(PreconditionFailed, match="delete the link") as caught:
+            work()
+        assert caught.value.reason == "STORE_FORMAT"
+        assert store_bytes(state) == before
+    state.current.unlink()
+    for name in ("files", "hotline"):
+        ingest_rows(state, [row()], MAPPING_TEXT.replace("files", name))
+    assert set(parts_of(state.current)) == {"files", "hotline"}
+
+
+def put_format(state: AgentState, number: int) -> None:
+    """Let the store be one that another version of the program wrote."""
+    path = state.current / DESCRIPTION
+    content = json.loads(path.read_bytes())
+    path.chmod(0o600)
+    path.write_text(json.dumps({**content, "format": number}))
 
 
 def test_what_a_killed_run_left_behind_is_removed(tmp_path: Path) -> None:

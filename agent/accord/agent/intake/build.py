@@ -41,6 +41,7 @@ from accord.agent.settings import Ingest
 from accord.agent.state import AgentState
 from accord.agent.store.columns import write_columns
 from accord.agent.store.durable import point, sync_directory, sync_file
+from accord.agent.store.form import DESCRIPTION, FORMAT, format_of
 from accord.agent.store.leaving import CONSENT_UNTIL, NO_END, Leaving, day_code
 from accord.core.errors import NotFound, PreconditionFailed
 from accord.core.model import DataModel
@@ -150,6 +151,8 @@ def put_part(
                 f"remove {name}`, ingest this one, then ingest {name!r} again.",
                 part=name,
             )
+    if others:
+        _require_format(state, list(others))
     folders = {name: state.current / PARTS / name for name in others}
     folders[part.name] = new
     _switch(state, folders, scratch, limits, now)
@@ -203,11 +206,35 @@ def replace_parts(
         if folder is not None:
             folders[name] = folder
     if folders:
+        _require_format(state, list(folders))
         _switch(state, dict(sorted(folders.items())), scratch, limits, now)
     else:
         state.current.unlink(missing_ok=True)
         sync_directory(state.store)
         sweep_builds(state)
+
+
+def _require_format(state: AgentState, parts: list[str]) -> None:
+    """Refuse to carry over parts of a build that another version wrote.
+
+    They have no format of their own, and the new build would say that it is of this
+    one. What cannot be read at all is no reason: it is made anew.
+
+    Raises:
+        PreconditionFailed: STORE_FORMAT.
+    """
+    try:
+        found = format_of((state.current / DESCRIPTION).read_bytes())
+    except OSError:
+        return
+    if found not in (None, FORMAT):
+        raise PreconditionFailed(
+            "STORE_FORMAT",
+            f"The store has parts ({', '.join(parts)}) in the format {found} of another"
+            f" version of this program, which reads {FORMAT}: nothing was changed. "
+            f"Install that version again; or delete the link {state.current}, and "
+            "ingest every mapping anew.",
+        )
 
 
 def sweep_builds(state: AgentState) -> None:

@@ -39,6 +39,7 @@ from accord.agent.store.form import (
     REQUIRED,
     ColumnForm,
     StoreForm,
+    require_format,
 )
 from accord.core.errors import (
     Conflict,
@@ -347,16 +348,11 @@ def _read_form(directory: Path) -> StoreForm:
         ) from None
     except OSError as error:
         raise _broken(directory, f"{DESCRIPTION}: {error.strerror}") from error
+    require_format(text, directory)
     try:
         form = StoreForm.model_validate_json(text, strict=True)
     except pydantic.ValidationError as error:
         place = ".".join(str(part) for part in error.errors()[0]["loc"])
-        if place == "format":
-            raise PreconditionFailed(
-                "STORE_FORMAT",
-                f"The store in {directory} was written by another version of this "
-                "program. Run `accord-agent ingest` again.",
-            ) from None
         raise _broken(directory, f"{DESCRIPTION} is not valid at {place!r}") from None
     try:
         for index, column in enumerate(form.columns):

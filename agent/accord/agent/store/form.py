@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal
 
 import pydantic
 
 from accord.core.document import Strict
+from accord.core.errors import PreconditionFailed
 
 FORMAT: Literal[1] = 1
 """Goes up when a store of an older program could be misread."""
@@ -53,3 +56,36 @@ class StoreForm(Strict):
     created_at: pydantic.AwareDatetime
     generation: Generation = 0
     columns: Annotated[list[ColumnForm], pydantic.Field(min_length=len(REQUIRED))]
+
+
+def format_of(description: bytes) -> int | None:
+    """Return the format that a description names, whatever else is in it."""
+    try:
+        content = json.loads(description)
+    except ValueError:
+        return None
+    found = content.get("format") if isinstance(content, dict) else None
+    return found if isinstance(found, int) else None
+
+
+def require_format(description: bytes, directory: Path) -> None:
+    """Refuse a description of another format; one that names none is not judged.
+
+    Raises:
+        PreconditionFailed: STORE_FORMAT.
+    """
+    found = format_of(description)
+    if found is None or found == FORMAT:
+        return
+    if found < FORMAT:
+        sentence = (
+            f"The store in {directory} has the format {found} of an older version of "
+            f"this program, which reads {FORMAT}. Run `accord-agent ingest` again."
+        )
+    else:
+        sentence = (
+            f"The store in {directory} has the format {found} of a newer version of "
+            f"this program, which reads {FORMAT}: install the newer one again. Where "
+            "this is no edition, `accord-agent ingest` can make it anew instead."
+        )
+    raise PreconditionFailed("STORE_FORMAT", sentence)
