@@ -153,6 +153,10 @@ def test_a_release_of_the_same_question_stands_beside_it(
         ({"rows": [{}]}, "RELEASE_UNREADABLE"),
         ({"rows": [row_of("=1+1")]}, "RELEASE_UNREADABLE"),
         ({"rows": [row_of(float("nan"))]}, "RELEASE_UNREADABLE"),
+        ({"rows": [row_of(10**400)]}, "RELEASE_UNREADABLE"),
+        ({"where": {"region": 5}}, "RELEASE_DIFFERS"),
+        ({"id": "\x1b[2J"}, "RELEASE_UNREADABLE"),
+        ({"id": None}, "RELEASE_UNREADABLE"),
         (None, "RELEASE_UNREADABLE"),
     ],
 )

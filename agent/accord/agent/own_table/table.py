@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -29,6 +28,9 @@ SMALL: Final = 10
 
 _MOST_CASES: Final = 1_000_000
 """Of one person in one cell; no store has as many."""
+
+_LARGEST: Final = 2**53
+"""No published figure is larger; up to here all whole numbers are exact."""
 
 _COUNTED: Final = frozenset({Kind.PERSONS, Kind.CASES})
 
@@ -198,13 +200,19 @@ def beside(table: OwnTable, file: Path) -> OwnTable:
     rows = tuple(
         dataclasses.replace(row, pooled=pooled.get(row.values)) for row in table.rows
     )
-    return dataclasses.replace(table, rows=rows, release=str(release.get("id", "")))
+    release_id = release.get("id")
+    if not isinstance(release_id, str) or not release_id.isprintable():
+        raise _unreadable(file)
+    return dataclasses.replace(table, rows=rows, release=release_id)
 
 
 def _sorted(where: object) -> object:
     if not isinstance(where, Mapping):
         return where
-    return {name: sorted(map(str, values)) for name, values in where.items()}
+    return {
+        name: sorted(map(str, values)) if isinstance(values, list) else values
+        for name, values in where.items()
+    }
 
 
 def _pooled(
@@ -227,7 +235,8 @@ def _figure(value: object) -> float | None:
     Raises:
         TypeError: it is none.
     """
-    if value is None or (isinstance(value, int | float) and math.isfinite(value)):
+    # No comparison holds for what is no number, and none of integers is too long.
+    if value is None or (isinstance(value, int | float) and abs(value) <= _LARGEST):
         return value
     raise TypeError
 
