@@ -29,6 +29,7 @@ from accord.core.messages import sentence
 from tests.unit.agent.agency_world import World
 from tests.unit.agent.agreements import AGENCY
 from tests.unit.agent.test_approvals import ask, under
+from tests.unit.agent.test_metrics import identify
 from tests.unit.agent.test_setup_page import FRAME, LOCALE, Visitor, let_in
 
 TEMPLATES = Path(homes.__file__).parent / "templates"
@@ -134,8 +135,9 @@ def test_what_was_asked_is_told_in_words(world: World, staff: Visitor) -> None:
 
 @pytest.mark.parametrize("language", ["en", "ar"])
 def test_what_was_spent_is_told_without_words_of_the_trade(
-    world: World, staff: Visitor, language: str
+    world: World, staff: Visitor, state: AgentState, language: str
 ) -> None:
+    identify([state], world.clock())
     world.whole(world.asked())
     text = Visitor(staff.page, staff.cookie, language).see("").text
     for accounting in ("zcdp", "pure"):
