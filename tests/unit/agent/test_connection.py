@@ -8,7 +8,8 @@ import contextlib
 import dataclasses
 import datetime
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -429,6 +430,27 @@ async def test_a_stream_that_ends_without_a_word_is_opened_again(world: World) -
         (await world.talk()).send(None)
         await world.talk(1)
     assert "STREAM_ENDED" in {line.get("reason") for line in lines}
+
+
+def opened_more_than(lines: Sequence[Mapping[str, object]], number: int) -> bool:
+    """Tell whether more streams were opened."""
+    return sum(line["event"] == "connection.opened" for line in lines) > number
+
+
+@pytest.mark.parametrize(("steady", "attempts"), [(60, [1, 2, 3]), (0, [1, 1, 1])])
+async def test_a_stream_that_ends_at_once_is_a_failure(
+    world: World, steady: float, attempts: list[int]
+) -> None:
+    """A hub that ends all of them would else be called several times a second."""
+    with capture_logs(processors=[allow_listed]) as lines:
+        world.start(dataclasses.replace(QUICK, steady=steady))
+        for number in range(3):
+            talk = await world.talk(number)
+            await until(partial(opened_more_than, lines, number))
+            talk.send(None)
+        await world.talk(3)
+    lost = [line for line in lines if line["event"] == "connection.lost"]
+    assert [line["attempt"] for line in lost[:3]] == attempts
 
 
 async def test_a_stream_that_ends_before_it_is_open_is_opened_again(

@@ -2,10 +2,11 @@
 """The agent's connection to its hub: outbound only, and coming back when it is time.
 
 One stream at a time. A stream ends when the network, the hub or a renewed certificate
-says so; the next attempt waits a random time that grows with failures. When there is a
-stream at all is said by `accord.agent.network.presence`; the certificate is renewed so
-that it lasts until the next one, if need be while nothing is connected. Only what staff
-must see to ends `run`: no identity, or one whose certificate has ended.
+says so; the next attempt waits a random time that grows with failures, and a stream
+that ends as soon as it is open is one. When there is a stream at all is said by
+`accord.agent.network.presence`; the certificate is renewed so that it lasts until the
+next one, if need be while nothing is connected. Only what staff must see to ends `run`:
+no identity, or one whose certificate has ended.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import math
 import time
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -265,7 +267,7 @@ class _Connection:
         """Serve one stream; returns only when the certificate was renewed."""
         peer = f"the hub at {identity.membership.hub}"
         outgoing = Outgoing()
-        self._opening, begin, reason = True, now(), ""
+        self._opening, begin, reason, opened_at = True, now(), "", math.inf
         try:
             opening = await self._introduction()
             async with open_channel(identity) as channel:
@@ -275,8 +277,8 @@ class _Connection:
                     session = Session(self._worker, self._timing, stub, call, outgoing)
                     self._worker.files = session.fetch
                     await session.open(opening)
-                    self._attempt = 0
                     self._opening, self._opened_at = False, time.monotonic()
+                    opened_at = self._opened_at
                     self._link.opened(self._clock())
                     structlog.get_logger().info(
                         "connection.opened", agency=identity.membership.agency
@@ -297,6 +299,8 @@ class _Connection:
             raise
         finally:
             self._opening = False
+            if time.monotonic() - opened_at >= self._timing.steady:
+                self._attempt = 0
             self._spans.contact(begin, now(), reason or "ENDED")
 
     async def _introduction(self) -> Opening:
