@@ -8,7 +8,6 @@ import contextlib
 import datetime
 import io
 import json
-import os
 import socket
 import sqlite3
 import ssl
@@ -34,6 +33,7 @@ from tests.unit.agent.agencies import ingest_rows, new_state, row
 from tests.unit.agent.case_files import columns
 from tests.unit.agent.command import Command
 from tests.unit.agent.joining import join
+from tests.unit.agent.other_user import hidden
 from tests.unit.rpc.connect_proxy import connect_proxy
 from tests.unit.rpc.hub_double import HubDouble, running_hub, utc_now
 from tests.unit.rpc.test_proxy import TOLD, WRITTEN, quiet
@@ -41,7 +41,6 @@ from tests.unit.rpc.test_proxy import TOLD, WRITTEN, quiet
 __all__ = ["quiet"]
 
 AWAY = "hub.example.org"
-NOBODY = 65534
 
 
 @pytest.fixture
@@ -97,16 +96,8 @@ def test_another_user_is_told_whom_to_be(
     above = state.root.parent
     monkeypatch.setenv("ACCORD_AGENT_STATE", str(state.root))
     command("status")  # loads what it needs, which the other user may not
-    above.chmod(0)
-    root = os.geteuid() == 0
-    try:
-        if root:
-            os.seteuid(NOBODY)
+    with hidden(above):
         said = [command("status"), command("doctor", "--json")]
-    finally:
-        if root:
-            os.seteuid(0)
-        above.chmod(0o700)
     assert [each.status for each in said] == [3, 3]
     assert "runuser -u accord-agent" in said[0].stderr
     (told,) = (

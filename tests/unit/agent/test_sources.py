@@ -11,8 +11,12 @@ import pytest
 
 from accord.agent.intake.ingest import check
 from accord.agent.intake.report import Report
+from accord.agent.machine.looking import is_seen, may_be_file
+from accord.agent.sources.form import SourceForm
+from accord.agent.sources.opening import open_file
 from accord.core.errors import SourceError
 from tests.unit.agent.agencies import LIMITS, mapping, new_state
+from tests.unit.agent.other_user import hidden
 
 TEXT = """\
 mapping: files
@@ -176,6 +180,33 @@ def test_an_unknown_ending_asks_for_the_format(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="format: csv"):
         checked(tmp_path, content, name="a.dat")
     assert checked(tmp_path, content, "{format: csv}", name="b.dat").kept == 1
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.xlsx"])
+def test_a_file_in_another_users_folder_says_whose_right_is_missing(
+    tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / name).write_bytes(b"name,region\n")
+    with (
+        hidden(folder),
+        pytest.raises(SourceError, match="the user who runs the agent") as caught,
+    ):
+        open_file(folder / name, SourceForm(), tmp_path, 0)
+    assert caught.value.reason == "SOURCE_UNREADABLE"
+
+
+def test_what_is_hidden_is_no_mistake_of_the_program(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    assert is_seen(tmp_path / "a")
+    assert may_be_file(tmp_path / "a")
+    assert not may_be_file(tmp_path)
+    with hidden(tmp_path):
+        found = is_seen(tmp_path / "a"), may_be_file(tmp_path / "a")
+    assert found == (False, True)
+    assert not is_seen(tmp_path / "b")
+    assert not may_be_file(tmp_path / "b")
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:

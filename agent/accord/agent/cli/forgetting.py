@@ -20,6 +20,7 @@ from accord.agent.cli.screens import print_json, print_line
 from accord.agent.cli.sources import MappingOption, ModelOption
 from accord.agent.intake.mapping import Mapping
 from accord.agent.keys.files import read_secret
+from accord.agent.machine.looking import may_be_file
 from accord.agent.mapping_file import mapping_from
 from accord.agent.policies import model_for_mapping
 from accord.agent.state import AgentState, state_root
@@ -195,7 +196,7 @@ def _persons(
         text = text_of(sys.stdin.buffer.read(), "standard input")
         return identities_in(text, columns, "standard input")
     path = Path(source)
-    if not path.is_file():
+    if not may_be_file(path):
         raise InvalidQuery("FORGET_INPUT", f"There is no file {path}.")
     text = text_of(read_secret(path), path.name)
     return identities_in(text, columns, path.name)

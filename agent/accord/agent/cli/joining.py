@@ -21,6 +21,7 @@ from accord.agent.cli.screens import (
     show_report,
 )
 from accord.agent.keys.public import key_lines, keys_json
+from accord.agent.machine.looking import is_seen, may_be_file
 from accord.agent.mapping_file import mapping_from
 from accord.agent.rounds.sealing import AUDIT_KEY
 from accord.agent.state import AgentState, state_root
@@ -164,9 +165,10 @@ def init(
         outcome = _first_source(
             made, origin, output, wishes, store=not check_only, quiet=as_json
         )
-    elif output or person or profile:
+    elif output or person or profile or model or check_only:
         raise InvalidQuery(
-            "OPTION_ALONE", "-o, --person and --profile go with a SOURCE only."
+            "OPTION_ALONE",
+            "-o, --person, --profile, --model and --check-only go with a SOURCE only.",
         )
     public = made.secret_keys("").public
     if as_json:
@@ -198,7 +200,7 @@ def _first_source(
     from accord.agent.joining import draft_of, mapping_place, write_draft
 
     file = output or mapping_place(state, origin)
-    if file.exists():
+    if is_seen(file):
         _say(f"The mapping {file} is there already and is used as it is.", quiet=quiet)
         if wishes.person or wishes.profile:
             _say("--person and --profile are for a new one only.", quiet=quiet)
@@ -260,12 +262,14 @@ def _next(outcome: dict[str, Any]) -> str:
 
 
 def _ask_source() -> list[Path] | None:
+    from accord.agent.joining import typed_path
+
     while True:
         typed = _ask_line("Path of an export of your case files (empty: later): ")
         if not typed:
             return None
-        path = Path(typed).expanduser()
-        if path.is_file():
+        path = typed_path(typed)
+        if may_be_file(path):
             return [path]
         print_line(screen, f"There is no file {path}.")
 

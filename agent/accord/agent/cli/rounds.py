@@ -18,6 +18,7 @@ from accord.agent.cli.options import AsJson, StateOption, console, screen, typed
 from accord.agent.cli.screens import print_json, print_line
 from accord.agent.keys.files import read_key
 from accord.agent.keys.public import key_lines, keys_json
+from accord.agent.machine.looking import may_be_file
 from accord.agent.rounds import fence
 from accord.agent.rounds.auditing import Audited
 from accord.agent.rounds.auditing import audit as audit_round
@@ -102,7 +103,7 @@ def _audit_keys(state: AgentState, file: Path | None) -> list[bytes]:
     if file is None:
         found = list(audit_seeds(state))
     else:
-        found = [read_key(file, state.root)] if file.exists() else []
+        found = [read_key(file, state.root)] if may_be_file(file) else []
     if not found:
         raise ConfigurationError(
             "AUDIT_KEY_ABSENT",

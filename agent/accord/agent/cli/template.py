@@ -12,6 +12,7 @@ import typer
 from accord.agent.cli.options import AsJson, StateOption, console
 from accord.agent.cli.screens import print_json, print_line
 from accord.agent.intake.mapping import Mapping, load_mapping, peek_model
+from accord.agent.machine.looking import is_seen
 from accord.agent.policies import model_for_mapping, read_document
 from accord.agent.state import AgentState, state_root
 from accord.agent.store.durable import SHARED, write_new
@@ -61,7 +62,7 @@ def write_template(
     mapping = _mapping(what, state)
     beside = file.with_suffix(".yaml") if what in SHIPPED else None
     for path in (file, beside):
-        if path is not None and path.exists():
+        if path is not None and is_seen(path):
             raise Conflict(
                 "TEMPLATE_EXISTS",
                 f"{path} is there already, and may have been filled in. Name another "

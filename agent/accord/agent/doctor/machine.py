@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from accord.agent.doctor.finding import Finding, ok, warning, wrong
+from accord.agent.machine.looking import is_seen
 from accord.agent.machine.room import LEAST_FREE, free_bytes
 from accord.core._version import __version__
 
@@ -184,7 +185,6 @@ def encrypted(device: str, devices: Path = Path("/sys/dev/block")) -> bool | Non
 def nearest(folder: Path) -> Path:
     """Return *folder*, or the nearest one above it that exists."""
     here = folder.absolute()
-    # What is below a folder of another user cannot be seen: it does not count as there.
-    while not os.path.exists(here):  # noqa: PTH110 - a Path would raise then
+    while not is_seen(here):
         here = here.parent
     return here

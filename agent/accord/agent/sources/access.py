@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accord.agent.keys.files import read_secret
+from accord.agent.machine.looking import is_seen, may_be_file
 from accord.agent.settings import CREDENTIALS, SPARK, Database
 from accord.agent.sources.complaints import sorted_out
 from accord.agent.sources.drivers import (
@@ -156,7 +157,7 @@ class Access:
                 f"The url of databases.{self.name} needs the whole path of the file, "
                 "with four slashes: sqlite:////srv/cases.db.",
             )
-        if not file.is_file():
+        if not may_be_file(file):
             raise ConfigurationError(
                 "DATABASE_PATH", f"There is no file {file} (databases.{self.name})."
             )
@@ -238,7 +239,7 @@ class Access:
         named = self.database.ca_file
         if named is not None:
             path = self.folder / named
-            if not path.is_file():
+            if not is_seen(path):
                 raise ConfigurationError(
                     "DATABASE_TLS",
                     f"There is no file {path}, which ca_file of databases.{self.name} "

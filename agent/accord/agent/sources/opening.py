@@ -9,6 +9,7 @@ from typing import Literal
 
 import duckdb
 
+from accord.agent.machine.looking import may_be_file
 from accord.agent.sources.csv_file import csv_fault, csv_scan, open_csv
 from accord.agent.sources.form import SourceForm
 from accord.agent.sources.parquet_file import (
@@ -37,18 +38,22 @@ def open_file(
             SOURCE_LOCKED, SOURCE_MALFORMED, SOURCE_SHEET or SOURCE_UNREADABLE.
         PreconditionFailed: STORE_NOT_WRITABLE, a copy has no room.
     """
-    if not path.is_file():
+    if not may_be_file(path):
         raise SourceError("SOURCE_ABSENT", f"There is no file {path}.")
     kind = form.format or _kind_of(path)
     try:
         if kind == "parquet":
+            path.open("rb").close()  # DuckDB does not say that it may not
             return [open_parquet(path)]
         if kind == "excel":
             return open_workbook(path, form)
         return [open_csv(path, form, folder / f"source-{number}.csv")]
     except PermissionError:
         raise SourceError(
-            "SOURCE_UNREADABLE", f"{path.name} may not be read by this user."
+            "SOURCE_UNREADABLE",
+            f"{path} may not be read by this user. Give the user who runs the agent "
+            "the right to read it and to enter the folders above it, or put a copy "
+            "where that user may.",
         ) from None
 
 
