@@ -43,7 +43,10 @@ from tests.unit.agent.test_metrics import figures, identify
 LEAST = 8
 """Bytes of a key by which it is known again: chance finds one in 2**64 places."""
 
-NAMES = ("agency.key", "audit.key", "pseudonym.key", "store.key")
+NAMES = (
+    *("agency.key", "audit.key", "pseudonym.key", "store.key"),
+    *("pseudonym.1.key", "store.1.key"),
+)
 
 KEYS = {
     name: bytes((37 * place + 91 * number + 11) % 251 for place in range(32))
@@ -179,6 +182,7 @@ class Folder:
         self.run("init")
         self.state = AgentState(root / "state")
         for name, key in KEYS.items():
+            (self.state.keys / name).touch(mode=0o600)
             (self.state.keys / name).write_bytes(key)
 
     def begin(self, *words: object) -> subprocess.Popen[bytes]:
@@ -238,6 +242,9 @@ def test_no_command_and_no_file_has_a_key(folder: Folder) -> None:
         ("run", "--once"),
     ):
         folder.run(*words)
+    folder.require_clean()
+    assert folder.run("keys", "rotate-pseudonyms", "--yes") == 0, folder.said
+    assert b"pseudonym.2.key" in folder.said
     folder.require_clean()
     person = folder.root / "person"
     person.touch(mode=0o600)
