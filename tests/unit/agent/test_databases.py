@@ -319,13 +319,37 @@ def test_a_file_that_is_no_database_is_said_so(tmp_path: Path) -> None:
     file = tmp_path / "cases.db"
     file.write_text("no database, but hunter2 " * 100)
     with (
-        pytest.raises(AccordError) as refused,
+        pytest.raises(ConfigurationError, match="is no SQLite database") as refused,
+        access(f"sqlite:///{file}").connected(),
+    ):
+        pytest.fail("it was taken for one")
+    assert refused.value.reason == "DATABASE_PATH"
+    assert "hunter2" not in refused.value.sentence
+
+
+def test_a_damaged_database_is_said_so(tmp_path: Path) -> None:
+    file = tmp_path / "cases.db"
+    with contextlib.closing(sqlite3.connect(file)) as made, made:
+        made.execute("CREATE TABLE cases (a TEXT)")
+        made.executemany("INSERT INTO cases VALUES (?)", [("hunter2" * 99,)] * 99)
+    content = bytearray(file.read_bytes())
+    content[4096:8192] = b"\xff" * 4096
+    file.write_bytes(content)
+    with (
+        pytest.raises(SourceError, match="is damaged") as refused,
         access(f"sqlite:///{file}").connected() as connection,
         access(f"sqlite:///{file}").explained(),
     ):
-        connection.exec_driver_sql("SELECT 1 FROM sqlite_master")
-    assert refused.value.reason in ("DATABASE_FAILED", "DATABASE_UNREACHABLE")
-    assert "hunter2" not in refused.value.sentence
+        connection.exec_driver_sql("SELECT a FROM cases").all()
+    assert refused.value.reason == "DATABASE_FAILED"
+
+
+def test_a_locked_database_is_said_so() -> None:
+    error = sqlite3.OperationalError("database is locked")
+    for connecting in (True, False):
+        found = sorted_out(error, "office", connecting=connecting)
+        assert found.reason == "DATABASE_FAILED"
+        assert "run the command again" in found.sentence
 
 
 def test_what_a_statement_quotes_does_not_count_as_a_complaint() -> None:

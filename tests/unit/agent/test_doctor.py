@@ -391,8 +391,11 @@ class TestFiles:
             state, Origin((file,)), model_for_mapping(state, "cases-v1", None)
         )
         write_draft(draft, mapping_place(state, Origin((file,))))
-        found = await looked(state)
-        assert found["mapping"][0].verdict is Verdict.WARNING
+        (state.mappings / "zz.yaml").write_bytes(b"mapping: caf\xe9\n")
+        asked, unread = (await looked(state))["mapping"]
+        assert asked.verdict is unread.verdict is Verdict.WARNING
+        assert "questions that nobody has answered" in asked.sentence
+        assert "not UTF-8" in unread.sentence
 
 
 class TestMachine:

@@ -7,7 +7,7 @@ import datetime
 from collections.abc import Iterator
 
 from accord.agent.approvals.words import misnamed
-from accord.agent.doctor.finding import Finding, from_error, ok, warning, wrong
+from accord.agent.doctor.finding import Finding, Verdict, from_error, ok, warning, wrong
 from accord.agent.intake.openness import OPEN, refuse_open
 from accord.agent.intake.parts import parts_of
 from accord.agent.policies import AgencyPolicies, policies_of, read_document
@@ -93,7 +93,12 @@ def mappings(state: AgentState) -> Iterator[Finding]:
         return
     for path in sorted(state.mappings.glob("*.yaml")):
         try:
-            refuse_open(read_document(path), path.name)
+            text = read_document(path)
+        except AccordError as error:
+            yield from_error("mapping", error, Verdict.WARNING)
+            continue
+        try:
+            refuse_open(text, path.name)
         except AccordError:
             yield warning(
                 "mapping",

@@ -111,8 +111,36 @@ def _unopened(name: str) -> AccordError:
     )
 
 
+def _no_database(name: str) -> AccordError:
+    return ConfigurationError(
+        "DATABASE_PATH",
+        f"The file of the database {name!r} is no SQLite database, or one under a "
+        "password. See the url in config.toml; a file under a password is read from "
+        "a copy without one.",
+    )
+
+
+def _damaged(name: str) -> AccordError:
+    return SourceError(
+        "DATABASE_FAILED",
+        f"The file of the database {name!r} is damaged. Nothing was stored; restore it "
+        "from a copy, or repair it with the program that writes it.",
+    )
+
+
+def _locked(name: str) -> AccordError:
+    return SourceError(
+        "DATABASE_FAILED",
+        f"The database {name!r} is locked: another program is writing into it and did "
+        "not end in time. Nothing was stored; run the command again.",
+    )
+
+
 _COMPLAINTS: tuple[_Complaint, ...] = (
     (("unable to open database file", "readonly database"), _unopened),
+    (("file is not a database",), _no_database),
+    (("disk image is malformed",), _damaged),
+    (("database is locked", "database table is locked"), _locked),
     (
         ("could not decode to utf-8", "codec can't decode", "invalid byte sequence"),
         _undecodable,

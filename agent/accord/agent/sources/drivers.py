@@ -85,6 +85,8 @@ def _prepare_sqlite(connection: Any, record: object) -> None:  # noqa: ANN401, A
     connection.execute("PRAGMA query_only = ON").close()
     connection.execute("PRAGMA trusted_schema = OFF").close()
     connection.execute("PRAGMA cell_size_check = ON").close()
+    # Only this reads the file.
+    connection.execute("PRAGMA schema_version").close()
 
 
 def _prepare_postgresql(connection: Any, record: object) -> None:  # noqa: ANN401, ARG001
