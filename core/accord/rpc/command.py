@@ -47,7 +47,11 @@ def run_command(command: Callable[[], object], *, unharmed: str) -> int:
 
 
 def _say(error: AccordError) -> int:
-    text = f"Error: {error}"
+    # Sentences name files and servers; none of them is to steer the terminal.
+    text = "".join(
+        each if each.isprintable() or each == "\n" else "\ufffd"
+        for each in f"Error: {error}"
+    )
     if "--json" in sys.argv:
         content = {
             "reason": error.reason,

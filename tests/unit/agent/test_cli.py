@@ -119,6 +119,19 @@ def test_a_program_of_its_own_shows_no_traceback(agency: Agency) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_the_name_of_a_file_steers_no_terminal(agency: Agency) -> None:
+    agency.run("init")
+    path = agency.source.with_name("a\033[2Jb\u202ec.csv")
+    agency.source.rename(path)
+    shown = agency.run("check", *agency.sources(path))
+    path.write_text("x\n")
+    told = agency.run("check", *agency.sources(path), status=3)
+    for said in (shown.stdout, told.stderr):
+        assert "c.csv" in said
+        assert "\033" not in said
+        assert "\u202e" not in said
+
+
 def test_an_error_that_is_not_ours_says_its_type_only(
     agency: Agency, monkeypatch: pytest.MonkeyPatch
 ) -> None:

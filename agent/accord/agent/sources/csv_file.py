@@ -17,7 +17,7 @@ from pathlib import Path
 
 from accord.agent.sources.encoding import as_utf8
 from accord.agent.sources.form import SourceForm
-from accord.agent.sources.table import Table, told_apart
+from accord.agent.sources.table import Table, shown, told_apart
 from accord.core.errors import SourceError
 
 _SEPARATORS = (",", ";", "\t", "|")
@@ -54,7 +54,7 @@ def open_csv(path: Path, form: SourceForm, copy: Path) -> Table:
         words = {text.strip().lower() for each in form.totals.values() for text in each}
         text = _with_whole_end(text, copy, (separator, len(header)), words)
     return Table(
-        name=path.name,
+        name=shown(path.name),
         path=text.resolve(),
         kind="csv",
         header=header,

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from accord.agent.intake.sandbox import literal, reading
-from accord.agent.sources.table import Table
+from accord.agent.sources.table import Table, shown
 from accord.core.errors import SourceError
 
 _NESTED = ("STRUCT", "MAP", "UNION", "BLOB", "BIT", "VARIANT", "GEOMETRY")
@@ -23,7 +23,7 @@ _EXACT = 10**15
 
 def open_parquet(path: Path) -> Table:
     """Return a Parquet file; `with_columns` finds its header, in the sandbox."""
-    return Table(name=path.name, path=path.resolve(), kind="parquet", header=())
+    return Table(name=shown(path.name), path=path.resolve(), kind="parquet", header=())
 
 
 def with_columns(table: Table, connection: duckdb.DuckDBPyConnection) -> Table:

@@ -75,7 +75,7 @@ def _chosen(path: Path, form: SourceForm, names: Sequence[str]) -> Sequence[str]
 
 def _sheet(path: Path, found: dict[str, Any], header_row: int | None) -> Stream:
     """Return a sheet as a stream, whose rows have the numbers that Excel shows."""
-    name = f"{path.name}, sheet {shown(found['sheet'])}"
+    name = f"{shown(path.name)}, sheet {shown(found['sheet'])}"
     if not found["header"]:
         raise SourceError(
             "SOURCE_EMPTY",
