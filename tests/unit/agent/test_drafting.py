@@ -327,6 +327,29 @@ class TestForms:
         ask_all(other, lambda _: next(typed), lambda _: None)
         assert "consent" not in written(other)
 
+    def test_what_people_write_freely_is_not_shown(
+        self, state: AgentState, model: DataModel, tmp_path: Path
+    ) -> None:
+        path = columns(
+            tmp_path / "a.csv",
+            {
+                "Sex": ["F", "M"],
+                "Consent": [f"{SECRET_NAMES[0]} on day {n}" for n in range(60)],
+                "Nationality": ["Polish", *(f"{SECRET_NOTES} {n}" for n in range(59))],
+                "Case status": ["Closed", f"{SECRET_NOTES} once", "Active"],
+            },
+        )
+        draft = draft_mapping(state, Origin((path,)), model, person=ROW_NUMBER)
+        text = written(draft)
+        assert SECRET_NAMES[0] not in text
+        assert draft.consent is not None
+        assert not draft.consent.codes
+        assert draft.entries["citizenship"].codes == {"Polish": ("POL",)}
+        assert "which are not shown:\n  # 59." in text
+        # Of few codes each is asked for.
+        asked = [each.code for each in draft.questions() if each.kind is Kind.CODE]
+        assert asked == [f"{SECRET_NOTES} once"]
+
     def test_numbered_columns_are_one_dimension(
         self, state: AgentState, model: DataModel, tmp_path: Path
     ) -> None:

@@ -26,6 +26,8 @@ class Entry:
     """A code that nothing stands behind is an open question."""
     nearest: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     """For each code that is open, the values that are nearest to it."""
+    untold: int = 0
+    """Texts without a place that are not shown: people seem to write freely there."""
     separator: str | None = None
     forms: tuple[str, ...] = ()
     """Of its dates."""

@@ -113,9 +113,10 @@ def _drafted(
 
 def _consent(seen: Sighting, words: Words) -> Consent | None:
     """Return the column that may say whether a record may be counted."""
-    for column in seen.looks:
+    for column, look in seen.looks.items():
         if words.is_consent(column):
-            return Consent(column, seen.values(column) or ())
+            codes = seen.values(column) or ()
+            return Consent(column, () if look.is_free(len(codes)) else codes)
     return None
 
 

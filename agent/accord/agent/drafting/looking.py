@@ -38,6 +38,12 @@ MOST_CODES = 800
 
 LONGEST_CODE = 120
 
+FEW_CODES = 12
+"""Distinct texts that are taken for codes in a small file, too."""
+
+_AGAIN = 3
+"""How often a code stands there on the average."""
+
 _SURELY_MORE = 2
 """An approximate count beyond so many times the most is no list of codes."""
 
@@ -97,7 +103,14 @@ class Look:
     @property
     def repeats(self) -> bool:
         """Whether its texts stand there again and again, as codes do."""
-        return self.is_list and self.filled >= 3 * self.distinct
+        return self.is_list and self.filled >= _AGAIN * self.distinct
+
+    def is_free(self, codes: int) -> bool:
+        """Whether people seem to write freely here: so many texts do not repeat.
+
+        What no dimension knows of such a column may be about somebody.
+        """
+        return codes > FEW_CODES and self.filled < _AGAIN * codes
 
     def separator(self) -> str | None:
         """Return what stands between several codes in one field."""

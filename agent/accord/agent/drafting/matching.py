@@ -97,9 +97,11 @@ class Matching:
             if not entry.codes or entry.column not in self.seen.looks:
                 continue
             known = {fold(code) for code in entry.codes}
-            for code in self._codes(entry.column, entry.separator) or ():
+            codes = self._codes(entry.column, entry.separator) or ()
+            for code in codes:
                 if fold(code) not in known:
                     self._put(entry, dimension, code)
+            _leave_untold(entry, self.seen.looks[entry.column], len(codes))
 
     def _put(self, entry: Entry, dimension: str, code: str) -> None:
         placer = self._placer(dimension)
@@ -150,7 +152,10 @@ class Matching:
         if best is None:
             return None
         share = _share(best.codes.values())
-        return best if share >= (_SOME if certain else _PLACED) else None
+        if share < (_SOME if certain else _PLACED):
+            return None
+        _leave_untold(best, look, len(best.codes))
+        return best
 
     def _coded(self, form: Dimension, look: Look) -> Entry | None:
         """Return the codes of a column, split where that places more of them."""
@@ -180,6 +185,8 @@ class Matching:
         entry = self._coded(form, look)
         if entry is None or entry.separator != known.separator:
             return
+        _leave_untold(entry, look, len(entry.codes))
+        known.untold += entry.untold
         known.columns = (*(known.columns or (first,)), look.name)
         known.column = None
         known.codes |= entry.codes
@@ -353,6 +360,21 @@ def forms_of(look: Look, *, days: bool) -> tuple[tuple[str, ...], tuple[str, ...
     if sum(shares.values()) < _A_DATE:
         return (), ()
     return tuple(form for form in forms if form not in either), either
+
+
+def _leave_untold(entry: Entry, look: Look, codes: int) -> None:
+    """Take out of an entry what has no place and may be about somebody.
+
+    Args:
+        entry: of the column.
+        look: at it.
+        codes: how many different ones the source has in it.
+    """
+    if look.is_free(codes):
+        for code in [code for code, placed in entry.codes.items() if not placed]:
+            del entry.codes[code]
+            entry.nearest.pop(code, None)
+            entry.untold += 1
 
 
 def _share(placed: Iterable[Placed]) -> float:

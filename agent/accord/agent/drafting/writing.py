@@ -137,6 +137,9 @@ def _consent(consent: Consent | None) -> Iterator[str]:
 def _entry(name: str, entry: Entry, dimension: Dimension) -> Iterator[str]:
     if entry.note:
         yield f"  # {entry.note}"
+    if entry.untold:
+        yield "  # People seem to write freely here. Other texts, which are not shown:"
+        yield f"  # {entry.untold}. `check` counts their rows; `otherwise` places them."
     if entry.either:
         yield f"  # {OPEN}: which of these is it, {' or '.join(entry.either)}?"
     forms = [*entry.forms, *([OPEN] if entry.either else [])]
