@@ -100,15 +100,14 @@ def server(folder: Path, *, port: int | None = None) -> Iterator[SparkServer]:
         "spark.ui.enabled": "false",
         "spark.sql.shuffle.partitions": "1",
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
-        "spark.sql.catalogImplementation": "hive",
-        "spark.hadoop.javax.jdo.option.ConnectionURL": (
-            f"jdbc:derby:{folder}/metastore;create=true"
-        ),
+        "spark.sql.catalogImplementation": "in-memory",
+        "spark.log.level": "WARN",
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(running.port),
         # Every statement is asked for again and again, as long ones are.
         "spark.connect.execute.reattachable.senderMaxStreamDuration": "1s",
-        "spark.driver.extraJavaOptions": f"-Dderby.system.home={folder}",
+        # Nothing here runs long enough to be worth compiling well.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
     }
     command = [
         str(spark / "bin" / "spark-submit"),

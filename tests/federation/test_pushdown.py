@@ -55,22 +55,26 @@ def local(clones: Callable[..., Network]) -> Iterator[Network]:
 @pytest.fixture(scope="module")
 def network(clones: Callable[..., Network], url: str) -> Iterator[Network]:
     with clones(unsafe=True) as made:
-        move_to_database(made, url)
+        move_to_postgresql(made, url)
         with made.start(THREE) as running:
             yield running
 
 
-def move_to_database(network: Network, url: str) -> None:
-    """Let one agency begin anew with its editions in a database, by its commands."""
-    state = AgentState.open(network.agent_state(ALPHA))
+def move_to_postgresql(network: Network, url: str) -> None:
     user, _, rest = url.partition("://")[2].partition(":")
     password, _, place = rest.partition("@")
+    move_to_database(network, f"postgresql://{user}@{place}", password)
+
+
+def move_to_database(network: Network, url: str, password: str) -> None:
+    """Let one agency begin anew with its editions in a database, by its commands."""
+    state = AgentState.open(network.agent_state(ALPHA))
     secret = state.root / "keys" / "database.password"
     secret.write_text(password, encoding="ascii")
     secret.chmod(0o600)
     with state.config.open("a", encoding="utf-8") as file:
         file.write(
-            f'\n[databases.own]\nurl = "postgresql://{user}@{place}"\n'
+            f'\n[databases.own]\nurl = "{url}"\n'
             'password_file = "keys/database.password"\n'
             '[store]\nwhere = "database"\ndatabase = "own"\n'
         )

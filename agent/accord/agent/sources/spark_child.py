@@ -197,10 +197,8 @@ _DOING: Final[Mapping[str, Callable[..., object]]] = {
 }
 
 
-def main() -> None:
+def answer() -> None:
     """Answer one session's requests, until there are no more."""
-    logging.disable()
-    warnings.simplefilter("ignore")
     first = sys.stdin.readline()
     if not first:
         return
@@ -225,4 +223,6 @@ def _say(content: Mapping[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    logging.disable()
+    warnings.simplefilter("ignore")
+    answer()
