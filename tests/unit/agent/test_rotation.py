@@ -484,6 +484,7 @@ class TestCommand:
             "parts": ["files"],
             "editions": ["month-30/2026-01"],
             "in_database": [],
+            "export_again": False,
         }
 
     def test_without_a_yes_nothing_happens(
@@ -514,6 +515,13 @@ class TestCommand:
         assert "edition month-30/2026-01: lies in a database, NOT touched" in (
             said.stdout.replace("\n", " ")
         )
+        assert "pushdown export" not in said.stdout
+        state.config.write_text(
+            '[databases.own]\nurl = "sqlite:///own.db"\n'
+            '[store]\nwhere = "database"\ndatabase = "own"\n'
+        )
+        said = command("keys", "rotate-pseudonyms", "--yes", "--state", state.root)
+        assert "run `accord-agent pushdown export`" in said.stdout.replace("\n", " ")
 
     def test_new_keys_are_sealed_where_keys_are(
         self, state: AgentState, command: Command, tmp_path: Path

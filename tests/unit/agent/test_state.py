@@ -19,6 +19,7 @@ from accord.agent.store.editions import (
     freeze_due,
     held_editions,
 )
+from accord.agent.store.linking import link_store
 from accord.core.calendar import Period
 from accord.core.errors import ConfigurationError
 from accord.trust.keys import text_of
@@ -79,7 +80,6 @@ def test_two_freezes_at_once_leave_one_whole_edition(
 ) -> None:
     """The command beside the running agent: the second waits for the first."""
     ingest_rows(state, [row()])
-    link = editions._link
     found: list[tuple[list[Edition], list[Waiting]]] = []
     later = NOW + datetime.timedelta(seconds=1)
     second = threading.Thread(
@@ -87,14 +87,14 @@ def test_two_freezes_at_once_leave_one_whole_edition(
     )
 
     def interrupted(build: Path, target: Path) -> None:
-        monkeypatch.setattr(editions, "_link", link)
-        link(build, target)
+        monkeypatch.setattr(editions, "link_store", link_store)
+        link_store(build, target)
         second.start()
         second.join(0.5)
         assert second.is_alive()
         assert target.is_dir()
 
-    monkeypatch.setattr(editions, "_link", interrupted)
+    monkeypatch.setattr(editions, "link_store", interrupted)
     frozen, _ = freeze_due(state, [MONTHLY], NOW)
     second.join(20)
     assert [each.name for each in frozen] == ["2026-01"]

@@ -205,15 +205,22 @@ def rotate_pseudonyms(
     from accord.agent.rotation.rotating import affected, rotate
 
     opened = AgentState.open(state_root(state))
-    limits = opened.settings().ingest
+    settings = opened.settings()
     may_ask = sys.stdin.isatty() and not as_json
     if not yes:
         _ask_rotation(affected(opened), may_ask=may_ask)
-    found = rotate(opened, limits, utc_now())
+    found = rotate(opened, settings.ingest, utc_now())
+    exported = settings.store.where == "database"
     if as_json:
-        print_json(console, found.as_json())
+        print_json(console, {**found.as_json(), "export_again": exported})
         return
     _show_rotated(found)
+    if exported:
+        print_line(
+            console,
+            "The table in your database has order keys of the older keys: run "
+            "`accord-agent pushdown export`.",
+        )
 
 
 def _ask_rotation(found: Affected, *, may_ask: bool) -> None:

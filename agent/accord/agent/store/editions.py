@@ -15,7 +15,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import os
-import re
 import shutil
 import sqlite3
 from collections.abc import Iterable
@@ -27,7 +26,6 @@ import pydantic
 from accord.agent.state import AgentState, disk_trouble
 from accord.agent.store.columns import Columns
 from accord.agent.store.durable import made_folder, sync_directory
-from accord.agent.store.form import DESCRIPTION
 from accord.agent.store.generations import (
     edition_folders,
     folder_of,
@@ -36,6 +34,7 @@ from accord.agent.store.generations import (
     sweep_partial,
 )
 from accord.agent.store.leaving import Leaving
+from accord.agent.store.linking import link_store
 from accord.agent.store.rewriting import write_without
 from accord.core.agreement import Agreement
 from accord.core.calendar import Period, edition_due, is_edition
@@ -164,7 +163,7 @@ class StoreOrigin:
         """Link the store's files."""
         for attempt in range(_ATTEMPTS):
             try:
-                _link(self.state.current.resolve(), folder)
+                link_store(self.state.current.resolve(), folder)
                 break
             except FileNotFoundError:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -382,16 +381,6 @@ def _freeze(
         _remember(connection, calendar.name, edition)
     (home / name).chmod(0o500)
     return edition
-
-
-def _link(build: Path, target: Path) -> None:
-    """Link the store's own files, not its parts, into a new directory."""
-    target.mkdir(mode=0o700)
-    for entry in build.iterdir():
-        if entry.name == DESCRIPTION or re.fullmatch(r"[a-z0-9_]+\.npy", entry.name):
-            os.link(entry, target / entry.name)
-    if not (target / DESCRIPTION).exists():
-        raise FileNotFoundError(target / DESCRIPTION)
 
 
 def edition_in(folder: Path) -> Edition:
