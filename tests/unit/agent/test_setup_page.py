@@ -394,6 +394,13 @@ class TestSteps:
         assert "cases.yaml.before" in staff.see("check").words
         kept = (state.mappings / "cases.yaml.before").read_text("utf-8")
         assert kept == "mine: 1\n"
+        # Nor what was put there since, on another day: it may be work of hours.
+        (state.mappings / "cases.yaml").write_text("mine: 2\n", "utf-8")
+        assert "cases.yaml.before-2" in staff.see("check").words
+        kept = (state.mappings / "cases.yaml.before").read_text("utf-8")
+        assert kept == "mine: 1\n"
+        kept = (state.mappings / "cases.yaml.before-2").read_text("utf-8")
+        assert kept == "mine: 2\n"
 
     def test_a_form_of_codes_that_was_shown_before_means_the_same_ones(
         self, staff: Visitor, state: AgentState, tmp_path: Path

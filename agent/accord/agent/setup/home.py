@@ -23,7 +23,7 @@ from accord.agent.mapping_file import mapping_from
 from accord.agent.network.identity import IdentityFiles, Membership
 from accord.agent.page.frame import AgentHome, agent_frame
 from accord.agent.state import AgentState, disk_trouble
-from accord.agent.store.durable import made_folder, write_over
+from accord.agent.store.durable import made_folder, write_new, write_over
 from accord.core.errors import PreconditionFailed
 from accord.rpc.loopback.visit import Frame, Upload
 
@@ -66,6 +66,22 @@ def _own_name(sent: str) -> str:
     """Return the name of a file, which tells its format, without any way elsewhere."""
     name = re.sub(r"[^\w .()-]", "_", re.split(r"[/\\]", sent)[-1])[-_LONGEST_NAME:]
     return "case-files.csv" if not name.strip(". ") else name
+
+
+def _kept(file: Path, content: bytes) -> Path:
+    """Keep what a file held, beside what was kept of it on earlier days.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    kept, number = file.with_name(f"{file.name}.before"), 1
+    while kept.exists():
+        if kept.read_bytes() == content:
+            return kept
+        number += 1
+        kept = file.with_name(f"{file.name}.before-{number}")
+    write_new(kept, content)
+    return kept
 
 
 class SetupHome(AgentHome):
@@ -170,9 +186,7 @@ class SetupHome(AgentHome):
             made_folder(file.parent)
             there = file.read_bytes() if file.exists() else text.encode()
             if there not in (text.encode(), self._written):
-                kept = file.with_name(f"{file.name}.before")
-                write_over(kept, there)
-                self.progress.before = kept
+                self.progress.before = _kept(file, there)
             write_over(file, text.encode())
             self._written = text.encode()
         except OSError as error:
