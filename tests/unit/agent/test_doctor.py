@@ -18,8 +18,12 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
-from accord.agent.doctor import examination, machine
+from accord.agent.doctor import examination, machine, network
 from accord.agent.doctor.examination import examine
 from accord.agent.doctor.finding import Finding, Verdict
 from accord.agent.network.identity import IdentityFiles
@@ -260,6 +264,30 @@ async def test_interception_is_named_with_who_does_it(
         assert "Acme Web Filter" in port.advice
     assert "hub" not in found
     assert "time" not in found
+
+
+def test_a_strange_certificate_is_that_of_no_hub() -> None:
+    key = Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "box")])
+    builder = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1)
+        .not_valid_before(datetime.datetime(2026, 1, 1))  # noqa: DTZ001
+        .not_valid_after(datetime.datetime(2027, 1, 1))  # noqa: DTZ001
+    )
+    for last in (4, 5):
+        kind = x509.ObjectIdentifier(f"1.2.3.{last}")
+        strange = x509.UnrecognizedExtension(kind, b"x")
+        builder = builder.add_extension(strange, critical=False)
+    content = builder.sign(key, None).public_bytes(Encoding.DER)
+    assert content.count(b"\x2a\x03\x05") == 1
+    twice = content.replace(b"\x2a\x03\x05", b"\x2a\x03\x04")
+    found = x509.load_der_x509_certificate(twice)
+    with pytest.raises(x509.DuplicateExtension):
+        _ = found.extensions
+    hub = Address(AWAY, 8443)
+    told = network._who("public port", hub, [found], None)
+    assert told.verdict is Verdict.WRONG
+    assert "'box'" in told.sentence
 
 
 async def test_interception_is_seen_before_joining(state: AgentState) -> None:

@@ -42,6 +42,12 @@ ASKED = metadata_name(TIMESTAMP)
 """A small file that every agency may fetch."""
 
 _LONGEST_NAME = 60
+_UNREADABLE = (
+    *(x509.ExtensionNotFound, x509.DuplicateExtension),
+    *(x509.UnsupportedGeneralNameType, ValueError),
+)
+"""What a stranger's certificate may raise where one looks into it."""
+
 _SOON = datetime.timedelta(hours=2)
 
 
@@ -206,7 +212,7 @@ def _is_from(chain: list[x509.Certificate], authority: x509.Certificate) -> bool
 def _is_of_a_hub(found: x509.Certificate) -> bool:
     try:
         names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (x509.ExtensionNotFound, ValueError):
+    except _UNREADABLE:
         return False
     return SERVER_NAME in names.value.get_values_for_type(x509.DNSName)
 
