@@ -485,10 +485,10 @@ class TestForms:
         self, state: AgentState, model: DataModel, tmp_path: Path
     ) -> None:
         path = tmp_path / "cases.parquet"
-        duckdb.sql(
-            "SELECT [1, 2] AS tags, 'FM'[i % 2 + 1] AS sex, 'x'::BLOB AS photo, "
-            "DATE '2025-01-05' AS intake_date FROM range(60) AS t(i)"
-        ).to_parquet(str(path))
+        duckdb.execute(
+            "COPY (SELECT [1, 2] AS tags, 'FM'[i % 2 + 1] AS sex, 'x'::BLOB AS photo, "
+            f"DATE '2025-01-05' AS intake_date FROM range(60) AS t(i)) TO '{path}'"
+        )
         draft = draft_mapping(state, Origin((path,)), model, person=ROW_NUMBER)
         assert draft.formless == ("tags", "photo")
         assert set(draft.entries) == {"gender", "registered_month"}

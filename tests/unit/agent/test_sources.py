@@ -140,9 +140,10 @@ def test_a_parquet_file_is_read_whose_name_looks_like_a_pattern(
     tmp_path: Path,
 ) -> None:
     for name, rows in (("cases1.parquet", 2), ("cases[1].parquet", 1)):
-        duckdb.sql(
-            f"SELECT 'Ana' AS name, 'north' AS region FROM range({rows})"
-        ).to_parquet(str(tmp_path / name))
+        duckdb.execute(
+            f"COPY (SELECT 'Ana' AS name, 'north' AS region FROM range({rows})) "
+            f"TO '{tmp_path / name}'"
+        )
     content = (tmp_path / "cases[1].parquet").read_bytes()
     assert checked(tmp_path, content, name="cases[1].parquet").read == 1
 
