@@ -22,7 +22,6 @@ from accord.agent.witness.suspicion import SUSPICIOUS, note_suspicion, suspicion
 from accord.core.errors import RequisitionRefused
 from accord.secagg.keys import SecretKeys
 from accord.secagg.messages import Ready, Receipt
-from tests.policies import key
 from tests.unit.agent.agencies import NOW
 from tests.unit.agent.agency_world import (
     EVERYONE,
@@ -31,15 +30,14 @@ from tests.unit.agent.agency_world import (
     World,
     expected,
     joined,
+    seed_of,
     stored,
 )
 from tests.unit.agent.agreements import AGENCY, OTHERS, signed
 from tests.unit.agent.hub_rounds import Round
 
 OTHER = "police"
-KEYS = {
-    name: SecretKeys.from_seed(name, key(name).private_bytes_raw()) for name in OTHERS
-}
+KEYS = {name: SecretKeys.from_seed(name, seed_of(name)) for name in (AGENCY, *OTHERS)}
 
 
 def resigned(given: Ready | Receipt, **changes: Any) -> Any:  # noqa: ANN401
@@ -135,6 +133,11 @@ def my_receipt_exchanged(given: Sequence[Any]) -> list[Any]:
     return [*given[:-1], dataclasses.replace(mine, vector_digest=bytes(32))]
 
 
+def my_other_receipt(given: Sequence[Any]) -> list[Any]:
+    """It is signed with this agency's key, perhaps on another copy of its state."""
+    return [*given[:-1], resigned(given[-1], vector_digest=bytes(32))]
+
+
 RECEIPTS: list[tuple[Callable[[Sequence[Any]], list[Any]], str]] = [
     (other_signature, "RECEIPTS_INVALID"),
     (other_order, "INCOMPLETE_COHORT"),
@@ -143,6 +146,7 @@ RECEIPTS: list[tuple[Callable[[Sequence[Any]], list[Any]], str]] = [
     (one_stranger, "INCOMPLETE_COHORT"),
     (other_transcript, "EQUIVOCATION"),
     (my_receipt_exchanged, "RECEIPTS_INVALID"),
+    (my_other_receipt, "RECEIPTS_INVALID"),
     (nothing, "INCOMPLETE_COHORT"),
 ]
 
