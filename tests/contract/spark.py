@@ -28,7 +28,7 @@ from accord.agent.sources.access import Access
 from accord.agent.sources.spark import spark_in
 from accord.core.errors import AccordError
 
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 
 
 class SparkUnavailableError(Exception):
