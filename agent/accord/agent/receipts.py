@@ -158,10 +158,10 @@ class Receipt:
             return None
         scale = self.scale or _scale_before(kind, asked.bounding)
         mechanism = asked.mechanism
-        deviation = mechanism.scale_numerator / _SCALE_DENOMINATOR / scale
-        if mechanism.kind == agent_pb2.Mechanism.KIND_DISCRETE_LAPLACE:
-            return deviation * -math.log(0.05)
-        return deviation * _TWO_SIDED_95
+        return half_width(
+            mechanism.scale_numerator / _SCALE_DENOMINATOR / scale,
+            laplace=mechanism.kind == agent_pb2.Mechanism.KIND_DISCRETE_LAPLACE,
+        )
 
     @property
     def cost(self) -> Loss:
@@ -227,6 +227,11 @@ class Receipt:
         if asked.cohort == self.cohort:
             return f"{most}"
         return sentence("receipt.at-most", language, members=most)
+
+
+def half_width(scale: float, *, laplace: bool) -> float:
+    """Return half the width of the 95 % interval of noise, in the unit of its scale."""
+    return scale * -math.log(0.05) if laplace else scale * _TWO_SIDED_95
 
 
 def receipts(

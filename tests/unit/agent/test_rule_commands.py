@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from accord.agent.rules.rulebook import account_name
+from accord.agent.machine.account import account_name
 from accord.agent.state import AgentState
 from tests.unit.agent.agencies import new_state
 from tests.unit.agent.agreements import agent

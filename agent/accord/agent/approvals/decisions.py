@@ -12,12 +12,12 @@ from __future__ import annotations
 import datetime
 
 from accord.agent.approvals.reminding import Notifier, remind
+from accord.agent.machine.account import account_name
 from accord.agent.rounds import approval, rows
 from accord.agent.rounds.approval import Approval, Standing
 from accord.agent.rounds.checks import Clock
 from accord.agent.rounds.rows import Stage
 from accord.agent.rounds.steps import Request
-from accord.agent.rules.rulebook import account_name
 from accord.agent.settings import Approval as Rule
 from accord.agent.state import AgentState
 from accord.core.errors import NotFound, PreconditionFailed

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import math
 from collections.abc import Iterator
 from typing import Any, Final
 
-from accord.agent.receipts import spoken, worded
+from accord.agent.receipts import half_width, spoken, worded
 from accord.agent.rounds.checks import refuse
 from accord.agent.rules.rulebook import rules_of
 from accord.agent.rules.rules import Kind, objections
@@ -41,7 +40,6 @@ from accord.ledger.account import shown
 from accord.ledger.sqlite import transaction
 from accord.rpc.codec import query_to_message, requisition_from_bytes
 
-_TWO_SIDED_95: Final = 1.96
 _OF_THE_ANALYST: Final = frozenset({"deny.role", "deny.organisation"})
 _PER_CASE: Final = frozenset({Measured.CASES, Measured.SUM, Measured.MEAN})
 
@@ -91,10 +89,8 @@ class Foreseen:
         scale, mechanism = self.terms.figure_scale, self.asked.mechanism
         if scale is None:
             return None
-        deviation = float(mechanism.scale) / scale
-        if isinstance(mechanism, DiscreteLaplace):
-            return deviation * -math.log(0.05)
-        return deviation * _TWO_SIDED_95
+        laplace = isinstance(mechanism, DiscreteLaplace)
+        return half_width(float(mechanism.scale) / scale, laplace=laplace)
 
     def question(self, language: str = "en") -> str:
         """Return the question as a sentence."""

@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from accord.agent.machine.account import account_name
 from accord.agent.rounds import rows
 from accord.agent.rounds.record import Record, broken, find_record
 from accord.agent.rounds.rows import Masked, Row
@@ -33,7 +34,6 @@ from accord.agent.rounds.vectors import (
     open_edition,
     share,
 )
-from accord.agent.rules.rulebook import account_name
 from accord.agent.state import AgentState
 from accord.agent.store.editions import edition_folder
 from accord.core.errors import (

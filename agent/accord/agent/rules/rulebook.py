@@ -11,21 +11,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import getpass
-import os
-import sys
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
+from accord.agent.machine.account import account_name
 from accord.agent.rules.rules import Kind, Rule
 from accord.agent.state import AgentState
 from accord.core.errors import ConfigurationError, NotFound
 from accord.ledger.sqlite import transaction
 from accord.ledger.transaction import Transaction
-
-if sys.platform != "win32":
-    import pwd
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS local_rule (
@@ -153,20 +148,6 @@ def resume(state: AgentState, reason: str, now: datetime.datetime) -> tuple[Rule
         for rule in stops:
             _mark_removed(tx, rule, reason, now)
     return stops
-
-
-def account_name() -> str:
-    """Return under which account of this machine the command runs.
-
-    As the system knows it: anybody can set the variables that `getpass.getuser` reads.
-    """
-    if sys.platform == "win32":
-        return getpass.getuser()  # there is nothing else to ask
-    number = os.getuid()
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:  # a container may know no name for its user
-        return f"user {number}"
 
 
 @contextlib.contextmanager
