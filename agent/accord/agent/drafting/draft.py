@@ -41,6 +41,13 @@ class Entry:
         named = (self.column, self.birth_date, self.at)
         return (*(name for name in named if name), *self.columns, *self.flags)
 
+    def leave_untold(self) -> None:
+        """Take out what has no place: it may be about somebody."""
+        for code in [code for code, placed in self.codes.items() if not placed]:
+            del self.codes[code]
+            self.nearest.pop(code, None)
+            self.untold += 1
+
 
 @dataclasses.dataclass(slots=True)
 class Consent:

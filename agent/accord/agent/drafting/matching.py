@@ -101,7 +101,8 @@ class Matching:
             for code in codes:
                 if fold(code) not in known:
                     self._put(entry, dimension, code)
-            _leave_untold(entry, self.seen.looks[entry.column], len(codes))
+            if self.seen.looks[entry.column].is_free(len(codes)):
+                entry.leave_untold()
 
     def _put(self, entry: Entry, dimension: str, code: str) -> None:
         placer = self._placer(dimension)
@@ -154,7 +155,8 @@ class Matching:
         share = _share(best.codes.values())
         if share < (_SOME if certain else _PLACED):
             return None
-        _leave_untold(best, look, len(best.codes))
+        if look.is_free(len(best.codes)):
+            best.leave_untold()
         return best
 
     def _coded(self, form: Dimension, look: Look) -> Entry | None:
@@ -185,7 +187,8 @@ class Matching:
         entry = self._coded(form, look)
         if entry is None or entry.separator != known.separator:
             return
-        _leave_untold(entry, look, len(entry.codes))
+        if look.is_free(len(entry.codes)):
+            entry.leave_untold()
         known.untold += entry.untold
         known.columns = (*(known.columns or (first,)), look.name)
         known.column = None
@@ -360,21 +363,6 @@ def forms_of(look: Look, *, days: bool) -> tuple[tuple[str, ...], tuple[str, ...
     if sum(shares.values()) < _A_DATE:
         return (), ()
     return tuple(form for form in forms if form not in either), either
-
-
-def _leave_untold(entry: Entry, look: Look, codes: int) -> None:
-    """Take out of an entry what has no place and may be about somebody.
-
-    Args:
-        entry: of the column.
-        look: at it.
-        codes: how many different ones the source has in it.
-    """
-    if look.is_free(codes):
-        for code in [code for code, placed in entry.codes.items() if not placed]:
-            del entry.codes[code]
-            entry.nearest.pop(code, None)
-            entry.untold += 1
 
 
 def _share(placed: Iterable[Placed]) -> float:
