@@ -96,8 +96,9 @@ def show_receipts(
     if table is not None:
         print_line(console, f"{len(found)} questions are in {table}.")
         return
+    settings = opened.settings()
     for each in found:
-        for line in _lines(each, language, opened.settings()):
+        for line in _lines(each, language, settings):
             print_line(console, line)
     for line in summary(found, language):
         print_line(console, line)
