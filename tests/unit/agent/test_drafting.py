@@ -346,6 +346,13 @@ class TestForms:
         assert not draft.consent.codes
         assert draft.entries["citizenship"].codes == {"Polish": ("POL",)}
         assert "which are not shown:\n  # 59." in text
+        lines: list[str] = []
+        ask_all(draft, lambda _: "", lines.append)
+        assert "its texts are not shown" in " ".join(lines)
+        assert Kind.CONSENT in {each.kind for each in draft.questions()}
+        ask_all(draft, lambda _: "-" if draft.consent else "", lines.append)
+        assert Kind.CONSENT not in {each.kind for each in draft.questions()}
+        assert SECRET_NAMES[0] not in " ".join(lines)
         # Of few codes each is asked for.
         asked = [each.code for each in draft.questions() if each.kind is Kind.CODE]
         assert asked == [f"{SECRET_NOTES} once"]

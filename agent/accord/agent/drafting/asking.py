@@ -73,6 +73,14 @@ def _ask_person(draft: Draft, ask: Ask, say: Say) -> None:
 
 def _ask_consent(draft: Draft, question: Question, ask: Ask, say: Say) -> None:
     say("")
+    if not question.choices:
+        say(
+            f"{question.column!r} may say whether a record may be counted. People seem "
+            "to write freely there, so its texts are not shown; the file asks for them."
+        )
+        if ask("An empty line, or - if it says something else: ").strip() == "-":
+            draft.answer_consent(())
+        return
     say(f"Which codes of {question.column!r} say that a record may be counted?")
     for number, code in enumerate(question.choices, 1):
         say(f"  {number}  {code}")
