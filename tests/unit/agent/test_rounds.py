@@ -13,6 +13,7 @@ import pytest
 
 from accord.agent.answer import StoreAnswerer
 from accord.agent.rounds import rows
+from accord.agent.rounds.checks import Checks
 from accord.agent.rounds.rows import Row, Stage
 from accord.agent.settings import Settings
 from accord.agent.spending import agreement_account
@@ -323,6 +324,22 @@ def test_after_its_time_nothing_is_answered_and_what_is_closed_is_given_back(
     # The hub can still be told.
     done = answerer.settle([masked.query_id, ready.query_id, opened.query_id])
     assert [each.query_id for each in done] == [masked.query_id]
+
+
+def test_nothing_is_reserved_for_what_another_program_has_ended_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would give it back: what has ended ends once."""
+    found, other = world.ready(world.asked()), world.answerer(AGENCY)
+    edition = Checks.edition
+
+    def meanwhile(self: Checks, *arguments: Any) -> Any:  # noqa: ANN401
+        other.settle([found.query_id])
+        return edition(self, *arguments)
+
+    monkeypatch.setattr(Checks, "edition", meanwhile)
+    assert refused(world.hub.mask_one, found, AGENCY) == "OUT_OF_ORDER"
+    assert world.spent(AGENCY) == (0, 0)
 
 
 def test_what_is_masked_is_asked_for_again_until_it_has_ended(world: World) -> None:
