@@ -69,9 +69,9 @@ def test_the_commands_of_an_agency_know_its_cluster(network: Network) -> None:
     assert editions
     found = network.agent_command(ALPHA, "databases", "check", "own")
     assert found["beyond"] is None
-    readable = {one["table"]: one["columns"] for one in found["readable"]}
-    assert readable["default.accord_cases_form"] == 3
-    assert {f"default.{each}" for each in editions} < set(readable)
+    assert {f"default.{each}" for each in editions} < {
+        one["table"] for one in found["readable"]
+    }
 
 
 @pytest.mark.parametrize("name", ["persons", "quantile", "values"])

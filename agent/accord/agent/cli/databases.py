@@ -55,7 +55,7 @@ def check_database(
     print_line(console, f"The database {name!r} can be reached.")
     table = Table("table or view", "columns", title="may be read", title_justify="left")
     for one in found.readable:
-        table.add_row(one.name, str(one.columns))
+        table.add_row(one.name, "" if one.columns is None else str(one.columns))
     console.print(table)
     if found.beyond:
         print_line(

@@ -186,6 +186,7 @@ def _header(path: Path, separator: str, name: str, above: int) -> tuple[str, ...
         with _text(path) as stream:
             reader = csv.reader(_lines(stream), delimiter=separator, strict=True)
             fields = next(reader, [])
+            more = not fields and any(map(str.strip, _lines(stream)))
     except csv.Error as error:
         raise SourceError(
             "SOURCE_MALFORMED",
@@ -194,6 +195,13 @@ def _header(path: Path, separator: str, name: str, above: int) -> tuple[str, ...
             else f"{name}, line {above + 1}: a quote in the header does not end where "
             "it should.",
         ) from None
+    if more:
+        raise SourceError(
+            "SOURCE_EMPTY",
+            f"{name}, line {above + 1}: this line is empty, where the names of the "
+            "columns are expected. Say in which line they stand, such as "
+            f"`source: {{header_row: {above + 2}}}`.",
+        )
     if not fields:
         where = f" in line {above + 1}" if above else ""
         raise SourceError(

@@ -21,7 +21,8 @@ class Readable:
     """A table or view, with how many of its columns may be read."""
 
     name: str
-    columns: int
+    columns: int | None = None
+    """None where to ask for each table would take long."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,15 +100,14 @@ def _sqlite(connection: sa.Connection) -> Rights:
 
 
 def _spark(access: Access) -> Rights:
-    """List what is in the schema of a session; a cluster tells nobody its rights."""
+    """List what a session shows; a cluster tells nobody what may be done with it."""
+    readable = []
     with spark_in(access) as connection:
-        (schema,) = connection.rows("SELECT current_schema()")[0]
-        readable = []
-        for _, name, temporary in connection.rows("SHOW TABLES"):
-            if not temporary:
-                table = "`" + str(name).replace("`", "``") + "`"
-                columns = len(connection.columns(table))
-                readable.append(Readable(name=f"{schema}.{name}", columns=columns))
+        for (schema,) in connection.rows("SHOW SCHEMAS"):
+            quoted = "`" + str(schema).replace("`", "``") + "`"
+            for _, name, temporary in connection.rows(f"SHOW TABLES IN {quoted}"):
+                if not temporary:
+                    readable.append(Readable(name=f"{schema}.{name}"))
     return Rights(readable=tuple(readable), beyond=(), told=False)
 
 

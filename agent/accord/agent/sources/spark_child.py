@@ -49,7 +49,10 @@ _OF_RIGHTS: Final = (
 )
 """Words of catalogues and file systems that know rights; each has its own."""
 
-_OF_TLS: Final = ("handshake failed", "certificate", "ssl_error", "tsi_")
+_OF_TLS: Final = (
+    *("tls handshake", "ssl handshake", "security handshaker", "verification check"),
+    *("certificate", "ssl_error", "tsi_"),
+)
 """Words of gRPC where the way is there, and TLS is not."""
 
 
