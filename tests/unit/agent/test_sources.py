@@ -14,6 +14,7 @@ from accord.agent.intake.report import Report
 from accord.agent.machine.looking import is_seen, may_be_file
 from accord.agent.sources.form import SourceForm
 from accord.agent.sources.opening import open_file
+from accord.core.document import DocumentError
 from accord.core.errors import SourceError
 from tests.unit.agent.agencies import LIMITS, mapping, new_state
 from tests.unit.agent.other_user import hidden
@@ -44,6 +45,8 @@ def checked(
     ("content", "sentence"),
     [
         (b"", "a.csv is empty"),
+        (b"\n \n", "a.csv is empty"),
+        (b"\nname,region\nAna,north\n", "line 1: this line is empty.*header_row: 2"),
         (b"name,region\nAna,north\nBela\n", r"line 3 \(row 2\): it has 1 fields"),
         (b"name,region\nAna,north,x\n", r"line 2 \(row 1\): it has 3 fields"),
         (b'name,region\nAna,north\n"B\nC",north\nD\n', r"line 5 \(row 3\)"),
@@ -62,6 +65,15 @@ def test_a_broken_file_is_named_with_its_line(
         checked(tmp_path, content)
     for secret in ("Ana", "Bela", "north", "west"):
         assert secret not in str(caught.value)
+
+
+def test_names_that_differ_in_case_are_suggested(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError) as caught:
+        checked(tmp_path, b"Name,Region\nAna,north\n")
+    for name in ("Name", "Region"):
+        assert f"no column '{name.lower()}'. Did you mean '{name}'?" in str(
+            caught.value
+        )
 
 
 def test_windows_1252_is_suggested_and_then_read(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ def check_header(mapping: Mapping, header: Sequence[str], table: str) -> None:
         DocumentError: one problem for each column that is missing or stands twice.
     """
     uses = list(mapping.uses())
-    if uses and not any(name in header for name, _ in uses):
+    known = {name.casefold() for name in header}
+    if uses and not any(name.casefold() in known for name, _ in uses):
         # The first line may be a record: nothing of it is told.
         name, path = uses[0]
         sentence = (
