@@ -10,6 +10,7 @@ must be able to trust that what it reads is what the program reads.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,8 @@ Form = TypeVar("Form", bound=pydantic.BaseModel)
 
 LARGEST_DOCUMENT = 1_000_000
 """Characters; a document for people is far smaller."""
+
+_LARGEST_REMEMBERED = 100_000
 
 
 class Strict(pydantic.BaseModel):
@@ -155,12 +158,28 @@ def plain_document(text: str, source: str) -> Mapping[str, object]:
     Raises:
         DocumentError: it is not YAML, or has no named entries.
     """
-    tree = _load(text, source)
-    if not isinstance(tree, Mapping):
+    if len(text) > _LARGEST_REMEMBERED:
+        content = _plain(_load(text, source))
+    else:
+        try:
+            content = _plain(_remembered(text))
+        except DocumentError as error:
+            raise DocumentError(source, error.problems) from None
+    if not isinstance(content, dict):
         raise DocumentError(
             source, [_problem((1, 1), (), "expected a list of named entries here.")]
         )
-    return {_plain_key(key): _plain(value) for key, value in tree.items()}
+    return content
+
+
+@functools.lru_cache(maxsize=64)
+def _remembered(text: str) -> object:
+    """Return what a document says, to be copied by whoever hands it on.
+
+    The same few documents are read again and again, and to parse one takes a tenth of
+    a second.
+    """
+    return _plain(_load(text, ""))
 
 
 def merged(beneath: object, above: object) -> object:

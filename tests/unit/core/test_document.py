@@ -140,3 +140,19 @@ def test_letters_may_be_joined_and_parted(joiner: str) -> None:
     """Persian and the scripts of India are not written without."""
     word = f"\u0645\u06cc{joiner}\u062e\u0648\u0627\u0647\u0645"
     assert plain_document(f"word: {word}", "x.yaml") == {"word": word}
+
+
+def test_who_reads_a_document_again_finds_it_as_it_is_written() -> None:
+    text = "numbers: [1, 2]\nentries: {}\n"
+    first = plain_document(text, "first")
+    numbers = first["numbers"]
+    assert isinstance(numbers, list)
+    numbers.append(3)
+    assert plain_document(text, "second") == {"numbers": [1, 2], "entries": {}}
+
+
+def test_a_document_that_is_wrong_twice_is_called_by_each_of_its_names() -> None:
+    for name in ("first.yaml", "second.yaml"):
+        with pytest.raises(DocumentError) as caught:
+            plain_document("a: &b c\n", name)
+        assert str(caught.value).startswith(f"{name}:1:4:")
