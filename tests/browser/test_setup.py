@@ -98,14 +98,45 @@ def press(page: Page, target: Locator, key: str = "Enter") -> None:
 
 
 def fits(page: Page) -> None:
-    """Nothing lies outside of the window's width, but for what scrolls by itself."""
+    """Nothing lies outside of the window's width, and no table scrolls sideways."""
     assert page.evaluate(
         "() => document.documentElement.scrollWidth <= window.innerWidth"
     ), page.url
+    for table in page.locator(".table").all():
+        assert table.evaluate("node => node.scrollWidth <= node.clientWidth"), page.url
     for unlabelled in page.locator("input:not([type=hidden]), select").all():
         assert unlabelled.evaluate(
             "node => node.labels.length > 0 || node.hasAttribute('aria-label')"
         )
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_on_a_telephone_each_cell_stands_under_the_name_of_its_column(
+    language: str, browser: Browser, served: AgentPage, tmp_path: Path
+) -> None:
+    """Also where a column is called by one word that is wider than the window."""
+    file = refuge(tmp_path / "refugio.csv")
+    text, long_ = file.read_text("cp1252"), "Fecha_de_ingreso_" + "en_el_programa_" * 4
+    file.write_text(text.replace("Fecha de ingreso", long_), "cp1252")
+    page = opened(browser, served, language, 400)
+    page.get_by_label(say(language, "setup.source.path")).fill(str(file))
+    page.get_by_role("button", name=say(language, "setup.source.go")).click()
+    page.wait_for_url("**/columns")
+    fits(page)
+    row = page.locator(".stack tbody tr", has_text=long_).first
+    places = [cell.bounding_box() for cell in row.locator("td").all()]
+    tops = [place["y"] for place in places if place is not None]
+    assert tops == sorted(set(tops))
+    assert len(tops) == 3
+    said = [
+        cell.evaluate("node => getComputedStyle(node, '::before').content")
+        for cell in row.locator("td").all()
+    ]
+    for name, shown in zip(("use", "meaning", "column"), said, strict=True):
+        assert say(language, f"setup.columns.{name}") in shown
+    page.set_viewport_size({"width": 1280, "height": 800})
+    boxes = [cell.bounding_box() for cell in row.locator("td").all()]
+    assert len({box["y"] for box in boxes if box is not None}) == 1
 
 
 @pytest.mark.parametrize(("language", "width"), [("en", 1280), ("ar", 400)])
