@@ -20,6 +20,7 @@ from accord.agent.settings import Settings
 from accord.agent.status import status_of
 from accord.agent.witness.suspicion import SUSPICIOUS, note_suspicion, suspicions
 from accord.core.errors import RequisitionRefused
+from accord.core.members import load_members
 from accord.secagg.keys import SecretKeys
 from accord.secagg.messages import Ready, Receipt
 from tests.unit.agent.agencies import NOW
@@ -33,7 +34,7 @@ from tests.unit.agent.agency_world import (
     seed_of,
     stored,
 )
-from tests.unit.agent.agreements import AGENCY, OTHERS, signed
+from tests.unit.agent.agreements import AGENCY, MEMBERS_TEXT, OTHERS, signed
 from tests.unit.agent.hub_rounds import Round
 
 OTHER = "police"
@@ -272,6 +273,36 @@ def test_a_cohort_that_hides_nobody_is_refused(
     with pytest.raises(RequisitionRefused) as caught:
         checks.cohort(_with_protect(examined, changes), "fallback")
     assert caught.value.reason == "COHORT_TOO_SMALL"
+
+
+def test_a_smaller_cohort_that_does_not_cover_every_figure_is_refused(
+    world: World,
+) -> None:
+    """The whole one does, and the hub names another one in the second round."""
+    state = world.states[AGENCY]
+    checks = Checks(
+        state,
+        keys=state.secret_keys(AGENCY),
+        settings=Settings(),
+        clock=world.clock,
+    )
+    payload, _ = signed(world.asked())
+    with state.ledger() as connection:
+        examined = checks.examine(connection, payload)
+    assert checks.cohort(examined, "fallback").members == THREE
+    text = MEMBERS_TEXT.replace(
+        "remit: {description: what a hotline does}",
+        "remit: {description: what a hotline does, covers: {region: [south]}}",
+    )
+    policy = dataclasses.replace(
+        examined.policy, members=load_members(text, "members.yaml")
+    )
+    narrower = dataclasses.replace(examined, policy=policy)
+    assert checks.cohort(narrower, "all").members == EVERYONE
+    with pytest.raises(RequisitionRefused) as caught:
+        checks.cohort(narrower, "fallback")
+    assert caught.value.reason == "COHORT_NOT_PERMITTED"
+    assert caught.value.metadata["codes"] == "deny.coverage"
 
 
 def _with_protect(examined: Examined, changes: dict[str, int]) -> Examined:
