@@ -260,6 +260,7 @@ class TestEditions:
         chunk=st.sampled_from([1, 2, 5, 1 << 16]),
     )
     @settings(max_examples=60, deadline=None)
+    @pytest.mark.slow
     def test_every_measure_has_the_same_vector(self, asked: Asked, chunk: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             before, after = pairs(asked, Path(folder))
@@ -267,6 +268,7 @@ class TestEditions:
 
     @given(asked=st.one_of(questions(), questions(ties=True)))
     @settings(max_examples=40, deadline=None)
+    @pytest.mark.slow
     def test_each_person_has_the_same_cases_in_the_same_order(
         self, asked: Asked
     ) -> None:

@@ -120,6 +120,20 @@ def test_cases_stay_out_under_a_corrected_name(state: AgentState) -> None:
     assert ingest_rows(state, again).report.refused == 0
 
 
+def test_cases_that_are_new_stay_out_too(state: AgentState) -> None:
+    """Only the person can be known by, in whichever generation it was."""
+    people = ["Ana", "Bo", "Cy"]
+    for number, first in enumerate(people):
+        ingest_rows(state, [row(first=first, number=first), row(first="Di")])
+        forget(state, [named(state, first)], LIMITS, NOW)
+        rotate(state, LIMITS, NOW)
+        assert len(list_file(state).read_text().splitlines()) == number + 2
+    new = [row(first=first, number=f"{first} new") for first in [*people, "Di"]]
+    assert ingest_rows(state, new).report.refused == len(people)
+    nameless = [each | {"number": ""} for each in new]
+    assert ingest_rows(state, nameless).report.refused == len(people)
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("forget"), st.integers(0, 3)),
