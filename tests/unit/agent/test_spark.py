@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -18,11 +19,12 @@ from accord.agent.doctor.standing import databases
 from accord.agent.settings import Database, load_settings
 from accord.agent.sources import spark_child
 from accord.agent.sources.access import Access
-from accord.agent.sources.grants import grants
+from accord.agent.sources.grants import cluster_grants, grants
 from accord.agent.sources.spark import _way
 from accord.agent.state import AgentState
 from accord.core.errors import AccordError, ConfigurationError
 from tests.unit.agent.agencies import new_state
+from tests.unit.agent.command import Command
 
 
 def access(folder: Path, url: str = "sc://spark.example.org", **entries: str) -> Access:
@@ -80,7 +82,7 @@ def test_the_way_to_a_cluster_is_that_of_the_settings(tmp_path: Path) -> None:
     }
     near = _way(access(tmp_path, "sc://[::1]"))
     assert near["target"] == "[::1]:15002"
-    assert near["user"] == "accord-agent"
+    assert near["user"] == "accord_agent"
     assert near["authorities"] is None
     assert near["nearby"]
     assert near["catalog"] is None
@@ -110,6 +112,36 @@ def test_no_record_is_read_out_of_a_cluster(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught, lake.connected():
         pass
     assert caught.value.reason == "DATABASE_COUNTS_ONLY"
+
+
+def test_rights_are_printed_as_they_were_read(tmp_path: Path) -> None:
+    """No test runs them: ``ACCORD_GOLDEN=write`` writes the file anew."""
+    catalogued = access(tmp_path, "sc://o%60hara@spark.example.org/lake")
+    lines = [
+        *cluster_grants(catalogued, "accord"),
+        *cluster_grants(access(tmp_path), None),
+    ]
+    text = "\n".join(lines) + "\n"
+    golden = Path(__file__).parents[2] / "golden" / "databases" / "grants.spark.sql"
+    if os.environ.get("ACCORD_GOLDEN") == "write":
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8")
+
+
+def test_the_command_needs_no_mapping_of_a_cluster_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = Command(monkeypatch, capsys)
+    state = new_state(tmp_path / "state")
+    with state.config.open("a", encoding="utf-8") as file:
+        file.write('[databases.lake]\nurl = "sc://spark.example.org"\n')
+        file.write('[databases.office]\nurl = "postgresql://db.example.org/office"\n')
+    words = ("databases", "grants", "--state", state.root)
+    found = json.loads(command(*words, "lake", "--json").stdout)
+    assert "GRANT USE SCHEMA, SELECT ON SCHEMA `default`" in found["statements"][1]
+    refused = command(*words, "office")
+    assert refused.status
+    assert "--mapping" in refused.stderr
 
 
 def test_without_its_client_an_agent_names_the_extra(

@@ -3,17 +3,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from accord.agent.cli.options import AsJson, StateOption, console, screen
 from accord.agent.cli.screens import print_json, print_line
-from accord.agent.cli.sources import MappingOption, ModelOption
+from accord.agent.cli.sources import ModelOption
 from accord.agent.mapping_file import mapping_from
+from accord.agent.settings import SPARK
 from accord.agent.state import AgentState, state_root
 from accord.core.errors import InvalidQuery
+
+if TYPE_CHECKING:
+    from accord.agent.intake.mapping import Mapping
 
 databases_app = typer.Typer(
     name="databases",
@@ -80,29 +85,57 @@ def check_database(
 def show_grants(
     name: NameArgument,
     *,
-    mapping: MappingOption,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(
+            "--mapping",
+            "-m",
+            help="Mapping file; a Spark cluster needs none.",
+            show_default=False,
+        ),
+    ] = None,
     model: ModelOption = None,
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the SQL for a user that can read what a mapping names, and no more."""
+    """Print the SQL for a user that can read what a mapping names, and no more.
+
+    Of a Spark cluster, out of which no records are read: for the agent's own tables.
+    """
     from accord.agent.sources.access import access_to
-    from accord.agent.sources.grants import grants
+    from accord.agent.sources.grants import cluster_grants, grants
 
     opened = AgentState.open(state_root(state))
-    access = access_to(name, opened.settings().databases, opened.root)
-    read = mapping_from(opened, mapping, model)
-    table = read.form.source.table
-    if table is None or read.form.source.database != name:
-        raise InvalidQuery(
-            "SOURCES_WRONG",
-            f"{mapping.name} reads no table of the database {name!r}: write "
-            f"`source: {{database: {name}, table: NAME}}` into it.",
-        )
-    lines = grants(access, table, read.columns)
+    settings = opened.settings()
+    access = access_to(name, settings.databases, opened.root)
+    if access.kind == SPARK and mapping is None:
+        lines = cluster_grants(access, settings.store.schema_name)
+    else:
+        read = _mapping_of(opened, name, mapping, model)
+        lines = grants(access, read.form.source.table or "", read.columns)
     if as_json:
         statements = [line for line in lines if not line.startswith("--")]
         print_json(console, {"database": name, "statements": statements})
         return
     for line in lines:
         print_line(console, line)
+
+
+def _mapping_of(
+    state: AgentState, name: str, file: Path | None, model: Path | None
+) -> Mapping:
+    """Return a mapping that reads a table of the database."""
+    if file is None:
+        raise InvalidQuery(
+            "SOURCES_WRONG",
+            f"Name the mapping that reads a table of the database {name!r} with "
+            "`--mapping`: its columns are what may be read.",
+        )
+    read = mapping_from(state, file, model)
+    if read.form.source.table is None or read.form.source.database != name:
+        raise InvalidQuery(
+            "SOURCES_WRONG",
+            f"{file.name} reads no table of the database {name!r}: write "
+            f"`source: {{database: {name}, table: NAME}}` into it.",
+        )
+    return read

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from accord.agent.settings import SPARK
 from accord.agent.sources.access import Access
@@ -51,6 +52,36 @@ def grants(access: Access, table: str, columns: Sequence[str]) -> list[str]:
     if access.kind == "sqlite":
         return _sqlite(database)
     return _mysql(user, schema or database, name, columns, remote=remote)
+
+
+def cluster_grants(access: Access, schema: str | None) -> list[str]:
+    """Return the same for the agent's own tables in a Spark cluster.
+
+    Args:
+        access: to the cluster; nobody connects.
+        schema: of the tables, as the settings have it.
+    """
+    parts = urlsplit(access.database.url)
+    user, catalog = unquote(parts.username or USER), parts.path.strip("/")
+    role, space = _backticks(user), _backticks(schema or "default")
+    entered = []
+    if catalog:
+        space = f"{_backticks(catalog)}.{space}"
+        entered = [f"GRANT USE CATALOG ON CATALOG {_backticks(catalog)} TO {role};"]
+    return [
+        "-- For an administrator of the cluster's catalogue, as Unity Catalog reads",
+        "-- it. Spark itself knows no rights: whom its token lets in may do all. In",
+        "-- Ranger allow the same on its page. Whoever makes a table may rename and",
+        "-- drop it; an agent whose editions are made by others needs only to read.",
+        f"CREATE SCHEMA IF NOT EXISTS {space};",
+        *entered,
+        f"GRANT USE SCHEMA, SELECT ON SCHEMA {space} TO {role};",
+        f"GRANT CREATE TABLE, MODIFY ON SCHEMA {space} TO {role};",
+    ]
+
+
+def _backticks(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
 
 
 def _quoted(dialect: Dialect, names: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from accord.agent.sources.complaints import (
     failed,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _PORT: Final = 15_002
 """Of Spark Connect, where the URL has none."""
 
-_USER: Final = "accord-agent"
+_USER: Final = "accord_agent"
 """As whom statements are listed at the cluster, where the URL names nobody."""
 
 CONNECT_SECONDS: Final = 60
@@ -149,8 +149,10 @@ def spark_in(access: Access) -> Iterator[SparkConnection]:
         try:
             connection = SparkConnection(access=access, _child=child)
             connection.open(way)
-            yield connection
-            _end(child)
+            try:
+                yield connection
+            finally:
+                _end(child)
         finally:
             child.kill()
 
@@ -197,7 +199,7 @@ def _way(access: Access) -> dict[str, object]:
     place = f"[{host}]" if ":" in host else host
     return {
         "target": f"{place}:{parts.port or _PORT}",
-        "user": parts.username or _USER,
+        "user": unquote(parts.username or _USER),
         "token": token,
         "authorities": None if authorities is None else _text(authorities, access),
         "nearby": nearby,
