@@ -15,7 +15,7 @@ from accord.agent.machine.looking import is_seen, may_be_file
 from accord.agent.sources.form import SourceForm
 from accord.agent.sources.opening import open_file
 from accord.core.document import DocumentError
-from accord.core.errors import SourceError
+from accord.core.errors import InvalidQuery, SourceError
 from tests.unit.agent.agencies import LIMITS, mapping, new_state
 from tests.unit.agent.other_user import hidden
 
@@ -220,6 +220,34 @@ def test_what_is_hidden_is_no_mistake_of_the_program(tmp_path: Path) -> None:
     assert found == (False, True)
     assert not is_seen(tmp_path / "b")
     assert not may_be_file(tmp_path / "b")
+
+
+@pytest.mark.parametrize("by", ["name", "link", "hard link"])
+def test_a_file_that_is_named_twice_is_not_counted_twice(
+    tmp_path: Path, by: str
+) -> None:
+    path, other = tmp_path / "a.csv", tmp_path / "b.csv"
+    path.write_bytes(b"name,region\nAna,north\n")
+    if by == "link":
+        other.symlink_to(path)
+    elif by == "hard link":
+        other.hardlink_to(path)
+    else:
+        other = tmp_path / "." / ".." / tmp_path.name / "a.csv"
+    state = new_state(tmp_path / "state")
+    read_by = mapping(TEXT.format(source="{}"))
+    with pytest.raises(InvalidQuery, match="are one file") as caught:
+        check(state, read_by, [path, other], LIMITS)
+    assert caught.value.reason == "SOURCES_WRONG"
+
+
+def test_files_of_one_content_are_two(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for path in paths:
+        path.write_bytes(b"name,region\nAna,north\n")
+    state = new_state(tmp_path / "state")
+    read_by = mapping(TEXT.format(source="{}"))
+    assert check(state, read_by, paths, LIMITS).kept == 2
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def opened(
         folder: private; gets copies of files, if any are needed.
 
     Raises:
-        InvalidQuery: SOURCES_WRONG, files and a table, or neither.
+        InvalidQuery: SOURCES_WRONG, files and a table, neither, or a file twice.
         SourceError: a source cannot be read.
         ConfigurationError: the settings of the database are wrong.
         Unreachable: DATABASE_UNREACHABLE.
@@ -41,6 +41,7 @@ def opened(
                 "`cases-2026.csv`. A mapping that reads a table says "
                 "`source: {database: NAME, table: NAME}`.",
             )
+        _refuse_twice(paths)
         yield [
             source
             for number, path in enumerate(paths)
@@ -59,6 +60,22 @@ def opened(
     access = access_to(form.database, state.settings().databases, state.root)
     with open_database_table(access, form.table) as table:
         yield [table.stream()]
+
+
+def _refuse_twice(paths: Sequence[Path]) -> None:
+    """Refuse a file that is named twice: without case ids, so were all of its cases."""
+    seen: dict[tuple[int, int], Path] = {}
+    for path in paths:
+        with contextlib.suppress(OSError):  # whoever opens it says what is wrong
+            found = path.stat()
+            place = found.st_dev, found.st_ino
+            if place in seen:
+                raise InvalidQuery(
+                    "SOURCES_WRONG",
+                    f"{path} and {seen[place]} are one file, whose records would be "
+                    "counted twice. Name each file once.",
+                )
+            seen[place] = path
 
 
 def place_of(state: AgentState, mapping: Mapping) -> str:
