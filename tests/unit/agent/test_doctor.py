@@ -29,6 +29,7 @@ from accord.agent.doctor.finding import Finding, Verdict
 from accord.agent.network.identity import IdentityFiles
 from accord.agent.policies import model_for_mapping
 from accord.agent.state import AgentState
+from accord.agent.store.form import DESCRIPTION, FORMAT
 from accord.core.errors import NotFound
 from accord.rpc.address import Address
 from accord.rpc.pki import expiry_of
@@ -175,6 +176,21 @@ async def test_a_port_that_nobody_named_is_called_a_guess(
         assert found.verdict is Verdict.WARNING
         assert "interception" not in found.sentence
         assert "--hub HOST:PORT" in found.advice
+
+
+async def test_a_store_of_another_format_is_not_called_well(
+    hub: HubDouble, state: AgentState
+) -> None:
+    files = IdentityFiles(state.keys)
+    await join(hub, files, hub.new_token("shelter-north"), policies=state.policies)
+    await asyncio.to_thread(ingest_rows, state, [row()])
+    path = state.current / DESCRIPTION
+    content = json.loads(path.read_bytes())
+    path.chmod(0o600)
+    path.write_text(json.dumps({**content, "format": FORMAT + 1}))
+    (store,) = (await looked(state, hub.public_address))["store"]
+    assert (store.verdict, store.reason) == (Verdict.WRONG, "STORE_FORMAT")
+    assert "install the newer one" in store.sentence
 
 
 async def test_a_damaged_certificate_ends_no_examination(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from google.protobuf import descriptor_pb2
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +32,7 @@ from accord.core.query import Query, canonical_query
 from accord.core.terms import Requisition
 from accord.rpc import codec
 from accord.rpc.codec import HeldEdition
-from accord.v1 import agent_pb2, common_pb2
+from accord.v1 import agent_pb2, analyst_pb2, common_pb2
 
 MODEL_FILE = Path(__file__).parents[3] / "policies" / "models" / "cases-v1.yaml"
 
@@ -304,3 +305,11 @@ def test_a_time_with_fractions_is_our_own_mistake(requisition: Requisition) -> N
     late = requisition.expires_at.replace(microsecond=1)
     with pytest.raises(ValueError, match="whole seconds"):
         codec.requisition_to_bytes(dataclasses.replace(requisition, expires_at=late))
+
+
+def test_the_number_of_a_field_that_was_taken_away_is_given_to_no_other() -> None:
+    """A client of before would read the new field as the old one."""
+    described = descriptor_pb2.DescriptorProto()
+    analyst_pb2.PriceQueryResponse.DESCRIPTOR.CopyToProto(described)
+    assert [(each.start, each.end) for each in described.reserved_range] == [(20, 21)]
+    assert list(described.reserved_name) == ["least_epsilon"]

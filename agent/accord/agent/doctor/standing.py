@@ -13,6 +13,7 @@ from accord.agent.intake.parts import parts_of
 from accord.agent.policies import AgencyPolicies, policies_of, read_document
 from accord.agent.sources.access import access_to
 from accord.agent.state import AgentState
+from accord.agent.store.columns import Columns
 from accord.agent.store.editions import calendars, held_editions
 from accord.core.errors import AccordError
 
@@ -121,6 +122,11 @@ def store(state: AgentState, now: datetime.datetime) -> Iterator[Finding]:
             "`accord-agent ingest -m MAPPING SOURCE…`; `accord-agent draft` writes a "
             "first mapping.",
         )
+        return
+    try:
+        Columns.open(state.current).close()
+    except AccordError as error:
+        yield from_error("store", error)
         return
     try:
         believed = policies_of(state)
