@@ -362,6 +362,17 @@ class TestSteps:
         assert "Rows left out 30" in found.words
         assert "Consent a code for consent" in found.words
 
+    def test_a_consent_in_free_words_is_not_shown(
+        self, staff: Visitor, tmp_path: Path
+    ) -> None:
+        content = {"Sex": ["F"], "Consent": [f"Ana Novak, day {n}" for n in range(60)]}
+        file = columns(tmp_path / "cases.csv", content)
+        found = staff.post("", {"path": str(file)})
+        assert "its texts are not shown" in found.words
+        assert "Novak" not in found.text
+        answer = {"person": "0", "use-gender": "yes"}
+        assert "SETUP_CONSENT_OPEN" in staff.post("columns", answer).text
+
     def test_refused_rows_are_told_by_reason(
         self, staff: Visitor, tmp_path: Path
     ) -> None:
