@@ -414,3 +414,15 @@ def test_the_database_itself_keeps_a_row_from_going_back(world: World) -> None:
         assert not rows.put_ready(
             connection, dataclasses.replace(row, attempt=2, ephemeral=bytes(32))
         )
+
+
+def test_the_database_itself_keeps_an_id_for_one_question(world: World) -> None:
+    found = world.ready(world.asked())
+    with world.states[AGENCY].ledger() as connection:
+        row = rows.find(connection, found.query_id)
+        assert row is not None
+        later = dataclasses.replace(row, attempt=2)
+        another = dataclasses.replace(later, substance="b" * 64)
+        assert not rows.put_ready(connection, another)
+        assert rows.find(connection, found.query_id) == row
+        assert rows.put_ready(connection, later)
