@@ -149,11 +149,9 @@ def spark_in(access: Access) -> Iterator[SparkConnection]:
         try:
             connection = SparkConnection(access=access, _child=child)
             connection.open(way)
-            try:
-                yield connection
-            finally:
-                _end(child)
+            yield connection
         finally:
+            _end(child)
             child.kill()
 
 
