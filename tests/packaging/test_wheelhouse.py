@@ -286,6 +286,31 @@ def test_the_installer_tells_every_extra() -> None:
     assert set(extras_of_agents()) <= set(told)
 
 
+@pytest.mark.slow
+def test_the_installer_runs_no_module_of_the_folder_that_it_is_called_from(
+    tmp_path: Path,
+) -> None:
+    house, here, ran = made(tmp_path), tmp_path / "here", tmp_path / "ran"
+    shutil.copy(ROOT / "deploy/agent/offline/install.sh", house)
+    (house / "pythons").write_text(f"{wheelhouse.THIS_PYTHON}\n", encoding="utf-8")
+    (house / "requirements.txt").write_text("accord-agent==1 \\\n", encoding="utf-8")
+    (house / wheelhouse.SUMS).write_text(wheelhouse.sums(house), encoding="utf-8")
+    here.mkdir()
+    for name in ("venv", "ensurepip", "json", "logging"):
+        planted = f"open({str(ran)!r}, 'w').close()\n"
+        (here / f"{name}.py").write_text(planted, encoding="utf-8")
+    done = subprocess.run(
+        [house / "install.sh", "--not-signed", "--into", tmp_path / "agent"],
+        env=clean_environment() | {"PYTHON": sys.executable},
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "pip could not install it" in done.stderr
+    assert not ran.exists()
+
+
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory, registry: None) -> Path:
     """Return the folder, signed; beside it lie both halves of the key."""

@@ -85,6 +85,13 @@ def test_the_task_runs_the_program_without_more_rights() -> None:
     assert text("t:Settings/t:MultipleInstancesPolicy") == "IgnoreNew"
 
 
+def test_the_program_takes_no_module_from_where_it_is_called() -> None:
+    lines = (SOURCE / "accord-agent.cmd").read_text(encoding="utf-8").splitlines()
+    calls = [line for line in lines if " -m accord.agent.cli" in line]
+    assert len(calls) == 2
+    assert all(" -P " in line.partition(" -m ")[0] for line in calls)
+
+
 def embeddable(folder: Path, name: str = "python-3.13.9-embed-amd64.zip") -> Path:
     """Write a zip that has the shape of python.org's."""
     path = folder / name
@@ -148,7 +155,7 @@ def test_the_zip_holds_all_but_the_interpreter_and_says_so(
     assert "@" not in read_me
     assert f"py -{windows_zip.PYTHON} " in command
     assert command.count("\r\n") == command.count("\n")
-    for name in ("packages/accord/agent/cli.py", "packages/grpc/__init__.py"):
+    for name in ("packages/accord/agent/cli/__init__.py", "packages/grpc/__init__.py"):
         assert name in names
     assert any(name.startswith("packages/_duckdb") and ".pyd" in name for name in names)
     assert not any(name.endswith((".so", ".pyc")) for name in names)

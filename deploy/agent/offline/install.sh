@@ -89,12 +89,13 @@ esac
         }
     done || exit 1
 
-# 3. This Python is one that the wheels are for.
+# 3. This Python is one that the wheels are for. (-I: whoever can write to the folder from
+#    which the script is called could put modules there.)
 command -v "$python" >/dev/null || fail "there is no $python: name another with PYTHON=."
-version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+version=$("$python" -I -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 grep -qxF "$version" "$here/pythons" ||
     fail "this folder is for Python $(paste -sd' ' "$here/pythons"), and $python is $version."
-"$python" -c 'import ensurepip, venv' 2>/dev/null ||
+"$python" -I -c 'import ensurepip, venv' 2>/dev/null ||
     fail "$python has no venv; on Debian: apt-get install python3-venv."
 
 # 4. A folder of its own for this version; the name is switched to it in one step, so an
@@ -110,7 +111,7 @@ if [ -e "$into" ] && [ ! -L "$into" ]; then
     fail "$into is there and was not made by this script: move it away, or name another with --into."
 fi
 mkdir -p "$(dirname "$into")"
-"$python" -m venv "$target"
+"$python" -I -m venv "$target"
 set -- -r "$here/requirements.txt"
 for extra in $extras; do
     set -- "$@" -r "$here/extras/$extra.txt"
