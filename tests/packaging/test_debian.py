@@ -135,7 +135,7 @@ def test_the_package_holds_what_it_says(package: Path) -> None:
         assert name in listed, name
     for name in (PROGRAM, "./usr/bin/accord-agent"):
         assert listed[name][0].startswith("-rwxr-xr-x")
-    assert any(name.endswith("/accord/agent/cli.py") for name in listed)
+    assert any(name.endswith("/accord/agent/cli/__init__.py") for name in listed)
     assert not any("/accord/hub/" in name or "/pip/" in name for name in listed)
 
 
