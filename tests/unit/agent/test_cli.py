@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from accord.agent.state import AgentState
 from accord.core.members import exchange_text, kem_text
 from accord.trust.keys import text_of
+from tests.conftest import ROOT
 from tests.unit.agent.agencies import MAPPING_TEXT, MODEL_TEXT, row, write_csv
 from tests.unit.agent.agreements import agent
 from tests.unit.agent.command import SCRIPT, Command, Said
@@ -117,6 +119,17 @@ def test_a_program_of_its_own_shows_no_traceback(agency: Agency) -> None:
     assert (done.returncode, done.stdout) == (3, "")
     assert "accord-agent init" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_child_takes_no_module_from_where_the_agent_is_called() -> None:
+    """Somebody may have put some beside the case files."""
+    calls = [
+        call
+        for path in (ROOT / "agent").rglob("*.py")
+        for call in re.findall(r"\[sys\.executable, [^]]*\]", path.read_text("utf-8"))
+    ]
+    assert len(calls) >= 2
+    assert all(call.startswith('[sys.executable, "-P", ') for call in calls)
 
 
 def test_the_name_of_a_file_steers_no_terminal(agency: Agency) -> None:

@@ -129,7 +129,7 @@ def spark_in(access: Access) -> Iterator[SparkConnection]:
         AccordError: as `SparkConnection.open`, or DATABASE_SECRET.
     """
     way = _way(access)
-    command = [sys.executable, "-m", _CHILD]
+    command = [sys.executable, "-P", "-m", _CHILD]
     # Who wrote to this variables for other programs did not mean the agent.
     environment = {
         name: value
