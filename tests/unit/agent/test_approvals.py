@@ -424,6 +424,27 @@ def test_people_are_told_at_once_and_then_as_often_as_they_want(
     assert asked.purpose not in said
 
 
+def test_the_program_gets_the_id_and_nothing_of_the_agents_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, partial = tmp_path / "told", tmp_path / "partial"
+    program = (
+        "import json, os, pathlib, sys\n"
+        f"pathlib.Path({str(partial)!r}).write_text("
+        "json.dumps([sys.argv[1:], sys.stdin.read(), dict(os.environ)]))\n"
+        f"os.replace({str(partial)!r}, {str(told)!r})\n"
+    )
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/of-the-agent")
+    monkeypatch.setenv("ACCORD_AGENT_KEYS__KEK_FILE", "/media/kek")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    Notifier([sys.executable, "-c", program]).notify(["one"])
+    wait_for(told.exists)
+    arguments, read, environment = json.loads(told.read_text("utf-8"))
+    assert (arguments, read) == (["one"], "")
+    assert environment["HOME"] == str(tmp_path)
+    assert not [name for name in environment if "ACCORD" in name or "CRED" in name]
+
+
 def test_a_program_that_is_not_there_ends_nothing() -> None:
     notifier = Notifier(["/nowhere/at/all"])
     with structlog.testing.capture_logs() as logs:
