@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from accord.agent.intake.coders import coders
 from accord.agent.intake.codes import Reason
-from accord.agent.intake.dates import period_reader, zone_called
+from accord.agent.intake.dates import day_number, period_reader, zone_called
 from accord.agent.intake.ingest import check
 from accord.agent.intake.report import Report
 from accord.agent.sources.form import Encoding
@@ -224,6 +224,30 @@ def test_a_moment_falls_on_the_day_that_it_was_there(
 ) -> None:
     read = period_reader(form, None if zone is None else zone_called(zone))
     assert read(text) == month
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "period"),
+    [
+        ("day", "٢٠٢٤-٠٣-٣١", "2024-03"),
+        ("day", "۲۰۲۴-۰۳-۳۱", "2024-03"),
+        ("month", "٢٠٢٤-٠٣", "2024-03"),
+        ("quarter", "٢٠٢٤-Q٢", "2024-Q2"),
+        ("year", "२०२४", "2024"),
+        ("%d/%m/%Y", "٣١/٠٣/٢٠٢٤", "2024-03"),
+        ("%d/%m/%Y", "٣١/٠٢/٢٠٢٤", None),
+        ("year", "二〇二四", None),
+        ("year", "²⁰²⁴", None),
+    ],
+)
+def test_digits_of_other_scripts_are_digits(
+    form: str, text: str, period: str | None
+) -> None:
+    assert period_reader(form)(text) == period
+
+
+def test_a_day_of_birth_may_have_digits_of_another_script() -> None:
+    assert day_number("٣١/٠٣/٢٠٢٤", ["%d/%m/%Y"]) == 2024_03_31
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=30))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import unicodedata
 import zoneinfo
 from collections.abc import Callable, Sequence
 
@@ -52,9 +53,9 @@ def period_reader(form: str, zone: Zone = None) -> Reader:
         "quarter": _quarter,
         "year": _year,
     }
-    if form == "day":
-        return _by_day(zone)
-    return readers.get(form) or _formatted(form, zone)
+    chosen = _by_day(zone) if form == "day" else readers.get(form)
+    read = chosen or _formatted(form, zone)
+    return lambda text: read(_in_ours(text))
 
 
 def first_that_reads(readers: Sequence[Reader]) -> Reader:
@@ -75,6 +76,7 @@ def day_number(text: str, formats: Sequence[str], zone: Zone = None) -> int | No
     The difference of two such numbers, divided by 10000 and rounded down, is an age in
     full years.
     """
+    text = _in_ours(text)
     for form in formats:
         day = _parsed(text, form, zone)
         if day is not None:
@@ -111,6 +113,15 @@ def wrong_format(form: str, *, day: bool) -> str | None:
         ),
     )
     return next((sentence for broken, sentence in rules if broken), None)
+
+
+def _in_ours(text: str) -> str:
+    """Return *text* with the digits of other scripts, such as Arabic, as 0 to 9."""
+    if text.isascii():
+        return text
+    return "".join(
+        str(unicodedata.decimal(each)) if each.isdecimal() else each for each in text
+    )
 
 
 def _year(text: str) -> str | None:
