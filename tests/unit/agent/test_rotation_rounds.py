@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
-import threading
+import subprocess
+import sys
+
+import pytest
 
 from accord.agent.intake.chain import generation_of_keys
 from accord.agent.keys.files import read_key
@@ -13,26 +16,32 @@ from accord.agent.rounds.sealing import AUDIT_KEY
 from tests.unit.agent.agencies import LIMITS, NOW
 from tests.unit.agent.agency_world import THREE, World, expected
 
+BESIDE = """\
+import sys
 
+import pytest
+from pathlib import Path
+from accord.agent.rotation.rotating import rotate
+from accord.agent.state import AgentState
+from tests.unit.agent.agencies import LIMITS, NOW
+root, times = sys.argv[1:]
+for _ in range(int(times)):
+    rotate(AgentState.open(Path(root)), LIMITS, NOW)
+"""
+
+
+@pytest.mark.slow
 def test_an_agent_that_runs_beside_it_answers_all_the_while(world: World) -> None:
     state = world.states["police"]
-    times, answered, failed = 3, 0, []
-
-    def rotating() -> None:
-        try:
-            for _ in range(times):
-                rotate(state, LIMITS, NOW)
-        except Exception as error:  # noqa: BLE001 - of another thread
-            failed.append(error)
-
-    beside = threading.Thread(target=rotating)
-    beside.start()
-    while beside.is_alive() or not answered:
-        world.answerer("police").editions()  # what an agent sees to day by day
-        assert (world.whole(world.asked()).sum() == expected(THREE)).all()
-        answered += 1
-    beside.join()
-    assert failed == []
+    times, answered = 3, 0
+    words = [sys.executable, "-c", BESIDE, str(state.root), str(times)]
+    with subprocess.Popen(words, stderr=subprocess.PIPE) as beside:
+        while beside.poll() is None or not answered:
+            world.answerer("police").editions()  # what an agent sees to day by day
+            assert (world.whole(world.asked()).sum() == expected(THREE)).all()
+            answered += 1
+        assert beside.stderr is not None
+        assert (beside.returncode, beside.stderr.read()) == (0, b"")
     assert generation_of_keys(state) == times
     assert (world.whole(world.asked()).sum() == expected(THREE)).all()
 
