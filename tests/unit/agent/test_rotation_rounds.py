@@ -18,8 +18,6 @@ from tests.unit.agent.agency_world import THREE, World, expected
 
 BESIDE = """\
 import sys
-
-import pytest
 from pathlib import Path
 from accord.agent.rotation.rotating import rotate
 from accord.agent.state import AgentState
