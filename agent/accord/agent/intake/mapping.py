@@ -9,8 +9,9 @@ What a file does not name is never read from the source.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pydantic
 
@@ -372,12 +373,10 @@ def ages(dimension: Dimension) -> dict[int, int]:
 
     Bands are leaves called ``9-17`` or ``48+``.
     """
-    import re
-
     found: dict[int, int] = {}
     for code, leaf in enumerate(dimension.leaves):
         if match := re.fullmatch(r"(\d{1,3})-(\d{1,3})", leaf):
-            span: Any = range(int(match[1]), int(match[2]) + 1)
+            span = range(int(match[1]), int(match[2]) + 1)
         elif match := re.fullmatch(r"(\d{1,3})\+", leaf):
             span = range(int(match[1]), OLDEST + 1)
         else:
