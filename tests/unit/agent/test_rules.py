@@ -275,6 +275,17 @@ def test_what_was_masked_long_ago_counts_in_the_period_in_which_it_is_opened(
     assert [each and each.state for each in kept] == [State.RETURNED, State.CHARGED]
 
 
+def test_a_later_attempt_takes_no_more_room_in_its_period(state: AgentState) -> None:
+    """What is reserved is reserved for all attempts; the period has room for one."""
+    agent = taught(state)
+    add_rule(state, Rule(kind=Kind.CAP_PERIOD, epsilon=Fraction(6, 5), number=30), NOW)
+    asked, hub = signed(requisition()), agent.hub()
+    members = requisition().members
+    hub.mask(hub.ready(asked, "all", members))
+    again = hub.mask(hub.ready(asked, "all", members, 2))
+    hub.reveal_one(again, AGENCY)
+
+
 def test_alone_in_its_period_it_is_opened_however_old_it_is(state: AgentState) -> None:
     clock = Clock()
     agent = taught(state, clock=clock)
