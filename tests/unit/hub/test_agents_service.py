@@ -423,7 +423,7 @@ async def test_an_agent_of_a_version_far_away_is_told_so(
 ) -> None:
     identity = await world.enrol(add_token(world.state, "city-police"))
     agent = world.stream(identity)
-    await agent.start(answering, version=version)
+    await agent.start(answering, version=version, encapsulating=False)
     assert agent.welcome is None
     assert isinstance(agent.ended, AccordError)
     wanted = "AGENT_VERSION" if version else "MESSAGE_INVALID"
