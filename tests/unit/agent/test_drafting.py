@@ -327,6 +327,27 @@ class TestForms:
         ask_all(other, lambda _: next(typed), lambda _: None)
         assert "consent" not in written(other)
 
+    @pytest.mark.parametrize(
+        ("texts", "comma"),
+        [
+            (["1,5", "20"], True),
+            (["1,5", "1,234"], True),
+            (["1,234", "20"], False),  # the British write a thousand so
+            (["1.5", "20"], False),
+        ],
+    )
+    def test_a_decimal_comma_is_one_that_groups_no_thousands(
+        self,
+        state: AgentState,
+        model: DataModel,
+        tmp_path: Path,
+        texts: list[str],
+        comma: bool,
+    ) -> None:
+        path = columns(tmp_path / "a.csv", {"Sex": ["F"], "Days in care": texts})
+        draft = draft_mapping(state, Origin((path,)), model, person=ROW_NUMBER)
+        assert draft.quantities == {"days_in_care": ("Days in care", comma)}
+
     def test_what_people_write_freely_is_not_shown(
         self, state: AgentState, model: DataModel, tmp_path: Path
     ) -> None:

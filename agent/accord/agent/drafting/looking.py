@@ -72,6 +72,8 @@ DATES = {
 WHOLE_DAYS = frozenset(form for form in DATES if form.startswith("%"))
 
 _NUMBER = r"-?\d{1,12}([.,]\d{1,6})?"
+_DECIMAL_COMMA = r"-?\d{1,12},(\d{1,2}|\d{4,6})"
+"""What surely has one; a comma before three digits may group thousands."""
 _FLAG = "('1', '0', 'true', 'false', 'yes', 'no', 't', 'f', 'y', 'n')"
 
 
@@ -285,7 +287,7 @@ class Sighting:
             f"coalesce(max(length({column})), 0)",
             f"count(*) FILTER (lower({column}) IN {_FLAG})",
             f"count(*) FILTER (regexp_full_match({column}, '{_NUMBER}'))",
-            f"count(*) FILTER (contains({column}, ','))",
+            f"count(*) FILTER (regexp_full_match({column}, '{_DECIMAL_COMMA}'))",
         ]
         counted += [
             f"count(*) FILTER (contains({column}, '{separator}'))"
