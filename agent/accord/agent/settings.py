@@ -142,8 +142,8 @@ class Approval(Strict):
     needed: Literal["never", "always"] | tuple[str, ...] = "never"
     """Or the names of agreements."""
     remember: bool = False
-    """Whether what was approved once need not be approved again, asked by the same
-    analyst for the same purpose under the same version of the agreement."""
+    """Whether what was approved and never opened need not be approved again, asked by
+    the same analyst for the same purpose under the same version of the agreement."""
     remind_after_hours: Annotated[int, pydantic.Field(ge=1, le=720)] = 24
     """How often people are reminded of a question that waits."""
     expire_after_hours: Annotated[int, pydantic.Field(ge=1, le=8760)] | None = None
