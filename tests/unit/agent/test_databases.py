@@ -489,6 +489,14 @@ def test_the_command_says_what_a_user_may_do(office: Command) -> None:
     assert ("may do more than read" in done.stderr) is may_write
 
 
+def test_the_name_of_a_table_steers_no_terminal(office: Command) -> None:
+    with contextlib.closing(sqlite3.connect("office.db")) as connection, connection:
+        connection.execute('CREATE TABLE "a\033[2Jb" (c TEXT)')
+    done = office("databases", "check", "office")
+    assert "[2Jb" in done.stdout
+    assert "\033" not in done.stdout + done.stderr
+
+
 def test_the_command_prints_grants(office: Command) -> None:
     config = Path(os.environ["ACCORD_AGENT_STATE"]) / "config.toml"
     config.write_text(f'[databases.office]\nurl = "{URLS["postgresql"]}"\n')

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from accord.agent.cli.options import AsJson, StateOption, console, screen
-from accord.agent.cli.screens import print_json, print_line
+from accord.agent.cli.screens import print_json, print_line, printable
 from accord.agent.cli.sources import ModelOption
 from accord.agent.mapping_file import mapping_from
 from accord.agent.settings import SPARK
@@ -60,7 +60,9 @@ def check_database(
     print_line(console, f"The database {name!r} can be reached.")
     table = Table("table or view", "columns", title="may be read", title_justify="left")
     for one in found.readable:
-        table.add_row(one.name, "" if one.columns is None else str(one.columns))
+        table.add_row(
+            printable(one.name), "" if one.columns is None else str(one.columns)
+        )
     console.print(table)
     if found.beyond:
         print_line(
