@@ -292,6 +292,8 @@ def test_a_table_can_be_in_a_schema_of_its_own(
         pytest.skip("schemas are tried in PostgreSQL and in Spark")
     session.run("CREATE SCHEMA apart")
     table = TableName(name="accord_cases", schema="apart")
+    with one_case(tmp_path / "here") as columns:
+        export(session, columns, CURRENT)
     for key in (1, 2):
         with one_case(tmp_path / str(key), key) as columns:
             export(session, columns, table)

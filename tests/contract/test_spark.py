@@ -77,10 +77,10 @@ def test_what_fails_is_said_without_a_value(spark: SparkServer) -> None:
 
 def test_a_cluster_shows_its_tables_and_tells_no_rights(spark: SparkServer) -> None:
     with spark_in(spark.access()) as session:
-        session.rows("CREATE SCHEMA `of cases`")
-        session.rows("CREATE TABLE `of cases`.shown (a INT)")
+        session.rows("CREATE SCHEMA of_cases")
+        session.rows("CREATE TABLE of_cases.shown (a INT)")
     found = rights(spark.access())
-    assert "of cases.shown" in [one.name for one in found.readable]
+    assert "of_cases.shown" in [one.name for one in found.readable]
     assert not found.told
     assert not found.beyond
 

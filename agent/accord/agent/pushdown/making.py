@@ -98,6 +98,10 @@ def renaming(
     for old, new in pairs:
         if dialect is Dialect.SQL_SERVER:
             yield f"EXEC sp_rename '{old}', '{new.name}'"
+        elif dialect is Dialect.SPARK:
+            # A bare name would be looked for in the schema of the session.
+            target = dialect.text(new.node())
+            yield f"ALTER TABLE {dialect.text(old.node())} RENAME TO {target}"
         else:
             target = dialect.name_text(new.name)
             yield f"ALTER TABLE {dialect.text(old.node())} RENAME TO {target}"
