@@ -84,6 +84,8 @@ def test_all_problems_come_at_once() -> None:
         ("case: [number]", "case: []", "at least 1 item"),
         ("case: [number]", "case: [number]\nsource: {encoding: latin}", "expected one"),
         ("case: [number]", "case: [number]\nsource: {separator: ab}", "at most 1"),
+        ("case: [number]", "source: {separator: '\"'}", "cannot part fields"),
+        ("case: [number]", 'source: {separator: "\\n"}', "cannot part fields"),
         ("[first, last, born]", "row_number\nwithout_person: own_person", "goes only"),
         ("mapping: files", "mapping: Files and more", "a mapping's name"),
         ("mapping: files", "mapping: !!str files", "tags"),

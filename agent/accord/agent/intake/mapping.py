@@ -254,6 +254,8 @@ def _misfits(form: MappingForm, model: DataModel) -> Iterator[Misfit]:
 def _wrong_source(form: MappingForm) -> Iterator[Misfit]:
     """Find entries of the source that contradict each other."""
     source = form.source
+    if source.separator is not None and source.separator in '"\r\n':
+        yield ("source", "separator"), "quotes and line ends cannot part fields."
     if source.database is not None and source.table is None:
         yield ("source", "database"), "name the `table` or view to read, too."
     if source.table is not None and source.database is None:
