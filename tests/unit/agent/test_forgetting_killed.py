@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,31 +17,11 @@ from accord.agent.store.columns import Columns
 from accord.agent.store.editions import edition_folder, freeze_due, held_editions
 from accord.core.calendar import Period
 from tests.unit.agent.agencies import LIMITS, NOW, ingest_rows, new_state
+from tests.unit.agent.dying import killed
 from tests.unit.agent.test_editions import MONTHLY, QUARTERLY
 from tests.unit.agent.test_forgetting import pseudonym, rows_of
 
 pytestmark = pytest.mark.slow
-
-VICTIM = """\
-import importlib, os, signal, sys
-from pathlib import Path
-from accord.agent.forgetting.taking_out import forget
-from accord.agent.state import AgentState
-from tests.unit.agent.agencies import LIMITS, NOW
-root, point, calls, when, gone = sys.argv[1:]
-name, function = point.rsplit(".", 1)
-module = importlib.import_module(name)
-whole, left = getattr(module, function), [int(calls)]
-def dying(*arguments, **named):
-    left[0] -= 1
-    if left[0]:
-        return whole(*arguments, **named)
-    if when == "after":
-        whole(*arguments, **named)
-    os.kill(os.getpid(), signal.SIGKILL)
-setattr(module, function, dying)
-forget(AgentState.open(Path(root)), [bytes.fromhex(gone)], LIMITS, NOW)
-"""
 
 TAKING = "accord.agent.forgetting.taking_out"
 ERASING = "accord.agent.store.erasing"
@@ -85,11 +63,7 @@ def test_whatever_kills_it_the_next_run_finishes_it(
     ingest_rows(state, rows_of())
     freeze_due(state, [MONTHLY, QUARTERLY], NOW)
     gone = pseudonym(state)
-    arguments = [str(state.root), point, str(calls), when, gone.hex()]
-    process = subprocess.run(
-        [sys.executable, "-c", VICTIM, *arguments], check=False, capture_output=True
-    )
-    assert process.returncode == -9, process.stderr
+    killed(state, (point, calls, when), "forget", gone.hex())
     assert set(cases_in(state)) <= {5, 7}
     assert len(held_editions(state)) == 2
     with Columns.open(state.current) as columns:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,32 +20,12 @@ from accord.agent.store.columns import Columns
 from accord.agent.store.editions import freeze_due, held_editions
 from accord.agent.store.erasing import open_editions
 from tests.unit.agent.agencies import LIMITS, NOW, ingest_rows, new_state, row
+from tests.unit.agent.dying import killed
 from tests.unit.agent.test_editions import MONTHLY, QUARTERLY
 from tests.unit.agent.test_forgetting import OTHERS_TEXT, pseudonym, rows_of
 from tests.unit.agent.test_rotation import answers, held, with_keys_of
 
 pytestmark = pytest.mark.slow
-
-VICTIM = """\
-import importlib, os, signal, sys
-from pathlib import Path
-from accord.agent.rotation.rotating import rotate
-from accord.agent.state import AgentState
-from tests.unit.agent.agencies import LIMITS, NOW
-root, point, calls, when = sys.argv[1:]
-name, function = point.rsplit(".", 1)
-module = importlib.import_module(name)
-whole, left = getattr(module, function), [int(calls)]
-def dying(*arguments, **named):
-    left[0] -= 1
-    if left[0]:
-        return whole(*arguments, **named)
-    if when == "after":
-        whole(*arguments, **named)
-    os.kill(os.getpid(), signal.SIGKILL)
-setattr(module, function, dying)
-rotate(AgentState.open(Path(root)), LIMITS, NOW)
-"""
 
 REWRITING = "accord.agent.rotation.rewriting"
 ERASING = "accord.agent.store.erasing"
@@ -80,14 +58,6 @@ def started(folder: Path) -> AgentState:
     ingest_rows(state, OTHER_ROWS, OTHERS_TEXT)
     freeze_due(state, [MONTHLY, QUARTERLY], NOW)
     return state
-
-
-def killed(state: AgentState, point: str, calls: int, when: str) -> None:
-    arguments = [str(state.root), point, str(calls), when]
-    process = subprocess.run(
-        [sys.executable, "-c", VICTIM, *arguments], check=False, capture_output=True
-    )
-    assert process.returncode == -9, process.stderr
 
 
 def start_agent(state: AgentState) -> None:
@@ -127,7 +97,7 @@ def test_whatever_kills_it_the_next_command_ends_it(
 ) -> None:
     state = started(tmp_path / "state")
     before = answers(state)
-    killed(state, point, calls, when)
+    killed(state, (point, calls, when), "rotate")
     require_whole(state, before)
     assert rotation_note(state).exists()
     AFTERWARDS[number % len(AFTERWARDS)](state)
@@ -141,7 +111,7 @@ def test_whatever_comes_next_ends_it(
     """Half of the editions are of one generation, half of the other."""
     state = started(tmp_path / "state")
     before = answers(state)
-    killed(state, f"{ERASING}.succeed", 2, "before")
+    killed(state, (f"{ERASING}.succeed", 2, "before"), "rotate")
     generations = set()
     for folder in open_editions(state):
         with Columns.open(folder) as columns:
@@ -182,7 +152,7 @@ def test_before_its_keys_are_there_it_has_not_begun(
 ) -> None:
     state = started(tmp_path / "state")
     before, lying = answers(state), held(state)
-    killed(state, point, calls, when)
+    killed(state, (point, calls, when), "rotate")
     afterwards(state)
     assert not rotation_note(state).exists()
     assert generation_of_keys(state) == 0

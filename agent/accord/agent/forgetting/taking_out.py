@@ -58,13 +58,8 @@ from accord.agent.store.editions import IN_DATABASE
 from accord.agent.store.erasing import (
     Flags,
     close_edition,
+    each_open_edition,
     erase_from_edition,
-    open_editions,
-)
-from accord.agent.store.generations import (
-    edition_name,
-    folder_of,
-    sweep_partial,
 )
 from accord.core.document import Strict
 from accord.core.errors import IntegrityError
@@ -246,21 +241,14 @@ def _out_of_editions(state: AgentState, whom: Whom) -> list[str]:
         numbers = ordinals(folder, whom)
         return cases_of(columns, numbers) if len(numbers) else None
 
-    with state.freezing():
-        for home in state.editions.iterdir():
-            sweep_partial(home)
-        names = [(each.parent, edition_name(each)) for each in open_editions(state)]
-    for home, name in names:
-        # One at a time: an agent that runs waits for the lock before it answers.
-        with state.freezing():
-            folder = folder_of(home, name.partition("/")[2])
-            if searchable(folder):
-                erase_from_edition(folder, chosen)
-            elif folder.exists():
-                in_database = (folder / IN_DATABASE).exists()
-                where = "a database" if in_database else "this machine"
-                close_edition(folder, f"Nobody can be found in it; it lay in {where}.")
-                closed.append(name)
+    for name, folder in each_open_edition(state):
+        if searchable(folder):
+            erase_from_edition(folder, chosen)
+        else:
+            in_database = (folder / IN_DATABASE).exists()
+            where = "a database" if in_database else "this machine"
+            close_edition(folder, f"Nobody can be found in it; it lay in {where}.")
+            closed.append(name)
     return closed
 
 

@@ -34,8 +34,7 @@ from accord.agent.rotation.standing import edition_generation, is_behind, rotata
 from accord.agent.settings import Ingest
 from accord.agent.state import AgentState, disk_trouble
 from accord.agent.store.durable import sync_directory
-from accord.agent.store.erasing import open_editions, replace_edition
-from accord.agent.store.generations import edition_name, folder_of, sweep_partial
+from accord.agent.store.erasing import each_open_edition, replace_edition
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,21 +146,12 @@ def _rewrite_parts(
 def _rewrite_editions(state: AgentState, chains: Chains) -> tuple[list[str], list[str]]:
     """Return the names of those that were written anew, and of those that were not."""
     rewritten, in_database = [], []
-    with state.freezing():
-        for home in state.editions.iterdir():
-            sweep_partial(home)
-        names = [(each.parent, edition_name(each)) for each in open_editions(state)]
-    for home, name in names:
-        # One at a time: an agent that runs waits for the lock before it answers.
-        with state.freezing():
-            folder = folder_of(home, name.partition("/")[2])
-            if not folder.exists():
-                continue
-            if not rotatable(folder):
-                in_database.append(name)
-            elif edition_generation(folder) < chains.generation:
-                _rotate_edition(folder, chains)
-                rewritten.append(name)
+    for name, folder in each_open_edition(state):
+        if not rotatable(folder):
+            in_database.append(name)
+        elif edition_generation(folder) < chains.generation:
+            _rotate_edition(folder, chains)
+            rewritten.append(name)
     return rewritten, in_database
 
 

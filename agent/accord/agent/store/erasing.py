@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +27,10 @@ from accord.agent.store.editions import (
 from accord.agent.store.generations import (
     edition_folders,
     edition_name,
+    folder_of,
     partial_folder,
     succeed,
+    sweep_partial,
 )
 from accord.agent.store.leaving import Leaving, months_before
 from accord.agent.store.rewriting import write_without
@@ -70,6 +72,23 @@ def open_editions(state: AgentState) -> list[Path]:
     for home in sorted(state.editions.iterdir()):
         found += [each for each in edition_folders(home) if not closed(each)]
     return found
+
+
+def each_open_edition(state: AgentState) -> Iterator[tuple[str, Path]]:
+    """Yield name and folder of one after the other; nothing is frozen meanwhile.
+
+    Whoever calls does not hold `AgentState.freezing`. Between two of them it is free,
+    for an agent that runs waits for it before it answers.
+    """
+    with state.freezing():
+        for home in state.editions.iterdir():
+            sweep_partial(home)
+        names = [(each.parent, edition_name(each)) for each in open_editions(state)]
+    for home, name in names:
+        with state.freezing():
+            folder = folder_of(home, name.partition("/")[2])
+            if folder.exists():
+                yield name, folder
 
 
 def closed(folder: Path) -> bool:
