@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from accord.agent.intake.sandbox import reading, sandbox
 from accord.agent.settings import Ingest
 from accord.core.errors import PreconditionFailed
+from accord.rpc.command import INTERRUPTED
 from tests.unit.agent.agencies import LIMITS
 
 
@@ -176,3 +179,30 @@ def test_a_disk_that_is_full_is_not_the_fault_of_a_source(folder: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert caught.value.reason == "STORE_NOT_WRITABLE"
+
+
+LONG = """\
+import os, pathlib, signal, sys, threading
+from accord.agent.intake.sandbox import sandbox
+from accord.agent.settings import Ingest
+from accord.rpc.command import run_command
+
+def count():
+    with sandbox(pathlib.Path(sys.argv[1]), [], Ingest()) as connection:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        connection.execute("SELECT count(*) FROM range(1000000000) a, range(1000000000) b "
+                           "WHERE a.range % 7 = b.range % 11")
+
+sys.exit(run_command(count, unharmed="All is well."))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its signals are other ones")
+def test_who_ends_a_long_query_has_made_no_mistake(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LONG, str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (INTERRUPTED, "")

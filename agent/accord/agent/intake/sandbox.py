@@ -41,6 +41,9 @@ _NOT_OF_A_SOURCE = (
 _UNWRITTEN = "Could not write"
 """In DuckDB's words for a spill that found no room."""
 
+_INTERRUPTED = "Query interrupted"
+"""What DuckDB makes of Ctrl-C."""
+
 _OF_PATTERNS = re.compile(r"[\[*?]")
 
 
@@ -112,6 +115,10 @@ def sandbox(
             f"The ingest ended with {type(error).__name__}; this is our mistake. "
             "Nothing was stored.",
         ) from None
+    except RuntimeError as error:
+        if str(error) == _INTERRUPTED:
+            raise KeyboardInterrupt from None
+        raise
     finally:
         connection.close()
 
