@@ -190,7 +190,8 @@ from accord.rpc.command import run_command
 def count():
     with sandbox(pathlib.Path(sys.argv[1]), [], Ingest()) as connection:
         threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-        connection.execute("SELECT count(*) FROM range(1000000000) a, range(1000000000) b "
+        many = "range(1000000000)"
+        connection.execute(f"SELECT count(*) FROM {many} a, {many} b "
                            "WHERE a.range % 7 = b.range % 11")
 
 sys.exit(run_command(count, unharmed="All is well."))
