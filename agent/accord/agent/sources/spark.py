@@ -130,7 +130,7 @@ def spark_in(access: Access) -> Iterator[SparkConnection]:
     """
     way = _way(access)
     command = [sys.executable, "-P", "-m", _CHILD]
-    # Who wrote to this variables for other programs did not mean the agent.
+    # Whoever set these for other programs did not mean the agent.
     environment = {
         name: value
         for name, value in os.environ.items()

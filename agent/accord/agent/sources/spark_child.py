@@ -24,7 +24,7 @@ _RETRIES: Final = 4
 """So often a call is repeated that broke on its way: some seconds."""
 
 _ALIVE_MILLISECONDS: Final = 330_000
-"""How often the way is tried while a statement runs; servers forbid five minutes."""
+"""How often the way is tried; servers drop who tries it every five minutes."""
 
 _VIEW: Final = "accord_rows"
 """What rows that are appended are called for the moment."""
