@@ -113,7 +113,7 @@ def fuzz(target: str, corpus: Path, words: tuple[str, ...]) -> int:
     done = subprocess.run(
         [
             *(sys.executable, "-m", f"tests.fuzz.{target}", f"-dict={dictionary}"),
-            *(f"-max_total_time={SECONDS}", "-max_len=8192", "-timeout=0"),
+            *(f"-max_total_time={SECONDS}", "-max_len=8192", "-timeout=120"),
             f"-rss_limit_mb={MEMORY_MB}",
             *(f"-artifact_prefix={corpus.parent}/", str(corpus)),
         ],

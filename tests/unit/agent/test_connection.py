@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import datetime
 import threading
+import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -451,6 +452,23 @@ async def test_a_stream_that_ends_at_once_is_a_failure(
         await world.talk(3)
     lost = [line for line in lines if line["event"] == "connection.lost"]
     assert [line["attempt"] for line in lost[:3]] == attempts
+
+
+async def test_a_stream_over_which_something_was_asked_is_no_failure(
+    world: World,
+) -> None:
+    """An agency whose hub is killed in the midst of a question is back at once."""
+    settled = agent_pb2.Settled(query_ids=[str(uuid.uuid4())])
+    with capture_logs(processors=[allow_listed]) as lines:
+        world.start(dataclasses.replace(QUICK, steady=60))
+        for number in range(3):
+            talk = await world.talk(number)
+            await until(partial(opened_more_than, lines, number))
+            talk.send(agent_pb2.ConnectResponse(settled=settled))
+            talk.send(None)
+        await world.talk(3)
+    lost = [line for line in lines if line["event"] == "connection.lost"]
+    assert [line["attempt"] for line in lost[:3]] == [1, 1, 1]
 
 
 async def test_a_stream_that_ends_before_it_is_open_is_opened_again(

@@ -299,7 +299,8 @@ class _Connection:
             raise
         finally:
             self._opening = False
-            if time.monotonic() - opened_at >= self._timing.steady:
+            lasted = time.monotonic() - opened_at
+            if lasted >= self._timing.steady or self._worker.news_at > opened_at:
                 self._attempt = 0
             self._spans.contact(begin, now(), reason or "ENDED")
 

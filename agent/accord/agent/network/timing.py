@@ -27,8 +27,9 @@ class Timing:
     """Masked vectors leave at this time, or twice, four times … it; 0 is at once."""
     idle: float = 30.0
     """Silence after which an agent that came for one contact leaves."""
-    steady: float = 2.0
-    """A stream that lasted so long is no failure: the next wait is short again."""
+    steady: float = 1.0
+    """A stream that lasted so long, or over which something was asked, is no failure:
+    the next wait is short again."""
     farewell: float = 5.0
     """For the hub to hang up when the agent leaves."""
     backoff: Backoff = dataclasses.field(default_factory=Backoff)
