@@ -206,6 +206,7 @@ def agents_channel(
 
 
 class TestCertificates:
+    @pytest.mark.slow
     async def test_a_stream_ends_when_its_certificate_does(
         self, network: Network
     ) -> None:

@@ -30,7 +30,9 @@ def network(clones: Callable[..., Network]) -> Iterator[Network]:
         yield made
 
 
-@pytest.mark.parametrize("kind", ["readies", "masked"])
+@pytest.mark.parametrize(
+    "kind", ["readies", pytest.param("masked", marks=pytest.mark.slow)]
+)
 def test_what_comes_late_changes_nothing(
     network: Network, relay: MessageRelay, hub: accord.Hub, asked: Asked, kind: str
 ) -> None:
@@ -71,6 +73,7 @@ def expiry(asked: Asked) -> float:
     return float(asked.network.rows(sql, asked.id)[0][0]) / 1e6
 
 
+@pytest.mark.slow
 def test_calls_that_come_too_late_are_not_answered(
     relay: MessageRelay, asked: Asked
 ) -> None:

@@ -103,7 +103,7 @@ def test_before_any_agency_hears_the_next_call(
     [
         pytest.param("readies", False, marks=pytest.mark.slow),
         pytest.param("masked", False, marks=pytest.mark.slow),
-        ("reveals", True),
+        pytest.param("reveals", True, marks=pytest.mark.slow),
     ],
 )
 def test_after_some_of_what_it_waits_for(

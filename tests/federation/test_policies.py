@@ -214,6 +214,7 @@ class TestSeats:
             network, "lasting", ("groups_per_person: 3", "groups_per_person: 4")
         )
         proposal = network.propose(looser, signers=("bela", "chidi"))
+        network.wait_learned(network.version(), THREE)
         kept = {label: network.agent_version(label) for label in THREE}
         files = insider.shown_files(
             network, policies.forced(proposal, network.repository)

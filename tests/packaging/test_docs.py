@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import json
 import re
@@ -118,7 +119,8 @@ def reasons_of(node: ast.AST, raised: set[str]) -> Iterator[str | None]:
             pass
 
 
-def reasons_in_code() -> set[str]:
+@functools.cache
+def reasons_in_code() -> frozenset[str]:
     """Return every reason that the program can give.
 
     Where it is no plain text, it is one of an agency's refusals or came from a peer.
@@ -135,7 +137,7 @@ def reasons_in_code() -> set[str]:
         value.name.removeprefix("REFUSAL_REASON_")
         for value in common_pb2.RefusalReason.DESCRIPTOR.values
     }
-    return found | (refusals - {"UNSPECIFIED"})
+    return frozenset(found | (refusals - {"UNSPECIFIED"}))
 
 
 def reasons_in_docs() -> list[str]:

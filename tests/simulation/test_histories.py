@@ -43,6 +43,7 @@ def test_thousands_of_histories_keep_every_promise(player: Player, chunk: int) -
     pasted(player.search(range(SHORT + chunk, SHORT + MANY, CHUNKS)))
 
 
+@pytest.mark.slow
 def test_a_broken_promise_is_printed_as_a_short_history(
     player: Player, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,10 +76,10 @@ def reached(state: AgentState, stage: str) -> bool:
 @pytest.mark.parametrize(
     "stage",
     [
-        "spill",
-        "part/persons.npy.raw",
+        pytest.param("spill", marks=pytest.mark.slow),
+        pytest.param("part/persons.npy.raw", marks=pytest.mark.slow),
         "part/cases.parquet",
-        "build/.*partial",
+        pytest.param("build/.*partial", marks=pytest.mark.slow),
         "build/store.json",
     ],
 )

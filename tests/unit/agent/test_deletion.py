@@ -110,6 +110,7 @@ def test_a_person_adds_to_the_answer_what_it_adds_alone(
     )
 
 
+@pytest.mark.slow
 @FEW
 @given(rows=st.lists(cases(), min_size=1, max_size=12), asked=MANY, data=st.data())
 def test_a_row_that_is_a_person_changes_nobody_elses_cells(
@@ -126,6 +127,7 @@ def test_a_row_that_is_a_person_changes_nobody_elses_cells(
     )
 
 
+@pytest.mark.slow
 @FEW
 @given(
     rows=st.lists(cases(), min_size=2, max_size=16),

@@ -180,6 +180,7 @@ ENDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "function", "erased"),
     [

@@ -76,7 +76,7 @@ async def test_after_the_deadline_the_fallback_is_published(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.stop_hub()
-    monkeypatch.setenv("ACCORD_HUB_ANSWER_WITHIN_SECONDS", "3")
+    monkeypatch.setenv("ACCORD_HUB_ANSWER_WITHIN_SECONDS", "2")
     await world.start()
     for label in PARTIES:
         await world.agent(label, answering if label in FALLBACK else silent)
@@ -96,7 +96,7 @@ async def test_after_the_deadline_without_a_whole_cohort_it_fails(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.stop_hub()
-    monkeypatch.setenv("ACCORD_HUB_ANSWER_WITHIN_SECONDS", "3")
+    monkeypatch.setenv("ACCORD_HUB_ANSWER_WITHIN_SECONDS", "2")
     await world.start()
     for label in PARTIES:
         await world.agent(label, silent if label == "city-police" else answering)
