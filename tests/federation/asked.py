@@ -179,7 +179,8 @@ def terms_of(network: Network, submission: str) -> tuple[Agreement, Requisition,
     payload = network.rows(sql, submission)[0][0]
     requisition = requisition_from_bytes(payload, lambda *_: model)
     agreement = policies.agreements[requisition.query.agreement]
-    return agreement, requisition, terms(agreement, model, requisition.query)
+    found = terms(agreement, model, requisition.query, requisition.bounding)
+    return agreement, requisition, found
 
 
 def waits_for_lock(network: Network) -> bool:

@@ -71,8 +71,9 @@ class Held:
         truth = world.persons(
             (label,), lambda case: (case.district, gender_of(case), "unknown")
         )
-        counts = [4 * truth.get(cell, 0) for cell in found.layout.cells()]
-        assert sum(counts) == 4 * sum(truth.values())
+        scale = found.vector.slots[0].scale
+        counts = [scale * truth.get(cell, 0) for cell in found.layout.cells()]
+        assert sum(counts) == scale * sum(truth.values())
         return np.array(counts, np.int64)
 
 
