@@ -15,7 +15,7 @@ import structlog
 hypothesis.settings.register_profile("accord", deadline=None, print_blob=True)
 # `make test`: what has to pass often; `make test-all` looks at all examples.
 hypothesis.settings.register_profile(
-    "quick", hypothesis.settings.get_profile("accord"), max_examples=30
+    "quick", hypothesis.settings.get_profile("accord"), max_examples=20
 )
 hypothesis.settings.load_profile("accord")
 

@@ -26,10 +26,10 @@ from tests.real.questions import CTDC_QUESTIONS as QUESTIONS
 from tests.real.reference import Source, Table
 
 TABLES = [
-    (name, groups, measure)
+    pytest.param(name, groups, measure, marks=[pytest.mark.slow] * slow)
     for name in QUESTIONS
     for groups in NAMES
-    for measure in ("persons", "cases")
+    for measure, slow in (("persons", False), ("cases", True))
 ]
 
 

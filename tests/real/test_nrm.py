@@ -11,10 +11,10 @@ from tests.real.questions import NRM_QUESTIONS as QUESTIONS
 from tests.real.reference import Source
 
 TABLES = [
-    (name, groups, measure)
+    pytest.param(name, groups, measure, marks=[pytest.mark.slow] * slow)
     for name in QUESTIONS
     for groups in NAMES
-    for measure in ("persons", "cases")
+    for measure, slow in (("persons", False), ("cases", True))
 ]
 LARGEST = [8_998, 6_777, 5_419, 1_157, 828, 488, 420, 407, 391, 373, 4_939]
 """Referrals of the ten largest first responders, and of all others together."""

@@ -20,7 +20,7 @@ from tests.simulation.histories import Player, pasted, random_history
 from tests.simulation.planted import release_unnoted
 from tests.simulation.tracing import traced
 
-SHORT: Final = 16
+SHORT: Final = 10
 """Histories in every run."""
 
 CHUNKS: Final = 8

@@ -98,6 +98,7 @@ def check_additions(
         assert 0 <= added[-1] <= DROP_CAP
 
 
+@pytest.mark.slow
 @FEW
 @given(rows=st.lists(cases(), min_size=1, max_size=16), asked=MANY)
 def test_a_person_adds_to_the_answer_what_it_adds_alone(
