@@ -18,6 +18,19 @@ from tests.federation.relays import MessageRelay
 from tests.federation.small_world import THREE, SmallWorld, invent
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what ends a thing for good behind the other tests of its module."""
+    begins: dict[object, int] = {}
+    for number, item in enumerate(items):
+        begins.setdefault(item.path, number)
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        return begins[item.path], item.get_closest_marker("last") is not None
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> SmallWorld:
     """Records of five invented agencies, and what is true about them."""

@@ -128,10 +128,11 @@ def test_what_was_counted_in_the_database_can_be_audited(network: Network) -> No
     assert done["result"] == "agrees"
 
 
+@pytest.mark.last
 def test_without_its_database_an_agency_refuses_before_it_counts(
     network: Network, postgres: Cluster, url: str
 ) -> None:
-    """The last test here: the database is gone for good."""
+    """The database is gone for good."""
     before = network.charged()
     postgres.drop(url)
     with network.connect() as hub:

@@ -92,10 +92,11 @@ def test_what_was_counted_in_the_cluster_can_be_audited(network: Network) -> Non
     assert done["result"] == "agrees"
 
 
+@pytest.mark.last
 def test_without_its_cluster_an_agency_refuses_before_it_counts(
     network: Network, stack: contextlib.ExitStack
 ) -> None:
-    """The last test here: the cluster is gone for good."""
+    """The cluster is gone for good."""
     before = network.charged()
     stack.close()
     with network.connect() as hub:
