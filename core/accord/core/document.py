@@ -311,7 +311,7 @@ _SENTENCES = {
 def _translate(
     detail: Mapping[str, Any], tree: object, form: type[pydantic.BaseModel]
 ) -> Problem:
-    path = entries_of(detail["loc"])
+    path = entries_of(detail)
     kind = str(detail["type"])
     context = detail.get("ctx") or {}
     if kind == "extra_forbidden":
@@ -335,8 +335,12 @@ def _translate(
     return _problem(_position(tree, path), path, sentence)
 
 
-def entries_of(place: Sequence[str | int]) -> list[str | int]:
+def entries_of(detail: Mapping[str, Any]) -> list[str | int]:
     """Return the entries of the document in the place of a pydantic error."""
+    place: Sequence[str | int] = detail["loc"]
+    if detail["type"] in {"extra_forbidden", "missing"}:
+        # The last one is an entry's name, whatever that looks like.
+        return [*filter(_is_entry, place[:-1]), *place[-1:]]
     return [part for part in place if _is_entry(part)]
 
 

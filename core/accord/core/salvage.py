@@ -87,7 +87,7 @@ def salvage(
         try:
             found = form.model_validate(repaired)
         except pydantic.ValidationError as error:
-            wrong = {tuple(entries_of(detail["loc"])) for detail in error.errors()}
+            wrong = {tuple(entries_of(detail)) for detail in error.errors()}
         else:
             return Salvaged(
                 form=found,

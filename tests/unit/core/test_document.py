@@ -156,3 +156,10 @@ def test_a_document_that_is_wrong_twice_is_called_by_each_of_its_names() -> None
         with pytest.raises(DocumentError) as caught:
             plain_document("a: &b c\n", name)
         assert str(caught.value).startswith(f"{name}:1:4:")
+
+
+@pytest.mark.parametrize("name", ["a[b", "str", "OuterForm", "x()"])
+def test_an_unknown_entry_may_be_called_anything(name: str) -> None:
+    [problem] = problems_of(f"{name}: 1\n")
+    assert "unknown entry" in problem
+    assert name in problem
