@@ -9,10 +9,7 @@ from typing import Annotated
 import typer
 
 from accord.agent.cli.options import AsJson, StateOption, console, screen, typed_yes
-from accord.agent.cli.screens import (
-    print_json,
-    print_line,
-)
+from accord.agent.cli.screens import print_json, print_line
 from accord.agent.enrolment import describe, named_board
 from accord.agent.network.enrol import enrol as join_hub
 from accord.agent.network.identity import IdentityFiles

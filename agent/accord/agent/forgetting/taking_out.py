@@ -58,8 +58,8 @@ from accord.agent.store.editions import IN_DATABASE
 from accord.agent.store.erasing import (
     Flags,
     close_edition,
-    each_open_edition,
     erase_from_edition,
+    on_each_open_edition,
 )
 from accord.core.document import Strict
 from accord.core.errors import IntegrityError
@@ -241,14 +241,16 @@ def _out_of_editions(state: AgentState, whom: Whom) -> list[str]:
         numbers = ordinals(folder, whom)
         return cases_of(columns, numbers) if len(numbers) else None
 
-    for name, folder in each_open_edition(state):
+    def out_of(name: str, folder: Path) -> None:
         if searchable(folder):
             erase_from_edition(folder, chosen)
-        else:
-            in_database = (folder / IN_DATABASE).exists()
-            where = "a database" if in_database else "this machine"
-            close_edition(folder, f"Nobody can be found in it; it lay in {where}.")
-            closed.append(name)
+            return
+        in_database = (folder / IN_DATABASE).exists()
+        where = "a database" if in_database else "this machine"
+        close_edition(folder, f"Nobody can be found in it; it lay in {where}.")
+        closed.append(name)
+
+    on_each_open_edition(state, out_of)
     return closed
 
 

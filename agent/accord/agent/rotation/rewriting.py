@@ -34,7 +34,7 @@ from accord.agent.rotation.standing import edition_generation, is_behind, rotata
 from accord.agent.settings import Ingest
 from accord.agent.state import AgentState, disk_trouble
 from accord.agent.store.durable import sync_directory
-from accord.agent.store.erasing import each_open_edition, replace_edition
+from accord.agent.store.erasing import on_each_open_edition, replace_edition
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,12 +146,15 @@ def _rewrite_parts(
 def _rewrite_editions(state: AgentState, chains: Chains) -> tuple[list[str], list[str]]:
     """Return the names of those that were written anew, and of those that were not."""
     rewritten, in_database = [], []
-    for name, folder in each_open_edition(state):
+
+    def rotated(name: str, folder: Path) -> None:
         if not rotatable(folder):
             in_database.append(name)
         elif edition_generation(folder) < chains.generation:
             _rotate_edition(folder, chains)
             rewritten.append(name)
+
+    on_each_open_edition(state, rotated)
     return rewritten, in_database
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -74,11 +74,12 @@ def open_editions(state: AgentState) -> list[Path]:
     return found
 
 
-def each_open_edition(state: AgentState) -> Iterator[tuple[str, Path]]:
-    """Yield name and folder of one after the other; nothing is frozen meanwhile.
+def on_each_open_edition(state: AgentState, act: Callable[[str, Path], object]) -> None:
+    """Call *act* with name and folder of one after the other.
 
-    Whoever calls does not hold `AgentState.freezing`. Between two of them it is free,
-    for an agent that runs waits for it before it answers.
+    Nothing is frozen meanwhile: *act* runs in `AgentState.freezing`, which whoever
+    calls does not hold. Between two of them it is free, for an agent that runs waits
+    for it before it answers.
     """
     with state.freezing():
         for home in state.editions.iterdir():
@@ -88,7 +89,7 @@ def each_open_edition(state: AgentState) -> Iterator[tuple[str, Path]]:
         with state.freezing():
             folder = folder_of(home, name.partition("/")[2])
             if folder.exists():
-                yield name, folder
+                act(name, folder)
 
 
 def closed(folder: Path) -> bool:
